@@ -1,0 +1,78 @@
+"""The RevEng catalogue of parametrised CRC algorithms, by any spelling of a name.
+
+Source: Greg Cook, "Catalogue of parametrised CRC algorithms"; ``catalogue.json``
+holds its parameters, check values and residues.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import NamedTuple
+
+from numcrc.model import Model
+
+
+class Entry(NamedTuple):
+    """One catalogue entry."""
+
+    name: str
+    model: Model
+    check: int
+    residue: int
+    aliases: tuple[str, ...]
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Return every entry under its official name, in catalogue order."""
+    assert __spec__ is not None and __spec__.loader is not None
+    folder = __file__.rpartition("catalogue.")[0]
+    text = __spec__.loader.get_data(folder + "catalogue.json")  # type: ignore[attr-defined]
+    found = {}
+    for row in json.loads(text)["algorithms"]:
+        init, xorout, poly, check, residue = (
+            int(row[key], 16) for key in ("init", "xorout", "poly", "check", "residue")
+        )
+        model = Model(row["width"], poly, init, row["refin"], row["refout"], xorout)
+        found[row["name"]] = Entry(row["name"], model, check, residue, tuple(row["aliases"]))
+    return found
+
+
+def spelling(name: str) -> str:
+    """Return *name* without what a spelling may vary in: case, ``-``, ``_``, ``/`` and spaces."""
+    return name.translate(_IGNORED).casefold()
+
+
+_IGNORED = dict.fromkeys(map(ord, "-_/ "))
+
+
+@cache
+def spellings() -> dict[str, str]:
+    """Return the official name for every normalised name and alias."""
+    table = {}
+    for entry in entries().values():
+        for name in (*entry.aliases, entry.name):
+            table[spelling(name)] = entry.name
+    return table
+
+
+def find(name: str) -> Entry:
+    """Return the entry called *name*, or raise KeyError naming the closest ones.
+
+    >>> find("crc32c").name
+    'CRC-32/ISCSI'
+    """
+    official = spellings().get(spelling(name)) if isinstance(name, str) else None
+    if official is None:
+        raise KeyError(_not_found(name))
+    return entries()[official]
+
+
+def _not_found(name: object) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(spelling(str(name)), spellings(), n=5, cutoff=0.5)
+    names = dict.fromkeys(spellings()[key] for key in close)
+    hint = f"; close matches: {', '.join(names)}" if names else ""
+    return f"no CRC algorithm is called {name!r}{hint}"

@@ -1,0 +1,263 @@
+"""What a kernel multiplies by, derived from the model: the constants block.
+
+Kernels take every constant by pointer, so one machine-code kernel serves many
+polynomials. The functions here build those blocks; the offsets and layouts beside them
+are what the kernels read them by.
+
+A model of width w <= 64 with polynomial P is computed modulo ``G = P * x^(64-w)``, of
+degree 64. Its register lives in 64 bits, in one of these representations:
+
+``NORMAL``
+    bit i is the coefficient of ``x^i``: the CRC stands in the top w bits.
+``REFLECTED``
+    bit i is the coefficient of ``x^(63-i)``: the CRC stands in the low w bits. The
+    product of two such words, read as 128 such bits, comes out multiplied by x.
+``MEMORY``
+    the byte of the highest coefficients first in memory, whatever the bit order:
+    equal to ``REFLECTED`` when refin, to ``NORMAL`` with its bytes reversed otherwise.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from numcrc import gf2
+from numcrc.model import Model
+
+NORMAL, REFLECTED, MEMORY = "normal", "reflected", "memory"
+
+_TOP = 1 << 64
+_WORD = _TOP - 1
+
+
+def scaled(model: Model) -> int:
+    """Return ``G = P * x^(64-w)``."""
+    return model.generator << 64 - model.width
+
+
+def words(values: list[int]) -> bytes:
+    """Return 64-bit integers as they lie in memory."""
+    return struct.pack(f"<{len(values)}Q", *values)
+
+
+def swap_bytes(value: int, size: int = 8) -> int:
+    """Return *value* with its bytes in the opposite order."""
+    return int.from_bytes(value.to_bytes(size, "little"), "big")
+
+
+# The header: how a CRC as the user sees it becomes a register and back.
+
+
+class Header(NamedTuple):
+    """The first words of every block.
+
+    A CRC v enters as ``(v ^ xorout) << shift``, then its 64 bits are reversed if *flip*
+    and its bytes if *swap*; a register leaves by the same steps backwards.
+    """
+
+    mask: int
+    xorout: int
+    init: int
+    shift: int
+    flip: int
+    swap: int
+
+
+def header(model: Model, representation: str) -> Header:
+    """Return the header of *model* for a kernel with that register *representation*."""
+    reflected = model.refin if representation == MEMORY else representation == REFLECTED
+    swap = representation == MEMORY and not reflected
+    init = model.init << 64 - model.width
+    if reflected:
+        init = gf2.reflect(init, 64)
+    return Header(
+        mask=model.mask,
+        xorout=model.xorout,
+        init=swap_bytes(init) if swap else init,
+        shift=0 if model.refout else 64 - model.width,
+        flip=int(reflected != model.refout),
+        swap=int(swap),
+    )
+
+
+# Powers of x, by feeding zero bytes through a byte table.
+
+
+def byte_table(model: Model, representation: str) -> list[int]:
+    """Return ``b * x^64 mod G`` for every byte b."""
+    generator = scaled(model)
+    table = [0]
+    term = generator ^ _TOP  # x^64 mod G
+    for _ in range(8):
+        table += [term ^ entry for entry in table]
+        term <<= 1
+        if term >> 64:
+            term ^= generator
+    if representation == REFLECTED:
+        table = [gf2.reflect(table[_REFLECTED_BYTES[b]], 64) for b in range(256)]
+    return table
+
+
+_REFLECTED_BYTES = [gf2.reflect(b, 8) for b in range(256)]
+
+
+def powers(model: Model, representation: str, count: int) -> list[int]:
+    """Return *count* words, word j being ``x^(8j) mod G``, for j > 0 if REFLECTED over x.
+
+    REFLECTED words hold ``x^(8j-1)``, which makes up for the x that a reflected product
+    gains; ``x^-1`` is no polynomial, so word 0 is then 0.
+    """
+    table = byte_table(model, representation)
+    if representation == REFLECTED:
+        found = [0, 1 << 56]
+        for _ in range(count - 2):
+            found.append(found[-1] >> 8 ^ table[found[-1] & 255])
+    else:
+        found = [1]
+        for _ in range(count - 1):
+            found.append(found[-1] << 8 & _WORD ^ table[found[-1] >> 56])
+    return found
+
+
+# Folding
+
+
+class FoldLayout(NamedTuple):
+    """Byte offsets in the constants of a fold kernel whose largest block has *block* bytes."""
+
+    block: int
+
+    barrett = 0
+    """Two words: the quotient's factor, the polynomial."""
+    odd = 16
+    """All ones if a REFLECTED G has a constant term, which its word has no room for."""
+    powers = 24
+    """Word j: `powers`, for the head (j < block) and for folding a block."""
+
+    @property
+    def weights(self) -> int:
+        """What each lane of the last block is multiplied by."""
+        return self.powers + 8 * (self.block + 9)
+
+    @property
+    def last(self) -> int:
+        """*block* zero bytes, then *block* bytes of ones: a window masks a vector's end."""
+        return self.weights + self.block
+
+    @property
+    def size(self) -> int:
+        """The size of it all."""
+        return self.last + 2 * self.block
+
+
+def fold(model: Model, block: int) -> bytes:
+    """Return the constants that `FoldLayout` describes."""
+    representation = REFLECTED if model.refin else NORMAL
+    generator = scaled(model)
+    if model.refin:
+        # floor(x^127 / G) and floor(G / x): 64 bits each, and the product's extra x
+        # makes them floor(x^128 / G) and G but for their lowest bit.
+        quotient = gf2.reflect(gf2.divmod_(1 << 127, generator)[0], 64)
+        barrett = [quotient, gf2.reflect(generator >> 1, 64), _WORD * (generator & 1)]
+    else:
+        # floor(x^128 / G) and G, both without their leading x^64.
+        barrett = [gf2.divmod_(1 << 128, generator)[0] ^ _TOP, generator ^ _TOP, 0]
+    power = powers(model, representation, block + 9)
+    weights = []
+    for behind in range(block - 16, -1, -16):
+        # The high lane stands 64 bits above the low one; both get the final x^64.
+        pair = [power[behind + 8], power[behind + 16]]
+        weights += pair[::-1] if model.refin else pair
+    return words(barrett + power + weights) + bytes(block) + b"\xff" * block
+
+
+# Tables
+
+SLICES = 16
+
+
+def table(model: Model) -> bytes:
+    """Return slice-by-16 tables for a MEMORY register: entry b of table k is ``b * x^(64+8k)``."""
+    if model.refin:
+        first = byte_table(model, REFLECTED)
+    else:
+        first = [swap_bytes(entry) for entry in byte_table(model, NORMAL)]
+    tables = list(first)
+    previous = first
+    for _ in range(SLICES - 1):
+        previous = [entry >> 8 ^ first[entry & 255] for entry in previous]
+        tables += previous
+    return words(tables)
+
+
+def wide_register(model: Model, register: int) -> bytes:
+    """Return *register* (normal notation, up to 128 bits) as 16 bytes, highest terms first.
+
+    The bits within each byte stand as the message's do: reversed when refin.
+    """
+    register <<= 128 - model.width
+    if model.refin:
+        return gf2.reflect(register, 128).to_bytes(16, "little")
+    return register.to_bytes(16, "big")
+
+
+def register_of_wide(model: Model, state: bytes) -> int:
+    """Return the register that `wide_register` stored."""
+    if model.refin:
+        register = gf2.reflect(int.from_bytes(state, "little"), 128)
+    else:
+        register = int.from_bytes(state, "big")
+    return register >> 128 - model.width
+
+
+def wide_table(model: Model) -> bytes:
+    """Return ``b * x^w mod P`` for every byte b that leaves a register of up to 128 bits."""
+    generator = model.generator << 128 - model.width
+    entries = []
+    for byte in range(256):
+        top = _REFLECTED_BYTES[byte] if model.refin else byte
+        remainder = gf2.mod(top << 128, generator)
+        entries.append(wide_register(model, remainder >> 128 - model.width))
+    return b"".join(entries)
+
+
+# The crc32 instruction
+
+STREAMS = 4
+
+
+def crc32_streams(model: Model, lengths: tuple[int, ...]) -> bytes:
+    """Return, for each stream length L (bytes), what joins four streams of a 32-bit CRC.
+
+    Words ``x^(8dL-33) mod P``, d = 3, 2, 1, reflected in 32 bits: the instruction
+    multiplies a 64-bit product by x^32, and the reflected product has an x of its own.
+    """
+    return words(
+        [
+            gf2.reflect(gf2.power_of_x(8 * d * length - 33, model.generator), 32)
+            for length in lengths
+            for d in range(STREAMS - 1, 0, -1)
+        ]
+    )
+
+
+# Zero bytes
+
+ZERO_POWERS = 63
+
+
+def zeros(model: Model) -> bytes:
+    """Return G without x^64, then ``x^(8*2^k) mod P`` for k = 0..62, then for ``-8*2^k``.
+
+    Where P has no constant term x has no inverse: the second half is zeros, and nobody
+    may ask for it.
+    """
+    found = []
+    for exponent in (8, -8) if model.poly & 1 else (8,):
+        power = gf2.power_of_x(exponent, model.generator)
+        for _ in range(ZERO_POWERS):
+            found.append(power)
+            power = gf2.mod(gf2.multiply(power, power), model.generator)
+    found += [0] * (2 * ZERO_POWERS - len(found))
+    return words([scaled(model) ^ _TOP, *found])

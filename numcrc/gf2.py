@@ -1,0 +1,71 @@
+"""Polynomials over GF(2), held as Python integers: bit *k* is the coefficient of ``x^k``.
+
+Addition is ``^``. Nothing here knows of CRCs, registers or bit orders.
+"""
+
+from __future__ import annotations
+
+
+def multiply(a: int, b: int) -> int:
+    """Return the product ``a * b``.
+
+    >>> bin(multiply(0b111, 0b11))
+    '0b1001'
+    """
+    product = 0
+    while b:
+        if b & 1:
+            product ^= a
+        a <<= 1
+        b >>= 1
+    return product
+
+
+def divmod_(a: int, b: int) -> tuple[int, int]:
+    """Return quotient and remainder of ``a / b``.
+
+    >>> divmod_(0b1001, 0b11)
+    (7, 0)
+    """
+    degree = b.bit_length()
+    if not degree:
+        raise ZeroDivisionError("division by the zero polynomial")
+    quotient = 0
+    while (shift := a.bit_length() - degree) >= 0:
+        quotient |= 1 << shift
+        a ^= b << shift
+    return quotient, a
+
+
+def mod(a: int, b: int) -> int:
+    """Return the remainder of ``a / b``."""
+    return divmod_(a, b)[1]
+
+
+def power_of_x(n: int, p: int) -> int:
+    """Return ``x^n mod p`` for any integer *n*; a negative *n* needs an odd *p*.
+
+    >>> power_of_x(5, 0b1011), power_of_x(-2, 0b1011)
+    (7, 7)
+    """
+    base = mod(2, p)
+    if n < 0:
+        # p = 1 + x*s has the inverse of x in sight: x * s = 1 (mod p).
+        if not p & 1:
+            raise ValueError("x has no inverse modulo an even polynomial")
+        base, n = mod(p >> 1, p), -n
+    result = mod(1, p)
+    for bit in f"{n:b}":
+        result = mod(multiply(result, result), p)
+        if bit == "1":
+            result = mod(multiply(result, base), p)
+    return result
+
+
+def reflect(a: int, width: int) -> int:
+    """Return *a* with its *width* bits in the opposite order.
+
+    >>> bin(reflect(0b1101, 6))
+    '0b101100'
+    """
+    return int(f"{a:0{width}b}"[::-1], 2) if width else 0

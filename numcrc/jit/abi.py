@@ -1,0 +1,53 @@
+"""What machine code knows of CPython: offsets into its objects, and our own block.
+
+A builtin's ``self`` is a bytes object whose contents are the block: the header of
+`numcrc.constants`, the words below, then the kernel's constants. No call is needed to
+reach it. The offsets are the running interpreter's, and part of every cache key.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+POINTER = struct.calcsize("P")
+
+OB_TYPE = object.__basicsize__ - POINTER
+OB_SIZE = object.__basicsize__
+BYTES_DATA = bytes.__basicsize__ - 1
+
+# Py_buffer
+BUFFER_BUF = 0
+BUFFER_LEN = 2 * POINTER
+BUFFER_ITEMSIZE = 3 * POINTER
+BUFFER_FORMAT = 4 * POINTER + 8
+BUFFER_SIZE = 10 * POINTER
+
+PYBUF_SIMPLE = 0
+PYBUF_FORMAT_ND = 0x4 | 0x8
+
+# The block, in bytes from its start.
+MASK, XOROUT, INIT, SHIFT, FLIP, SWAP = range(0, 48, 8)
+BYTES_TYPE = 48
+"""Address of the type bytes."""
+NONE = 56
+"""Address of None."""
+VALUE_NAME = 64
+"""Address of the interned string "value"."""
+FALLBACK = 72
+"""Address of the Python function that takes every call the machine code does not."""
+CONSTANTS = 80
+
+GIL_FREE = 16 * 1024
+"""From this many bytes up, a checksum is worth releasing the GIL for."""
+
+
+def identity() -> str:
+    """Return all that a builtin's machine code assumes of this interpreter."""
+    offsets = (OB_TYPE, OB_SIZE, BYTES_DATA, BUFFER_SIZE)
+    return f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')} {offsets}"
+
+
+def process_words(fallback: object) -> bytes:
+    """Return the block's words that hold in this process only."""
+    return struct.pack("<4Q", id(bytes), id(None), id(sys.intern("value")), id(fallback))

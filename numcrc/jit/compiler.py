@@ -1,0 +1,135 @@
+"""From a plan to an object file: Numba for the IR, LLVM for the machine code.
+
+Numba types and lowers the kernel, and stops there (``no_compile``): its own code
+generator never sees it. The IR is optimised and emitted by a TargetMachine of ours for
+the very host, and the object is refused if it needs anything but the C API.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding as llvm
+from numba.core import compiler
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+from numcrc.jit import entry
+from numcrc.jit.kernels.crc32 import chain_kernel, streams_kernel
+from numcrc.jit.kernels.fold import choose, fold_kernel
+from numcrc.jit.kernels.table import table_kernel, wide_kernel
+from numcrc.jit.kernels.zeros import zeros_kernel
+from numcrc.jit.plan import Plan
+from numcrc.jit.simd import Pointer
+from numcrc.jit.target import Target
+
+#: What an object may leave to be found at link time, beside the C API.
+_RUNTIME = {"memcpy", "memset"}
+
+
+def entry_function(plan: Plan) -> Any:
+    """Return the Python function that is compiled for *plan*."""
+    if plan.family == "wide":
+        return entry.wide_entry(wide_kernel)
+    if plan.family == "zeros":
+        return entry.zeros_entry(zeros_kernel)
+    return entry.crc_entry(_kernel(plan))
+
+
+def _kernel(plan: Plan) -> Any:
+    if plan.family == "table":
+        return table_kernel()
+    if plan.family == "crc32":
+        streams = streams_kernel(
+            plan.arch, plan.castagnoli, plan.streams, plan.streams_offset, bool(plan.bits)
+        )
+        return choose(plan.chain_below, _fold(plan), streams) if plan.blocks else streams
+    return _fold(plan)
+
+
+def _fold(plan: Plan) -> Any:
+    return fold_kernel(plan.arch, plan.bits, plan.blocks, plan.reflected)
+
+
+def emit_ir(plan: Plan, symbol: str) -> str:
+    """Return LLVM IR of one C function *symbol*, the builtin of *plan*, and what it calls."""
+    flags = compiler.Flags()
+    flags.no_compile = True
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.nrt = False
+    with global_compiler_lock:
+        result = compiler.compile_extra(
+            cpu_target.typing_context,
+            cpu_target.target_context,
+            entry_function(plan),
+            entry.ARGUMENTS,
+            Pointer,
+            flags,
+            {},
+        )
+    name = result.fndesc.llvm_func_name
+    return str(result.library.get_llvm_str()) + _c_function(symbol, name)
+
+
+def _c_function(symbol: str, name: str) -> str:
+    """Return the C face of a Numba function, whose own convention returns by pointer.
+
+    Its status is always success, there being nothing in a kernel that raises.
+    """
+    arguments = "ptr %self, ptr %args, i64 %nargs, ptr %kwnames"
+    return f"""
+define ptr @{symbol}({arguments}) {{
+  %result = alloca ptr
+  %error = alloca ptr
+  %status = call i32 @"{name}"(ptr %result, ptr %error, {arguments})
+  %value = load ptr, ptr %result
+  ret ptr %value
+}}
+"""
+
+
+def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    """Return the module of *ir_text* with all but *symbol* internal, at LLVM's level 3."""
+    module = llvm.parse_assembly(ir_text)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    for function in module.functions:
+        if not function.is_declaration and function.name != symbol:
+            function.linkage = "internal"
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            variable.linkage = "internal"
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    for function in module.functions:
+        name = function.name
+        if function.is_declaration and not name.startswith("llvm."):
+            if name not in entry.C_API and name not in _RUNTIME:
+                raise AssertionError(f"machine code would call {name}")
+    return module
+
+
+def target_machine(target: Target) -> llvm.TargetMachine:
+    """Return the code generator for *target*."""
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="default"
+    )
+
+
+def compile_object(plan: Plan, target: Target, symbol: str) -> bytes:
+    """Return the object file of *plan*'s builtin for *target*."""
+    llvm.initialize_native_asmprinter()
+    machine = target_machine(target)
+    module = optimised(emit_ir(plan, symbol), symbol, machine)
+    return bytes(machine.emit_object(module))
+
+
+def assembly(plan: Plan, target: Target, symbol: str = "numcrc_entry") -> str:
+    """Return the assembly of *plan*'s builtin for *target*, which need not be this host."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = target_machine(target)
+    return str(machine.emit_assembly(optimised(emit_ir(plan, symbol), symbol, machine)))

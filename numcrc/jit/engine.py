@@ -1,0 +1,147 @@
+"""From a model to a builtin: choose the plan, find or compile its object, link it.
+
+An object's key is the hash of all that its machine code depends on: the plan, the
+sources that make it, the triple, the CPU's name and full feature string, Numba's
+settings, the versions of all that takes part, and what is assumed of the interpreter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import llvmlite
+from llvmlite import binding as llvm
+
+from numcrc import constants
+from numcrc._version import __version__
+from numcrc.jit import abi, cache as objects, linker, plan as plans, target
+from numcrc.jit.plan import Plan
+from numcrc.jit.target import Target, Tier
+from numcrc.model import Model
+
+_SOURCES = (
+    "constants.py",
+    *(f"jit/{name}.py" for name in ("abi", "compiler", "entry", "linker", "plan", "simd")),
+    *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "table", "words", "zeros")),
+)
+
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+
+    def _renew_lock() -> None:
+        global _lock
+        _lock = threading.RLock()  # the parent's may be held by a thread that is not here
+
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class Block(bytes):
+    """A builtin's ``self``: its constants, and what they hold addresses of."""
+
+    fallback: object
+    """Kept alive for the block, which holds its address."""
+    origin: tuple[Any, ...]
+    """What a pickled builtin is found again by: a function and its arguments."""
+
+    def __reduce__(self) -> Any:
+        function, *arguments = self.origin
+        return function, tuple(arguments)
+
+
+@cache
+def _sources() -> bytes:
+    """Return a hash of the sources that machine code is made from, and Numba's version."""
+    assert __spec__ is not None and __spec__.loader is not None
+    package = os.path.dirname(os.path.dirname(__file__))
+    paths = [os.path.join(package, *name.split("/")) for name in _SOURCES]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(__spec__.loader.get_data(path))  # type: ignore[attr-defined]
+    digest.update(_numba_version())
+    return digest.digest()
+
+
+def _numba_version() -> bytes:
+    """Return what tells one release of Numba from another, without importing it."""
+    spec = importlib.util.find_spec("numba")
+    if spec is None or spec.origin is None:
+        raise ImportError("numcrc needs numba, which is not installed")
+    try:
+        with open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file:
+            return file.read()
+    except OSError:
+        from importlib.metadata import version
+
+        return version("numba").encode()
+
+
+def key(plan: Plan, host: Target) -> bytes:
+    """Return the name of *plan*'s object for *host*."""
+    parts = (
+        repr(plan),
+        repr((host.triple, host.cpu, host.features, host.numba_settings)),
+        repr((__version__, llvmlite.__version__, llvm.llvm_version_info)),
+        abi.identity(),
+    )
+    digest = hashlib.sha256(_sources())
+    for part in parts:
+        digest.update(b"\0" + part.encode())
+    return digest.digest()
+
+
+@cache
+def _address(plan: Plan) -> int:
+    """Return the address of *plan*'s function, linked here."""
+    host = target.host()
+    name = key(plan, host)
+    body = objects.load(name)
+    if body is None:
+        from numcrc.jit.compiler import compile_object
+
+        body = compile_object(plan, host, linker.SYMBOL)
+        objects.store(name, body)
+    return linker.link(body)
+
+
+def plan_of(model: Model, tier: Tier | None = None) -> Plan:
+    """Return the plan that computes *model* on *tier* (default: the tier in use)."""
+    return plans.plan(model, target.host(), tier or target.best())
+
+
+def builtin(
+    model: Model,
+    plan: Plan,
+    fallback: Callable[..., Any],
+    name: str,
+    doc: str = "",
+    origin: tuple[Any, ...] = (),
+) -> Callable[..., Any]:
+    """Return the builtin of *plan* for *model*.
+
+    Parameters
+    ----------
+    fallback
+        Takes every call that machine code does not, with the same arguments.
+    name, doc
+        As the builtin shows them; *doc* begins with a clinic signature.
+    origin
+        A function and its arguments that give an object with the builtin as attribute
+        *name*: how the builtin is pickled.
+    """
+    with _lock:
+        address = _address(plan)
+    header = constants.words(list(constants.header(model, plan.representation)))
+    if model.width > 64:
+        header = bytes(len(header))
+    block = Block(header + abi.process_words(fallback) + plan.constants(model))
+    block.fallback = fallback
+    block.origin = origin
+    made = linker.builtin(address, name, doc, block, "numcrc")
+    setattr(block, name, made)
+    return made

@@ -1,0 +1,173 @@
+"""CRC by carry-less-multiply folding: one template for every width, tier and bit order.
+
+Let G be the polynomial of degree 64 that a narrower P is scaled to, ``G = P * x^(64-w)``.
+A message of n bits behind the register R has the CRC register ``(R*x^n + M*x^64) mod G``;
+so R is added to the first eight bytes of M, and the rest is reduction of M:
+
+* **Fold.** A 128-bit pair ``A = H*x^64 + L`` standing D bits before the end of what is
+  loaded next may be replaced by ``H*(x^(D+64) mod G) + L*(x^D mod G)``: congruent, and
+  again no longer than a pair. A *block* is as many pairs side by side as the plan says,
+  all folded over the same distance, its own length.
+* **Head.** When n is no multiple of the block, the first block is folded over the odd
+  r bytes and the r bytes behind it are added, from a load that overlaps it: whole
+  vector loads at any alignment, no byte loop, nothing read outside the message.
+* **Tail.** Multiplying every lane of the last block by its own weight ``x^(d+64)`` and
+  adding all products leaves 128 bits T with ``T = M*x^64 (mod G)``.
+* **Barrett reduction** takes T to its 64-bit remainder with two more products.
+
+Lengths below the smallest block take the same last steps from scalar registers.
+
+Sources: Gopal et al., "Fast CRC computation for generic polynomials using PCLMULQDQ"
+(Intel, 2009), for folding; P. Barrett (CRYPTO '86) for the reduction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numcrc.constants import FoldLayout
+from numcrc.jit.kernels.words import load_few, shift_left, shift_right
+from numcrc.jit.simd import (
+    both,
+    clmul,
+    inline,
+    lane,
+    load64,
+    load_vector,
+    only,
+    reverse_pairs,
+    splat,
+    sum_pairs,
+    swap_bytes,
+    xor,
+)
+
+
+
+@inline
+def _as_loaded(value: Any) -> Any:
+    return value
+
+
+def fold_kernel(arch: str, bits: int, blocks: tuple[int, ...], reflected: bool) -> Any:
+    """Return ``kernel(constants, p, n, register) -> register``.
+
+    *bits* is the width of the carry-less multiply; *blocks* are the block sizes in bytes,
+    powers of two from 16 up. A message is folded in the largest block that it fills.
+    """
+    layout = FoldLayout(blocks[-1])
+    remains = _below_16_bytes(arch, bits, layout, reflected)
+    for size in blocks:
+        remains = choose(size, _fold_blocks(arch, bits, size, layout, reflected), remains)
+    reduce = _barrett_reduction(arch, layout, reflected)
+
+    @inline
+    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+        return reduce(k, remains(k, p, n, register))
+
+    return kernel
+
+
+def choose(size: int, long: Any, short: Any) -> Any:
+    @inline
+    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+        if n >= size:
+            return long(k, p, n, register)
+        return short(k, p, n, register)
+
+    return remains
+
+
+def _fold_blocks(arch: str, bits: int, size: int, layout: FoldLayout, reflected: bool) -> Any:
+    """Return the function that takes a message of *size* bytes or more to 128 bits, T."""
+    lanes = size // 8
+    high = 0 if reflected else 1
+    load, put_first, spread = load_vector(lanes), only(lanes, high), splat(lanes)
+    in_order = _as_loaded if reflected else reverse_pairs
+    powers, last = layout.powers, layout.last + layout.block - size
+    high_by, low_by = clmul(arch, bits, high, high), clmul(arch, bits, 1 - high, 1 - high)
+    weigh = _weigh(arch, bits, size, layout)
+
+    @inline
+    def fold(k: Any, block: Any, distance: Any) -> Any:
+        power = powers + 8 * distance
+        high_product = high_by(block, spread(load64(k, power + 64)))
+        return xor(high_product, low_by(block, spread(load64(k, power))))
+
+    @inline
+    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+        block = xor(in_order(load(p, 0)), put_first(register))
+        odd = n & (size - 1)
+        if odd:
+            behind = both(load(p, odd), load(k, last + odd))
+            block = xor(fold(k, block, odd), in_order(behind))
+        i = odd + size
+        while i < n:
+            block = xor(fold(k, block, size), in_order(load(p, i)))
+            i += size
+        return weigh(k, block)
+
+    return remains
+
+
+def _weigh(arch: str, bits: int, size: int, layout: FoldLayout) -> Any:
+    """Return the function that takes a block of *size* bytes to T: each lane by its weight."""
+    load = load_vector(size // 8)
+    even, odd = clmul(arch, bits, 0, 0), clmul(arch, bits, 1, 1)
+    offset = layout.weights + layout.block - size
+
+    @inline
+    def weigh(k: Any, block: Any) -> Any:
+        weights = load(k, offset)
+        return sum_pairs(xor(even(block, weights), odd(block, weights)))
+
+    return weigh
+
+
+def _below_16_bytes(arch: str, bits: int, layout: FoldLayout, reflected: bool) -> Any:
+    """Return the function that takes a message of 0..15 bytes to T, in scalar registers.
+
+    Of 8 bytes or more, the message is a 128-bit block, short of some leading zeros. Of
+    less, it stands above some of the register: ``T = (R + M) * x^(8n)``, M leftmost.
+    """
+    word = _as_loaded if reflected else swap_bytes
+    times_x, over_x = (shift_right, shift_left) if reflected else (shift_left, shift_right)
+    at_high, at_low = (only(2, 0), only(2, 1)) if reflected else (only(2, 1), only(2, 0))
+    weigh = _weigh(arch, bits, 16, layout)
+
+    @inline
+    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+        if n >= 8:
+            odd = 8 * (n - 8)
+            first = register ^ word(load64(p, 0))
+            second = times_x(register, odd) ^ word(load64(p, n - 8))
+            return weigh(k, xor(at_high(over_x(first, 64 - odd)), at_low(second)))
+        first = register ^ word(load_few(p, n))
+        return xor(at_high(over_x(first, 64 - 8 * n)), at_low(times_x(first, 8 * n)))
+
+    return remains
+
+
+def _barrett_reduction(arch: str, layout: FoldLayout, reflected: bool) -> Any:
+    """Return the function that takes T to ``T mod G = T - floor(T / G) * G``.
+
+    Of that product only the low 64 bits are needed: the high ones cancel T's.
+    """
+    factors, constant_term = layout.barrett, layout.odd
+    load = load_vector(2)
+    high = 0 if reflected else 1
+    high_lane, low_lane = lane(high), lane(1 - high)
+    by_reciprocal, by_generator = clmul(arch, 128, high, 0), clmul(arch, 128, high, 1)
+
+    @inline
+    def reduce(k: Any, t: Any) -> Any:
+        pair = load(k, factors)
+        quotient = by_reciprocal(t, pair)
+        if not reflected:  # the reciprocal's own x^64
+            quotient = xor(quotient, t)
+        remainder = low_lane(xor(t, by_generator(quotient, pair)))
+        if reflected:  # the polynomial's own x^0
+            remainder ^= high_lane(quotient) & load64(k, constant_term)
+        return remainder
+
+    return reduce

@@ -1,0 +1,69 @@
+"""CRC by tables: slice-by-16 for widths up to 64, one table for the wider.
+
+The register is held as its bytes lie in memory (MEMORY in `numcrc.constants`), so one
+kernel serves both bit orders: feeding a byte drops the register's first byte, and adds
+the table's entry for that byte plus the message's.
+
+Sources: D. V. Sarwate, "Computation of cyclic redundancy checks via table look-up"
+(CACM, 1988); M. Kounavis and F. Berry, "A systematic approach to building high
+performance software-based CRC generators" (ISCC 2005), for slicing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numcrc.jit.simd import inline, load8, load64, store64, u64
+
+
+@inline
+def _entry(k: Any, table: Any, word: Any, byte: Any) -> Any:
+    return load64(k, u64(2048) * u64(table) + u64(8) * (word >> 8 * byte & u64(255)))
+
+
+@inline
+def _slice_8(k: Any, table: Any, word: Any) -> Any:
+    """Return the sum of the entries for the 8 bytes of *word*, first byte in *table*."""
+    return (
+        _entry(k, table, word, 0)
+        ^ _entry(k, table - 1, word, 1)
+        ^ _entry(k, table - 2, word, 2)
+        ^ _entry(k, table - 3, word, 3)
+        ^ _entry(k, table - 4, word, 4)
+        ^ _entry(k, table - 5, word, 5)
+        ^ _entry(k, table - 6, word, 6)
+        ^ _entry(k, table - 7, word, 7)
+    )
+
+
+def table_kernel() -> Any:
+    """Return ``kernel(constants, p, n, register) -> register``."""
+
+    @inline
+    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+        i = 0
+        while i + 16 <= n:
+            ahead = _slice_8(k, 7, load64(p, i + 8))
+            register = _slice_8(k, 15, register ^ load64(p, i)) ^ ahead
+            i += 16
+        if i + 8 <= n:
+            register = _slice_8(k, 7, register ^ load64(p, i))
+            i += 8
+        while i < n:
+            register = register >> 8 ^ _entry(k, 0, register ^ load8(p, i), 0)
+            i += 1
+        return register
+
+    return kernel
+
+
+@inline
+def wide_kernel(k: Any, p: Any, n: Any, state: Any) -> Any:
+    """Take n bytes at p into the 128-bit register at *state*."""
+    first, second = load64(state, 0), load64(state, 8)
+    for i in range(n):
+        entry = u64(16) * ((first ^ load8(p, i)) & u64(255))
+        first = first >> 8 ^ second << 56 ^ load64(k, entry)
+        second = second >> 8 ^ load64(k, entry + u64(8))
+    store64(state, 0, first)
+    store64(state, 8, second)

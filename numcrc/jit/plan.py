@@ -1,0 +1,105 @@
+"""Which kernel computes which model on which tier: a plan, a value with a name.
+
+A plan says everything that decides a kernel's machine code, and nothing else. Its name
+is the kernel's identity: in the cache key, in `numcrc.info`, in the benchmarks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numcrc import constants
+from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
+from numcrc.jit.target import Target, Tier
+from numcrc.model import Model
+
+CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
+
+
+class Plan(NamedTuple):
+    """A kernel, as data."""
+
+    family: str
+    """"table", "fold", "crc32", "wide" or "zeros"."""
+    arch: str = ""
+    bits: int = 0
+    """Width of the carry-less multiply; 0: none is used."""
+    blocks: tuple[int, ...] = ()
+    """Block sizes in bytes that messages are folded in."""
+    reflected: bool = False
+    castagnoli: bool = False
+    """Whether the crc32 instruction's polynomial is CRC-32C's."""
+    streams: tuple[int, ...] = ()
+    """Lengths in bytes of each of four streams of the crc32 instruction."""
+    chain_below: int = 0
+    """Messages shorter than this are one stream of the crc32 instruction."""
+
+    @property
+    def name(self) -> str:
+        """A short name: "fold512-16.64.256-reflected", "crc32c-128.1024-fold0"."""
+        if self.family == "fold":
+            order = "reflected" if self.reflected else "normal"
+            return f"fold{self.bits}-{'.'.join(map(str, self.blocks))}-{order}"
+        if self.family == "crc32":
+            streams = ".".join(map(str, self.streams)) or "chain"
+            then = f"-fold{self.bits}-{'.'.join(map(str, self.blocks))}" if self.blocks else ""
+            kind = "crc32c" if self.castagnoli else "crc32"
+            clmul = "clmul" if self.bits else "soft"
+            return f"{kind}-{self.chain_below}-{streams}-{clmul}{then}"
+        return self.family
+
+    def constants(self, model: Model) -> bytes:
+        """Return the constants that this plan's kernel reads, for *model*."""
+        if self.family == "table":
+            return constants.table(model)
+        if self.family == "wide":
+            return constants.wide_table(model)
+        if self.family == "zeros":
+            return constants.zeros(model)
+        fold = constants.fold(model, self.blocks[-1]) if self.blocks else b""
+        return fold + constants.crc32_streams(model, self.streams)
+
+    @property
+    def streams_offset(self) -> int:
+        """Where the streams' constants lie, behind those of the fold."""
+        return FoldLayout(self.blocks[-1]).size if self.blocks else 0
+
+    @property
+    def representation(self) -> str:
+        """How the kernel holds its register (`numcrc.constants`)."""
+        if self.family == "table":
+            return MEMORY
+        return REFLECTED if self.reflected else NORMAL
+
+
+WIDE = Plan("wide")
+ZEROS = Plan("zeros")
+TABLE = Plan("table")
+
+# Measured choices. Blocks: the largest has four accumulators or more, which hides the
+# multiply's latency; the ones below serve short messages.
+_BLOCKS = {128: (16, 64, 128), 256: (16, 32, 128), 512: (16, 64, 256)}
+
+
+def plan(model: Model, target: Target, tier: Tier) -> Plan:
+    """Return the plan for checksums of *model*."""
+    if model.width > 64:
+        return WIDE
+    arch, bits = target.arch, tier.fold_bits
+    blocks = _BLOCKS[bits] if bits else ()
+    if tier.name != "table" and target.crc32_instruction and _has_instruction(arch, model):
+        return _crc32_plan(arch, bits, blocks, model.poly == CRC32C_POLY)
+    return Plan("fold", arch, bits, blocks, model.refin) if bits else TABLE
+
+
+def _crc32_plan(arch: str, bits: int, blocks: tuple[int, ...], castagnoli: bool) -> Plan:
+    """Return the plan of the crc32 instruction: it wins short messages, wide folding long ones."""
+    if bits > 128:
+        return Plan("crc32", arch, bits, blocks, True, castagnoli, chain_below=80)
+    streams = (128, 1024) if bits else (1024,)
+    return Plan("crc32", arch, bits, (), True, castagnoli, streams)
+
+
+def _has_instruction(arch: str, model: Model) -> bool:
+    known = {"x86_64": (CRC32C_POLY,), "aarch64": (CRC32_POLY, CRC32C_POLY)}.get(arch, ())
+    return model.width == 32 and model.refin and model.poly in known
