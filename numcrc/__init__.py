@@ -1,0 +1,66 @@
+"""Cyclic redundancy checks, compiled on the machine that runs them.
+
+>>> import numcrc
+>>> hex(numcrc.crc32c(b"123456789"))
+'0xe3069283'
+>>> numcrc.algorithms["CRC-16/ARC"](b"123456789") == 0xBB3D
+True
+
+Importing this module imports nothing else; a name brings what it needs when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numcrc._version import __version__
+
+if TYPE_CHECKING:
+    from numcrc.algorithm import Algorithm
+    from numcrc.functions import crc32, crc32c, crc64nvme
+    from numcrc.hasher import Hasher
+    from numcrc.report import info
+    from numcrc.jit.target import TierError
+    from numcrc.registry import algorithms, new
+
+__all__ = [
+    "Algorithm",
+    "Hasher",
+    "TierError",
+    "__version__",
+    "algorithms",
+    "crc32",
+    "crc32c",
+    "crc64nvme",
+    "info",
+    "new",
+]
+
+_HOME = {
+    "Algorithm": "numcrc.algorithm",
+    "Hasher": "numcrc.hasher",
+    "TierError": "numcrc.jit.target",
+    "algorithms": "numcrc.registry",
+    "info": "numcrc.report",
+    "new": "numcrc.registry",
+}
+_NATIVE = ("crc32", "crc32c", "crc64nvme")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NATIVE:
+        from numcrc.functions import native
+
+        value: Any = native(name)
+    elif name in _HOME:
+        from importlib import import_module
+
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'numcrc' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ settings, the versions of all that takes part, and what is assumed of the interp
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import threading
@@ -18,7 +19,6 @@ from typing import Any
 import llvmlite
 from llvmlite import binding as llvm
 
-from numcrc import constants
 from numcrc._version import __version__
 from numcrc.jit import abi, cache as objects, linker, plan as plans, target
 from numcrc.jit.plan import Plan
@@ -42,16 +42,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class Block(bytes):
-    """A builtin's ``self``: its constants, and what they hold addresses of."""
+    """A builtin's ``self``: its constants, and what they hold an address of."""
 
     fallback: object
-    """Kept alive for the block, which holds its address."""
-    origin: tuple[Any, ...]
-    """What a pickled builtin is found again by: a function and its arguments."""
 
     def __reduce__(self) -> Any:
-        function, *arguments = self.origin
-        return function, tuple(arguments)
+        # A builtin is pickled as an attribute of its self, found again by name: what is
+        # public of them are attributes of the package.
+        return importlib.import_module, ("numcrc",)
 
 
 @cache
@@ -120,7 +118,6 @@ def builtin(
     fallback: Callable[..., Any],
     name: str,
     doc: str = "",
-    origin: tuple[Any, ...] = (),
 ) -> Callable[..., Any]:
     """Return the builtin of *plan* for *model*.
 
@@ -130,18 +127,10 @@ def builtin(
         Takes every call that machine code does not, with the same arguments.
     name, doc
         As the builtin shows them; *doc* begins with a clinic signature.
-    origin
-        A function and its arguments that give an object with the builtin as attribute
-        *name*: how the builtin is pickled.
     """
     with _lock:
         address = _address(plan)
-    header = constants.words(list(constants.header(model, plan.representation)))
-    if model.width > 64:
-        header = bytes(len(header))
-    block = Block(header + abi.process_words(fallback) + plan.constants(model))
+    header = plan.header(model) + abi.process_words(fallback)
+    block = Block(header + plan.constants(model))
     block.fallback = fallback
-    block.origin = origin
-    made = linker.builtin(address, name, doc, block, "numcrc")
-    setattr(block, name, made)
-    return made
+    return linker.builtin(address, name, doc, block, "numcrc")

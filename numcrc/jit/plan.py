@@ -64,21 +64,23 @@ class Plan(NamedTuple):
         """Where the streams' constants lie, behind those of the fold."""
         return FoldLayout(self.blocks[-1]).size if self.blocks else 0
 
-    @property
-    def representation(self) -> str:
-        """How the kernel holds its register (`numcrc.constants`)."""
+    def header(self, model: Model) -> bytes:
+        """Return the words by which this plan's builtin makes a CRC a register and back."""
+        if self.family == "wide":  # whose caller does that
+            return bytes(8 * len(constants.Header._fields))
+        representation = REFLECTED if self.reflected else NORMAL
         if self.family == "table":
-            return MEMORY
-        return REFLECTED if self.reflected else NORMAL
+            representation = MEMORY
+        return constants.words(list(constants.header(model, representation)))
 
 
 WIDE = Plan("wide")
 ZEROS = Plan("zeros")
 TABLE = Plan("table")
 
-# Measured choices. Blocks: the largest has four accumulators or more, which hides the
-# multiply's latency; the ones below serve short messages.
-_BLOCKS = {128: (16, 64, 128), 256: (16, 32, 128), 512: (16, 64, 256)}
+# Measured: four accumulators hide the multiply's latency, and eight gain nothing; the
+# smaller blocks serve short messages.
+_BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (16, 64, 256)}
 
 
 def plan(model: Model, target: Target, tier: Tier) -> Plan:

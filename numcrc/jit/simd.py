@@ -1,8 +1,8 @@
 """The vocabulary kernels are written in: vectors, unaligned loads, carry-less multiplies.
 
-A vector is a Numba type whose data model is an LLVM vector of 64-bit lanes. It may be
-wider than a register: LLVM splits it, so a block of several accumulators is one value
-and one template serves any number of them. Only this file writes LLVM IR for kernels.
+A vector is a Numba type whose data model is an array of LLVM vectors of 64-bit lanes,
+one a register: a block of several accumulators is one value, and one template serves
+any number of them. Only this file writes LLVM IR for kernels.
 
 Addresses are made by pointer and GEP, never by integer arithmetic, which LLVM treats as
 having no provenance. Polynomials are unsigned 64-bit integers throughout.
@@ -35,21 +35,27 @@ def inline(function: Any) -> Any:
 
 
 class Vector(types.Type):
-    """A vector of 64-bit lanes."""
+    """As many registers as hold *size* bytes, each of at most *bits* bits in 64-bit lanes.
 
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        super().__init__(name=f"Vector({lanes})")
+    An LLVM array of vectors, not one wide vector: LLVM would hold the latter in the
+    widest registers the CPU has, and take them apart for every narrower multiply.
+    """
+
+    def __init__(self, size: int, bits: int = 128) -> None:
+        self.lanes = min(bits // 64, size // 8)
+        self.registers = size // 8 // self.lanes
+        self.register = ir.VectorType(_I64, self.lanes)
+        super().__init__(name=f"Vector({self.registers} x {self.lanes})")
 
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector) -> None:
-        super().__init__(manager, vector, ir.VectorType(_I64, vector.lanes))
+        super().__init__(manager, vector, ir.ArrayType(vector.register, vector.registers))
 
 
-PAIR = Vector(2)
-"""A 128-bit vector: what one carry-less multiply yields."""
+PAIR = Vector(16)
+"""128 bits: what one carry-less multiply yields."""
 
 
 def _index(*lanes: int) -> ir.Constant:
@@ -134,6 +140,21 @@ def null(typing: Any) -> Any:
     return Pointer(), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing: Any, pointer: Any, offset: Any) -> Any:
+    """Ask for the cache line at (pointer, byte offset), which may lie outside the message."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function_type = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
+        function = _declare(builder, function_type, "llvm.prefetch.p0")
+        read, into_every_level, data = _i32(0), _i32(3), _i32(1)
+        line = builder.gep(args[0], [args[1]])
+        builder.call(function, [line, read, into_every_level, data])
+        return context.get_dummy_value()
+
+    return types.void(Pointer, types.int64), generate
+
+
 def stack(size: int) -> Any:
     """Return a function that gives a pointer to *size* bytes of the caller's stack frame."""
 
@@ -203,95 +224,98 @@ def crc32_word(arch: str, castagnoli: bool) -> Any:
 # Vectors
 
 
-def load_vector(lanes: int) -> Any:
-    """Return the unaligned load of a vector of *lanes* at (pointer, byte offset)."""
+def _registers(builder: Any, array: Any) -> list[Any]:
+    return [builder.extract_value(array, k) for k in range(array.type.count)]
+
+
+def _array(builder: Any, registers: list[Any]) -> Any:
+    array = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
+    for k, register in enumerate(registers):
+        array = builder.insert_value(array, register, k)
+    return array
+
+
+def load_vector(vector: Vector) -> Any:
+    """Return the unaligned load of a *vector* at (pointer, byte offset)."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def load(typing: Any, pointer: Any, offset: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.load(_at(builder, *args, ir.VectorType(_I64, lanes)), align=1)
+            start = builder.gep(args[0], [args[1]])
+            loaded = []
+            for k in range(vector.registers):
+                place = _at(builder, start, ir.Constant(_I64, k * vector.lanes * 8), vector.register)
+                loaded.append(builder.load(place, align=1))
+            return _array(builder, loaded)
 
-        return Vector(lanes)(Pointer, types.int64), generate
+        return vector(Pointer, types.int64), generate
 
     return load
 
 
-def splat(lanes: int) -> Any:
-    """Return the function that puts a uint64 into every one of *lanes*."""
+def splat(vector: Vector) -> Any:
+    """Return the function that puts a uint64 into every lane of a *vector*."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def broadcast(typing: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            vector = ir.Constant(ir.VectorType(_I64, lanes), ir.Undefined)
-            vector = builder.insert_element(vector, args[0], _i32(0))
-            return builder.shuffle_vector(vector, vector, _index(*[0] * lanes))
+            one = ir.Constant(vector.register, ir.Undefined)
+            one = builder.insert_element(one, args[0], _i32(0))
+            one = builder.shuffle_vector(one, one, _index(*[0] * vector.lanes))
+            return _array(builder, [one] * vector.registers)
 
-        return Vector(lanes)(u64), generate
+        return vector(u64), generate
 
     return broadcast
 
 
-def only(lanes: int, position: int) -> Any:
+def only(vector: Vector, position: int) -> Any:
     """Return the function that puts a uint64 into lane *position*, zeros elsewhere."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def insert(typing: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            zeros = ir.Constant(ir.VectorType(_I64, lanes), None)
-            return builder.insert_element(zeros, args[0], _i32(position))
+            zeros = ir.Constant(vector.register, None)
+            first = builder.insert_element(zeros, args[0], _i32(position))
+            return _array(builder, [first] + [zeros] * (vector.registers - 1))
 
-        return Vector(lanes)(u64), generate
+        return vector(u64), generate
 
     return insert
 
 
 def lane(position: int) -> Any:
-    """Return the function that takes lane *position* out of a vector."""
+    """Return the function that takes lane *position* out of a pair."""
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def extract(typing: Any, vector: Any) -> Any:
+    def extract(typing: Any, pair: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.extract_element(args[0], _i32(position))
+            return builder.extract_element(builder.extract_value(args[0], 0), _i32(position))
 
-        return u64(vector), generate
+        return u64(PAIR), generate
 
     return extract
 
 
-def _elementwise(operation: str) -> Any:
+def _registerwise(emit: Any) -> Any:
+    """Return the function of two vectors that *emit* computes register by register."""
+
     @intrinsic  # type: ignore[untyped-decorator]
     def function(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, operation)(*args)
+            registers = zip(*(_registers(builder, array) for array in args), strict=True)
+            return _array(builder, [emit(builder, x, y) for x, y in registers])
 
         return a(a, a), generate
 
     return function
 
 
-xor = _elementwise("xor")
+xor = _registerwise(lambda builder, a, b: builder.xor(a, b))
 """Add two vectors of polynomials. Three-way xors are found by LLVM."""
 
-both = _elementwise("and_")
+both = _registerwise(lambda builder, a, b: builder.and_(a, b))
 """Keep the bits that both vectors have."""
-
-
-def _split(builder: Any, vector: Any, width: int) -> list[Any]:
-    """Return *vector* in pieces of *width* elements."""
-    count = vector.type.count
-    return [
-        builder.shuffle_vector(vector, vector, _index(*range(start, start + width)))
-        for start in range(0, count, width)
-    ]
-
-
-def _join(builder: Any, pieces: list[Any]) -> Any:
-    """Return the vector of equal *pieces*, a power of two of them."""
-    while len(pieces) > 1:
-        whole = _index(*range(2 * pieces[0].type.count))
-        pairs = zip(pieces[::2], pieces[1::2], strict=True)
-        pieces = [builder.shuffle_vector(low, high, whole) for low, high in pairs]
-    return pieces[0]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -299,10 +323,14 @@ def sum_pairs(typing: Any, vector: Any) -> Any:
     """Add the 128-bit pairs of a vector up."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        (total,) = args
-        while (count := total.type.count) > 2:
-            total = builder.xor(*_split(builder, total, count // 2))
-        return total
+        total, *others = _registers(builder, args[0])
+        for other in others:
+            total = builder.xor(total, other)
+        while (half := total.type.count // 2) > 1:
+            low, high = _index(*range(half)), _index(*range(half, 2 * half))
+            parts = (builder.shuffle_vector(total, total, lanes) for lanes in (low, high))
+            total = builder.xor(*parts)
+        return _array(builder, [total])
 
     return PAIR(vector), generate
 
@@ -313,32 +341,21 @@ def reverse_pairs(typing: Any, vector: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         count = vector.lanes * 8
-        data = builder.bitcast(args[0], ir.VectorType(_I8, count))
-        order = [start + k for start in range(0, count, 16) for k in range(15, -1, -1)]
-        data = builder.shuffle_vector(data, data, _index(*order))
-        return builder.bitcast(data, args[0].type)
+        order = _index(*(start + k for start in range(0, count, 16) for k in range(15, -1, -1)))
+        reversed_ = []
+        for register in _registers(builder, args[0]):
+            data = builder.bitcast(register, ir.VectorType(_I8, count))
+            data = builder.shuffle_vector(data, data, order)
+            reversed_.append(builder.bitcast(data, register.type))
+        return _array(builder, reversed_)
 
     return vector(vector), generate
 
 
-def clmul(arch: str, bits: int, a_lane: int, b_lane: int) -> Any:
-    """Return the carry-less product of lane *a_lane* of *a* with *b_lane* of *b*, pair by pair.
-
-    *bits* is the width of the instruction: 128, 256 or 512 on x86-64, 128 on AArch64.
-    """
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def product(typing: Any, a: Any, b: Any) -> Any:
-        native = min(bits // 64, a.lanes)
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            emit = _pmull if arch == "aarch64" else _pclmulqdq
-            pieces = zip(*(_split(builder, vector, native) for vector in args), strict=True)
-            return _join(builder, [emit(builder, x, y, a_lane, b_lane) for x, y in pieces])
-
-        return a(a, a), generate
-
-    return product
+def clmul(arch: str, a_lane: int, b_lane: int) -> Any:
+    """Return the carry-less product of lane *a_lane* of *a* with *b_lane* of *b*, pair by pair."""
+    emit = _pmull if arch == "aarch64" else _pclmulqdq
+    return _registerwise(lambda builder, a, b: emit(builder, a, b, a_lane, b_lane))
 
 
 def _pclmulqdq(builder: Any, a: Any, b: Any, a_lane: int, b_lane: int) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from numcrc.constants import STREAMS
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
-from numcrc.jit.simd import advance, clmul, crc32_word, inline, lane, load64, only, u64
+from numcrc.jit.simd import PAIR, advance, clmul, crc32_word, inline, lane, load64, only, u64
 
 
 def chain_kernel(arch: str, castagnoli: bool) -> Any:
@@ -90,7 +90,7 @@ def _joined_streams(
 
 
 def _clmul_32(arch: str) -> Any:
-    multiply, at_low, low = clmul(arch, 128, 0, 0), only(2, 0), lane(0)
+    multiply, at_low, low = clmul(arch, 0, 0), only(PAIR, 0), lane(0)
 
     @inline
     def product(a: Any, b: Any) -> Any:

@@ -1,0 +1,68 @@
+"""Any buffer or array as plain bytes, in C order, without a copy of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    class Buffer(Protocol):
+        """An object with the buffer protocol: bytes, memoryview, mmap, array, ndarray, ..."""
+
+        def __buffer__(self, flags: int, /) -> memoryview:
+            """Return a view of the memory."""
+
+    Data = bytes | bytearray | memoryview | Buffer | npt.NDArray[Any]
+else:
+    Data = object
+
+_SCRATCH = 256 * 1024
+"""Bytes of an array that are brought into order at a time."""
+
+
+def pieces(data: Data) -> Iterator[memoryview]:
+    """Yield the bytes of *data* in C order, as contiguous views of single bytes.
+
+    Raises
+    ------
+    TypeError
+        *data* has no buffer, or one that holds Python objects.
+    """
+    import numpy as np
+
+    array = data if isinstance(data, np.ndarray) else np.asarray(_view(data))
+    array = array.view(np.ndarray)
+    if array.dtype.hasobject:
+        raise TypeError(
+            f"an array of dtype {array.dtype} holds Python objects, whose bytes are no data"
+        )
+    if not array.nbytes:
+        return
+    if array.flags.c_contiguous:
+        yield _bytes(array)
+        return
+    flags = ["external_loop", "buffered"]
+    buffersize = max(1, _SCRATCH // array.itemsize)
+    for chunk in np.nditer(array, flags=flags, order="C", buffersize=buffersize):  # type: ignore[call-overload]
+        # What is contiguous already comes as a view, else as the iterator's own buffer.
+        yield _bytes(np.ascontiguousarray(chunk))
+
+
+def _bytes(array: npt.NDArray[Any]) -> memoryview:
+    """Return the bytes of a contiguous array; its own dtype may have no buffer format."""
+    import numpy as np
+
+    return memoryview(array.reshape(-1).view(np.uint8))
+
+
+def _view(data: Data) -> memoryview:
+    try:
+        return memoryview(data)  # type: ignore[arg-type]
+    except TypeError:
+        hint = ": encode it first" if isinstance(data, str) else ""
+        raise TypeError(
+            f"data must be bytes-like or an array, not {type(data).__name__}{hint}"
+        ) from None

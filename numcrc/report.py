@@ -1,0 +1,109 @@
+"""`numcrc.info`: what was chosen on this machine, and why."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+_SHOWN = {
+    "CRC-32C": "CRC-32/ISCSI",
+    "CRC-32": "CRC-32/ISO-HDLC",
+    "reflected, up to 64 bits": "CRC-64/NVME",
+    "normal, up to 64 bits": "CRC-32/BZIP2",
+    "65 to 128 bits": "CRC-82/DARC",
+}
+
+
+class Info:
+    """A report: its fields by `as_dict`, readable as a string."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as nested dicts of strings and lists."""
+        return self._fields
+
+    def __getitem__(self, key: str) -> Any:
+        return self._fields[key]
+
+    def __repr__(self) -> str:
+        lines = []
+        for key, value in self._fields.items():
+            if isinstance(value, dict):
+                lines.append(f"{key}:")
+                lines += [f"  {name}: {text}" for name, text in value.items()]
+            else:
+                lines.append(f"{key}: {' '.join(value) if isinstance(value, list) else value}")
+        return "\n".join(lines)
+
+
+def info() -> Info:
+    """Return what numcrc found on this machine: CPU, features, kernels and why, cache, versions.
+
+    Returns
+    -------
+    Info
+        Prints as a report; ``as_dict()`` gives its fields.
+
+    Raises
+    ------
+    TierError
+        ``NUMCRC_TIER`` asks for what this CPU does not have.
+
+    Examples
+    --------
+    >>> import numcrc
+    >>> "tier" in numcrc.info().as_dict()
+    True
+    """
+    from importlib.metadata import version
+
+    import llvmlite
+    from llvmlite import binding as llvm
+
+    from numcrc import catalogue
+    from numcrc._version import __version__
+    from numcrc.jit import cache, engine, target
+
+    host, tier = target.host(), target.best()
+    needed = sorted(tier.needs | ({target.CRC32_FEATURE[host.arch]} if host.crc32_instruction else set()))
+    kernels = {
+        shown: engine.plan_of(catalogue.find(name).model).name for shown, name in _SHOWN.items()
+    }
+    return Info(
+        {
+            "cpu": host.cpu,
+            "triple": host.triple,
+            "tier": tier.name,
+            "why": _why(host, tier),
+            "tiers this CPU runs": [t.name for t in host.tiers],
+            "features used": needed,
+            "numba settings": host.numba_settings or "none",
+            "kernels": kernels,
+            "cache": cache.status(),
+            "versions": {
+                "numcrc": __version__,
+                "python": sys.version.split()[0],
+                "numba": version("numba"),
+                "llvmlite": llvmlite.__version__,
+                "llvm": ".".join(map(str, llvm.llvm_version_info)),
+                "numpy": version("numpy"),
+            },
+        }
+    )
+
+
+def _why(host: Any, tier: Any) -> str:
+    from numcrc.jit import target
+
+    if forced := os.environ.get("NUMCRC_TIER"):
+        return f"NUMCRC_TIER={forced}"
+    known = target.TIERS.get(host.arch, host.tiers)
+    above = known[known.index(tier) + 1 :]
+    if not above:
+        return "the best tier there is for this architecture"
+    missing = " ".join(sorted(above[0].needs - host.usable))
+    reason = "Numba's settings or the CPU" if host.numba_settings else "the CPU"
+    return f"the next tier, {above[0].name}, needs {missing}, which {reason} lacks"

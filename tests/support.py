@@ -1,0 +1,48 @@
+"""What several test files need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numcrc
+from numcrc import reference
+from numcrc.jit import engine
+from numcrc.jit.target import Tier
+from numcrc.model import Model
+
+
+def crc_on(crc: numcrc.Algorithm, tier: Tier) -> numcrc.Algorithm:
+    """Return *crc*, computed by the kernel of *tier*."""
+    copy = numcrc.Algorithm._known(crc.name, crc._model, crc.check, crc.aliases)
+    plan = engine.plan_of(crc._model, tier)
+    if crc.width <= 64:
+        vars(copy)["_crc"] = engine.builtin(crc._model, plan, copy._general, "crc")
+    return copy
+
+
+def prefix_crcs(model: Model, data: bytes, value: int | None = None) -> list[int]:
+    """Return the reference CRC of every prefix of *data*, the empty one first."""
+    register = reference.register_of(model, value)
+    found = [reference.value_of(model, register)]
+    for byte in data:
+        register = reference.feed(model, register, reference.message_bits((byte,), model.refin))
+        found.append(reference.value_of(model, register))
+    return found
+
+
+def run_python(
+    code: str, *, cwd: str | None = None, unset: tuple[str, ...] = (), **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run *code* in a fresh interpreter, the environment changed by *env* and *unset*."""
+    environment = {k: v for k, v in os.environ.items() if k not in unset} | env
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
