@@ -1,0 +1,118 @@
+"""The machine code is what the plans promise, on this CPU and on AArch64."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from numcrc import catalogue
+from numcrc.jit import compiler, target
+from numcrc.jit import plan as plans
+from numcrc.jit.plan import Plan
+from numcrc.jit.target import Target
+
+
+def model(name):
+    return catalogue.find(name).model
+
+
+def loops(assembly: str) -> list[str]:
+    """Return the bodies of the innermost loops."""
+    found = []
+    lines = assembly.splitlines()
+    starts = {}
+    for number, line in enumerate(lines):
+        if match := re.match(r"(\.LBB\w+):", line):
+            starts[match[1]] = number
+        jump = re.match(r"\s+(?:j\w+|b\.\w+|cbn?z|tbn?z)\s.*?(\.LBB\w+)", line)
+        if jump and jump[1] in starts:
+            body = "\n".join(lines[starts[jump[1]] : number + 1])
+            if not any(inner in body for inner in found):
+                found.append(body)
+    return found
+
+
+def made_up(arch: str, cpu: str, features: str) -> Target:
+    names = features.split()
+    triple = f"{arch}-unknown-linux-gnu"
+    return Target(triple, cpu, ",".join(f"+{name}" for name in names), frozenset(names), "")
+
+
+@pytest.mark.parametrize("name", ["CRC-32/ISO-HDLC", "CRC-64/NVME", "CRC-32/BZIP2"])
+def test_the_512_bit_loop_is_multiplies_and_three_way_xors(name):
+    host = made_up(
+        "x86_64",
+        "icelake-server",
+        "avx avx2 avx512f avx512bw avx512vl pclmul sse4.1 ssse3 vpclmulqdq crc32",
+    )
+    plan = plans.plan(model(name), host, host.tiers[-1])
+    assert plan.bits == 512
+    wide = [
+        body for body in loops(compiler.assembly(plan, host)) if body.count("vpclmulqdq") >= 8
+    ]
+    assert wide
+    for body in wide:
+        folded = re.findall(r"vpclmulqdq\s+\$(?:0|17), .*%zmm", body)
+        assert len(folded) == body.count("vpclmulqdq")
+        assert len(re.findall(r"vpternlogq\s+\$150, .*%zmm", body)) == len(folded) // 2
+        assert "call" not in body
+        assert not re.search(r"\(%r[sb]p", body), "spill"
+
+
+@pytest.mark.parametrize(("bits", "register"), [(128, "xmm"), (256, "ymm")])
+def test_narrower_tiers_use_their_own_registers(bits, register):
+    host = made_up("x86_64", "icelake-server", "avx avx2 pclmul sse4.1 ssse3 vpclmulqdq")
+    tier = next(t for t in host.tiers if t.fold_bits == bits)
+    assembly = compiler.assembly(plans.plan(model("CRC-64/NVME"), host, tier), host)
+    wider = {"xmm": "[yz]mm", "ymm": "zmm"}[register]
+    assert re.search(rf"v?pclmul\w*\s.*%{register}", assembly)
+    assert not re.search(rf"clmul.*%{wider}", assembly)
+
+
+def test_the_crc32_instruction_on_x86():
+    host = made_up("x86_64", "nehalem", "crc32 sse4.1 ssse3")
+    plan = plans.plan(model("CRC-32C"), host, host.tiers[-1])
+    assembly = compiler.assembly(plan, host)
+    assert "crc32q" in assembly
+    assert "clmul" not in assembly
+
+
+@pytest.mark.parametrize(
+    ("name", "instructions"),
+    [
+        ("CRC-32/ISO-HDLC", {"crc32x", "pmull"}),
+        ("CRC-32/ISCSI", {"crc32cx", "pmull"}),
+        ("CRC-64/NVME", {"pmull", "pmull2"}),
+        ("CRC-32/BZIP2", {"pmull", "pmull2"}),
+    ],
+)
+@pytest.mark.parametrize("three_way", [False, True])
+def test_aarch64(name, instructions, three_way):
+    host = made_up("aarch64", "cortex-a57", "neon aes crc" + " sha3" * three_way)
+    plan = plans.plan(model(name), host, host.tiers[-1])
+    assembly = compiler.assembly(plan, host)
+    used = set(re.findall(r"^\s+([a-z]\w*)", assembly, re.MULTILINE))
+    assert instructions <= used
+    assert ("eor3" in used) == three_way
+    for body in loops(assembly):
+        if "pmull" in body or "crc32" in body:
+            assert not re.search(r"\bblr?\b", body)
+
+
+def test_aarch64_without_carry_less_multiply():
+    host = made_up("aarch64", "cortex-a72", "neon crc")
+    plan = plans.plan(model("CRC-32C"), host, host.tiers[-1])
+    assembly = compiler.assembly(plan, host)
+    assert "crc32cx" in assembly
+    assert "pmull" not in assembly
+    assert plans.plan(model("CRC-64/NVME"), host, host.tiers[-1]) == plans.TABLE
+
+
+def test_an_object_that_would_call_anything_else_is_refused():
+    plan = Plan("zeros")
+    machine = compiler.target_machine(target.host())
+    ir = compiler.emit_ir(plan, "entry") + "\ndeclare void @elsewhere()\n"
+    ir += "define void @other() {\n  call void @elsewhere()\n  ret void\n}\n"
+    with pytest.raises(AssertionError, match="elsewhere"):
+        compiler.optimised(ir.replace("@other", "@kept"), "kept", machine)

@@ -1,0 +1,163 @@
+"""Every kernel against the bit-at-a-time definition: the same suite for each tier.
+
+Lengths run past every cut-off of every plan (blocks of 16 to 256 bytes, chains below 80,
+four streams of 128 and of 1024 bytes) and around them; the message ends or begins flush
+with a page that must not be read.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import random
+import sys
+
+import pytest
+from support import crc_on, prefix_crcs
+
+import numcrc
+from numcrc import catalogue, reference
+from numcrc.jit import engine
+from numcrc.jit.abi import GIL_FREE
+from numcrc.model import Model
+
+NAMES = [
+    "CRC-32/ISCSI",
+    "CRC-32/ISO-HDLC",
+    "CRC-64/NVME",
+    "CRC-32/BZIP2",
+    "CRC-64/ECMA-182",
+    "CRC-16/ARC",
+    "CRC-12/UMTS",
+    "CRC-8/SMBUS",
+    "CRC-3/GSM",
+]
+LONGEST = 1100
+CUTS = [
+    around
+    for cut in (2048, 4096, 4096 + 512, 5120, 8192, GIL_FREE)
+    for around in (cut - 17, cut - 1, cut, cut + 1, cut + 15)
+]
+RANDOM = random.Random(1)
+DATA = RANDOM.randbytes(GIL_FREE + 64)
+
+
+def random_model(width: int) -> Model:
+    poly, init, xorout = (RANDOM.getrandbits(width) for _ in range(3))
+    return Model(width, poly, init, RANDOM.random() < 0.5, RANDOM.random() < 0.5, xorout)
+
+
+def algorithm(model: Model) -> numcrc.Algorithm:
+    return numcrc.Algorithm(**model._asdict())
+
+
+@pytest.fixture(scope="module")
+def references():
+    """The reference CRC of every prefix of DATA, for each of NAMES."""
+    return {name: prefix_crcs(catalogue.find(name).model, DATA[: CUTS[-1]]) for name in NAMES}
+
+
+def test_every_check_value(tier):
+    for name in numcrc.algorithms:
+        crc = crc_on(numcrc.algorithms[name], tier)
+        assert crc(b"123456789") == crc.check, name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_length(name, tier, references):
+    crc = crc_on(numcrc.algorithms[name], tier)
+    view = memoryview(DATA)
+    for length in [*range(LONGEST + 1), *CUTS]:
+        assert crc(view[:length]) == references[name][length], length
+
+
+@pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-64/NVME", "CRC-32/BZIP2"])
+def test_every_alignment(name, tier, references):
+    crc = crc_on(numcrc.algorithms[name], tier)
+    lengths = [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 79, 80, 127, 129, 255, 256, 257]
+    lengths += [383, 511, 512, 513, 1000, 1024, 2047, 4095, 4096, 4097]
+    area = bytearray(64 + max(lengths) + 64)
+    base = ctypes.addressof(ctypes.c_char.from_buffer(area)) % 64
+    for alignment in range(64):
+        start = (alignment - base) % 64
+        area[start : start + max(lengths)] = DATA[: max(lengths)]
+        view = memoryview(area)
+        for length in lengths:
+            expected = references[name][length]
+            assert crc(view[start : start + length]) == expected, (alignment, length)
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """The address and size of memory between two pages that must not be touched."""
+    if not sys.platform.startswith(("linux", "darwin")):
+        pytest.skip("needs mprotect")
+    page, size = mmap.PAGESIZE, 2 * mmap.PAGESIZE
+    area = mmap.mmap(-1, size + 2 * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for guard in (start, start + page + size):
+        assert libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(page), 0) == 0
+    yield start + page, size
+    for guard in (start, start + page + size):
+        libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(page), 3)
+
+
+@pytest.mark.parametrize("name", NAMES[:6])
+def test_nothing_is_read_outside_the_message(name, tier, guarded, references):
+    crc = crc_on(numcrc.algorithms[name], tier)
+    address, size = guarded
+    for length in [*range(600), 1000, 1023, 1024, 4095, 4096, 4097, 5121, size]:
+        for start in (address, address + size - length):
+            message = (ctypes.c_char * length).from_address(start)
+            ctypes.memmove(start, DATA, length)
+            assert crc(message) == references[name][length], length
+
+
+def test_models_of_every_width(tier):
+    lengths = (0, 1, 3, 8, 15, 16, 63, 64, 100, 255, 256, 700)
+    for width in range(1, 65):
+        model = random_model(width)
+        crc = crc_on(algorithm(model), tier)
+        value = RANDOM.getrandbits(width)
+        expected = prefix_crcs(model, DATA[: lengths[-1]], value)
+        for length in lengths:
+            assert crc(DATA[:length], value) == expected[length], (model, length)
+
+
+def test_wide_models():
+    for width in range(65, 129):
+        model = random_model(width)
+        crc = algorithm(model)
+        value = RANDOM.getrandbits(width)
+        expected = prefix_crcs(model, DATA[:100], value)
+        for length in (0, 1, 8, 15, 16, 17, 100):
+            assert crc(DATA[:length], value) == expected[length], (model, length)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_split_and_combined(name, tier, references):
+    crc = crc_on(numcrc.algorithms[name], tier)
+    length = 5200
+    for _ in range(60):
+        cut = RANDOM.randrange(length + 1)
+        first, second = DATA[:cut], DATA[cut:length]
+        assert crc(second, crc(first)) == references[name][length]
+        assert crc.combine(crc(first), crc(second), len(second)) == references[name][length]
+
+
+def test_random_values_and_lengths(tier):
+    for _ in range(150):
+        model = random_model(RANDOM.choice([8, 16, 24, 32, 32, 40, 64, 64]))
+        crc = crc_on(algorithm(model), tier)
+        value = RANDOM.getrandbits(model.width)
+        start, length = RANDOM.randrange(64), RANDOM.randrange(400)
+        data = DATA[start : start + length]
+        assert crc(data, value) == reference.crc(model, data, value), model
+
+
+def test_tiers_use_different_kernels():
+    plans = {}
+    for tier in numcrc.jit.target.host().tiers:
+        plans[tier.name] = engine.plan_of(catalogue.find("CRC-32C").model, tier)
+    assert len(set(plans.values())) == len(plans)
