@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from numcrc.algorithm import Algorithm
     from numcrc.functions import crc32, crc32c, crc64nvme
     from numcrc.hasher import Hasher
-    from numcrc.report import info
     from numcrc.jit.target import TierError
     from numcrc.registry import algorithms, new
+    from numcrc.report import info
 
 __all__ = [
     "Algorithm",

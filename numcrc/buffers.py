@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     class Buffer(Protocol):
@@ -55,7 +54,7 @@ def _bytes(array: npt.NDArray[Any]) -> memoryview:
     """Return the bytes of a contiguous array; its own dtype may have no buffer format."""
     import numpy as np
 
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
 
 
 def _view(data: Data) -> memoryview:

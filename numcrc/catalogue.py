@@ -10,6 +10,7 @@ import json
 from functools import cache
 from typing import NamedTuple
 
+from numcrc._resources import read
 from numcrc.model import Model
 
 
@@ -26,11 +27,8 @@ class Entry(NamedTuple):
 @cache
 def entries() -> dict[str, Entry]:
     """Return every entry under its official name, in catalogue order."""
-    assert __spec__ is not None and __spec__.loader is not None
-    folder = __file__.rpartition("catalogue.")[0]
-    text = __spec__.loader.get_data(folder + "catalogue.json")  # type: ignore[attr-defined]
     found = {}
-    for row in json.loads(text)["algorithms"]:
+    for row in json.loads(read("catalogue.json"))["algorithms"]:
         init, xorout, poly, check, residue = (
             int(row[key], 16) for key in ("init", "xorout", "poly", "check", "residue")
         )

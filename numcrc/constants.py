@@ -128,11 +128,11 @@ class FoldLayout(NamedTuple):
 
     block: int
 
-    barrett = 0
+    barrett: int = 0
     """Two words: the quotient's factor, the polynomial."""
-    odd = 16
+    odd: int = 16
     """All ones if a REFLECTED G has a constant term, which its word has no room for."""
-    powers = 24
+    powers: int = 24
     """Word j: `powers`, for the head (j < block) and for folding a block."""
 
     @property
@@ -151,11 +151,11 @@ class FoldLayout(NamedTuple):
         return self.last + 2 * self.block
 
 
-def fold(model: Model, block: int) -> bytes:
-    """Return the constants that `FoldLayout` describes."""
-    representation = REFLECTED if model.refin else NORMAL
+def fold(model: Model, block: int, representation: str) -> bytes:
+    """Return the constants that `FoldLayout` describes, NORMAL or REFLECTED."""
+    reflected = representation == REFLECTED
     generator = scaled(model)
-    if model.refin:
+    if reflected:
         # floor(x^127 / G) and floor(G / x): 64 bits each, and the product's extra x
         # makes them floor(x^128 / G) and G but for their lowest bit.
         quotient = gf2.reflect(gf2.divmod_(1 << 127, generator)[0], 64)
@@ -168,26 +168,30 @@ def fold(model: Model, block: int) -> bytes:
     for behind in range(block - 16, -1, -16):
         # The high lane stands 64 bits above the low one; both get the final x^64.
         pair = [power[behind + 8], power[behind + 16]]
-        weights += pair[::-1] if model.refin else pair
+        weights += pair[::-1] if reflected else pair
     return words(barrett + power + weights) + bytes(block) + b"\xff" * block
 
 
 # Tables
 
-SLICES = 16
+_NEAR, _FAR, _BRAID = 8, 8, 32
 
 
 def table(model: Model) -> bytes:
-    """Return slice-by-16 tables for a MEMORY register: entry b of table k is ``b * x^(64+8k)``."""
+    """Return tables for a MEMORY register: entry b of table k is ``b * x^(64+8k)``.
+
+    The first eight are tables 0..7; the next are 24..31, for words 32 bytes apart.
+    """
     if model.refin:
         first = byte_table(model, REFLECTED)
     else:
         first = [swap_bytes(entry) for entry in byte_table(model, NORMAL)]
-    tables = list(first)
-    previous = first
-    for _ in range(SLICES - 1):
-        previous = [entry >> 8 ^ first[entry & 255] for entry in previous]
-        tables += previous
+    tables: list[int] = []
+    latest = first
+    for k in range(_BRAID):
+        if k < _NEAR or k >= _BRAID - _FAR:
+            tables += latest
+        latest = [entry >> 8 ^ first[entry & 255] for entry in latest]
     return words(tables)
 
 

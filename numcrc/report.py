@@ -68,7 +68,8 @@ def info() -> Info:
     from numcrc.jit import cache, engine, target
 
     host, tier = target.host(), target.best()
-    needed = sorted(tier.needs | ({target.CRC32_FEATURE[host.arch]} if host.crc32_instruction else set()))
+    optional = {target.CRC32_FEATURE.get(host.arch, ""), "gfni"} & host.usable
+    used = tier.needs | (optional if tier.name != "table" else set())
     kernels = {
         shown: engine.plan_of(catalogue.find(name).model).name for shown, name in _SHOWN.items()
     }
@@ -79,7 +80,7 @@ def info() -> Info:
             "tier": tier.name,
             "why": _why(host, tier),
             "tiers this CPU runs": [t.name for t in host.tiers],
-            "features used": needed,
+            "features used": sorted(used),
             "numba settings": host.numba_settings or "none",
             "kernels": kernels,
             "cache": cache.status(),

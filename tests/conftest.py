@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 
 import pytest
+from support import Machine
 
 from numcrc.jit import target
 
@@ -27,7 +27,19 @@ def pytest_report_header() -> str:
     return f"numcrc: CPU {host.cpu}, tier {target.best().name}, tiers tested: {tiers}"
 
 
-@pytest.fixture(params=target.host().tiers, ids=lambda tier: tier.name)
-def tier(request: pytest.FixtureRequest) -> Iterator[target.Tier]:
-    """Every tier that this machine runs."""
+def machines() -> list[Machine]:
+    """Return this machine on each of its tiers, then as if without GFNI and crc32.
+
+    So every kernel that can run here is tested, not only those of the best plan.
+    """
+    host = target.host()
+    plainer = host._replace(usable=host.usable - {"gfni", target.CRC32_FEATURE.get(host.arch)})
+    found = [Machine(tier.name, host, tier) for tier in host.tiers]
+    found += [Machine(f"{tier.name}-plain", plainer, tier) for tier in plainer.tiers]
+    return [machine for machine in found if machine.name != "table-plain"]
+
+
+@pytest.fixture(params=machines(), ids=lambda machine: machine.name)
+def machine(request: pytest.FixtureRequest) -> Machine:
+    """Every set of kernels that this machine runs."""
     return request.param

@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numcrc
 from numcrc import reference
 from numcrc.jit import engine
-from numcrc.jit.target import Tier
+from numcrc.jit import plan as plans
+from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
 
 
-def crc_on(crc: numcrc.Algorithm, tier: Tier) -> numcrc.Algorithm:
-    """Return *crc*, computed by the kernel of *tier*."""
+class Machine(NamedTuple):
+    """A CPU to choose kernels for, this one or less of it."""
+
+    name: str
+    target: Target
+    tier: Tier
+
+
+def crc_on(crc: numcrc.Algorithm, machine: Machine) -> numcrc.Algorithm:
+    """Return *crc*, computed by the kernel that *machine* would use."""
     copy = numcrc.Algorithm._known(crc.name, crc._model, crc.check, crc.aliases)
-    plan = engine.plan_of(crc._model, tier)
+    plan = plans.plan(crc._model, machine.target, machine.tier)
     if crc.width <= 64:
         vars(copy)["_crc"] = engine.builtin(crc._model, plan, copy._general, "crc")
     return copy

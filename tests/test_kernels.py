@@ -13,11 +13,12 @@ import random
 import sys
 
 import pytest
+from conftest import machines
 from support import crc_on, prefix_crcs
 
 import numcrc
 from numcrc import catalogue, reference
-from numcrc.jit import engine
+from numcrc.jit import plan as plans
 from numcrc.jit.abi import GIL_FREE
 from numcrc.model import Model
 
@@ -53,27 +54,27 @@ def algorithm(model: Model) -> numcrc.Algorithm:
 
 @pytest.fixture(scope="module")
 def references():
-    """The reference CRC of every prefix of DATA, for each of NAMES."""
+    """Return the reference CRC of every prefix of DATA, for each of NAMES."""
     return {name: prefix_crcs(catalogue.find(name).model, DATA[: CUTS[-1]]) for name in NAMES}
 
 
-def test_every_check_value(tier):
+def test_every_check_value(machine):
     for name in numcrc.algorithms:
-        crc = crc_on(numcrc.algorithms[name], tier)
+        crc = crc_on(numcrc.algorithms[name], machine)
         assert crc(b"123456789") == crc.check, name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_length(name, tier, references):
-    crc = crc_on(numcrc.algorithms[name], tier)
+def test_every_length(name, machine, references):
+    crc = crc_on(numcrc.algorithms[name], machine)
     view = memoryview(DATA)
     for length in [*range(LONGEST + 1), *CUTS]:
         assert crc(view[:length]) == references[name][length], length
 
 
 @pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-64/NVME", "CRC-32/BZIP2"])
-def test_every_alignment(name, tier, references):
-    crc = crc_on(numcrc.algorithms[name], tier)
+def test_every_alignment(name, machine, references):
+    crc = crc_on(numcrc.algorithms[name], machine)
     lengths = [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 79, 80, 127, 129, 255, 256, 257]
     lengths += [383, 511, 512, 513, 1000, 1024, 2047, 4095, 4096, 4097]
     area = bytearray(64 + max(lengths) + 64)
@@ -89,7 +90,7 @@ def test_every_alignment(name, tier, references):
 
 @pytest.fixture(scope="module")
 def guarded():
-    """The address and size of memory between two pages that must not be touched."""
+    """Return the address and size of memory between two pages that must not be touched."""
     if not sys.platform.startswith(("linux", "darwin")):
         pytest.skip("needs mprotect")
     page, size = mmap.PAGESIZE, 2 * mmap.PAGESIZE
@@ -104,8 +105,8 @@ def guarded():
 
 
 @pytest.mark.parametrize("name", NAMES[:6])
-def test_nothing_is_read_outside_the_message(name, tier, guarded, references):
-    crc = crc_on(numcrc.algorithms[name], tier)
+def test_nothing_is_read_outside_the_message(name, machine, guarded, references):
+    crc = crc_on(numcrc.algorithms[name], machine)
     address, size = guarded
     for length in [*range(600), 1000, 1023, 1024, 4095, 4096, 4097, 5121, size]:
         for start in (address, address + size - length):
@@ -114,11 +115,11 @@ def test_nothing_is_read_outside_the_message(name, tier, guarded, references):
             assert crc(message) == references[name][length], length
 
 
-def test_models_of_every_width(tier):
+def test_models_of_every_width(machine):
     lengths = (0, 1, 3, 8, 15, 16, 63, 64, 100, 255, 256, 700)
     for width in range(1, 65):
         model = random_model(width)
-        crc = crc_on(algorithm(model), tier)
+        crc = crc_on(algorithm(model), machine)
         value = RANDOM.getrandbits(width)
         expected = prefix_crcs(model, DATA[: lengths[-1]], value)
         for length in lengths:
@@ -136,8 +137,8 @@ def test_wide_models():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_split_and_combined(name, tier, references):
-    crc = crc_on(numcrc.algorithms[name], tier)
+def test_split_and_combined(name, machine, references):
+    crc = crc_on(numcrc.algorithms[name], machine)
     length = 5200
     for _ in range(60):
         cut = RANDOM.randrange(length + 1)
@@ -146,18 +147,19 @@ def test_split_and_combined(name, tier, references):
         assert crc.combine(crc(first), crc(second), len(second)) == references[name][length]
 
 
-def test_random_values_and_lengths(tier):
+def test_random_values_and_lengths(machine):
     for _ in range(150):
         model = random_model(RANDOM.choice([8, 16, 24, 32, 32, 40, 64, 64]))
-        crc = crc_on(algorithm(model), tier)
+        crc = crc_on(algorithm(model), machine)
         value = RANDOM.getrandbits(model.width)
         start, length = RANDOM.randrange(64), RANDOM.randrange(400)
         data = DATA[start : start + length]
         assert crc(data, value) == reference.crc(model, data, value), model
 
 
-def test_tiers_use_different_kernels():
-    plans = {}
-    for tier in numcrc.jit.target.host().tiers:
-        plans[tier.name] = engine.plan_of(catalogue.find("CRC-32C").model, tier)
-    assert len(set(plans.values())) == len(plans)
+def test_machines_use_different_kernels():
+    used = {
+        machine.name: plans.plan(catalogue.find("CRC-32C").model, machine.target, machine.tier)
+        for machine in machines()
+    }
+    assert len(set(used.values())) == len(used)

@@ -1,8 +1,8 @@
 """Kernels compiled on this machine, for the CPU that is really there.
 
-``target`` says what may be emitted, ``kernels`` (on the vocabulary of ``simd``) say
+``target`` says what may be emitted, ``kernels`` (in the vocabulary of ``memory`` and ``simd``) say
 what is computed, ``entry`` makes each a CPython builtin, ``compiler`` turns that into an
 object file, ``cache`` keeps it, ``linker`` maps it, and ``engine`` chooses and hands out.
-Only ``simd``, ``kernels``, ``entry`` and ``compiler`` import Numba, and a process that
+Only ``memory``, ``simd``, ``kernels``, ``entry`` and ``compiler`` import Numba, and a process that
 finds its objects in the cache never imports those.
 """

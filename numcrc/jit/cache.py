@@ -9,6 +9,7 @@ cache cannot do it says in `status`; no failure of it is a failure of a checksum
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -80,10 +81,9 @@ def load(key: bytes) -> bytes | None:
         _faults.append(f"{key.hex()}: {error}")
         return None
     body = data[_HEADER.size :]
-    if (
-        (magic, stored_key, length) != (_MAGIC, key, len(body))
-        or hashlib.sha256(body).digest() != digest
-    ):
+    if (magic, stored_key, length) != (_MAGIC, key, len(body)) or hashlib.sha256(
+        body
+    ).digest() != digest:
         _faults.append(f"{key.hex()}: damaged, compiled again")
         return None
     return body
@@ -107,10 +107,8 @@ def store(key: bytes, body: bytes) -> None:
     except OSError as error:
         _faults.append(str(error))
         if temporary is not None:
-            try:
+            with contextlib.suppress(OSError):
                 os.unlink(temporary)
-            except OSError:
-                pass
 
 
 def _file(path: str, key: bytes) -> str:

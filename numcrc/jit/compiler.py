@@ -15,12 +15,12 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from numcrc.jit import entry
-from numcrc.jit.kernels.crc32 import chain_kernel, streams_kernel
+from numcrc.jit.kernels.crc32 import streams_kernel
 from numcrc.jit.kernels.fold import choose, fold_kernel
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.kernels.zeros import zeros_kernel
+from numcrc.jit.memory import Pointer
 from numcrc.jit.plan import Plan
-from numcrc.jit.simd import Pointer
 from numcrc.jit.target import Target
 
 #: What an object may leave to be found at link time, beside the C API.
@@ -48,7 +48,7 @@ def _kernel(plan: Plan) -> Any:
 
 
 def _fold(plan: Plan) -> Any:
-    return fold_kernel(plan.arch, plan.bits, plan.blocks, plan.reflected)
+    return fold_kernel(plan.arch, plan.bits, plan.blocks, plan.order)
 
 
 def emit_ir(plan: Plan, symbol: str) -> str:
@@ -104,11 +104,11 @@ def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.Mo
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    for function in module.functions:
-        name = function.name
-        if function.is_declaration and not name.startswith("llvm."):
-            if name not in entry.C_API and name not in _RUNTIME:
-                raise AssertionError(f"machine code would call {name}")
+    declared = {function.name for function in module.functions if function.is_declaration}
+    needed = {name for name in declared if not name.startswith("llvm.")}
+    foreign = needed.difference(entry.C_API, _RUNTIME)
+    if foreign:
+        raise AssertionError(f"machine code would call {', '.join(sorted(foreign))}")
     return module
 
 

@@ -19,15 +19,21 @@ from typing import Any
 import llvmlite
 from llvmlite import binding as llvm
 
+from numcrc._resources import read
 from numcrc._version import __version__
-from numcrc.jit import abi, cache as objects, linker, plan as plans, target
+from numcrc.jit import abi, linker, target
+from numcrc.jit import cache as objects
+from numcrc.jit import plan as plans
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
 
 _SOURCES = (
     "constants.py",
-    *(f"jit/{name}.py" for name in ("abi", "compiler", "entry", "linker", "plan", "simd")),
+    *(
+        f"jit/{name}.py"
+        for name in ("abi", "compiler", "entry", "linker", "memory", "plan", "simd")
+    ),
     *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "table", "words", "zeros")),
 )
 
@@ -55,13 +61,9 @@ class Block(bytes):
 @cache
 def _sources() -> bytes:
     """Return a hash of the sources that machine code is made from, and Numba's version."""
-    assert __spec__ is not None and __spec__.loader is not None
-    package = os.path.dirname(os.path.dirname(__file__))
-    paths = [os.path.join(package, *name.split("/")) for name in _SOURCES]
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(__spec__.loader.get_data(path))  # type: ignore[attr-defined]
-    digest.update(_numba_version())
+    digest = hashlib.sha256(_numba_version())
+    for name in _SOURCES:
+        digest.update(read(name))
     return digest.digest()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from numba.core import types
 
 from numcrc.jit import abi
-from numcrc.jit.simd import (
+from numcrc.jit.memory import (
     Pointer,
     address,
     advance,
@@ -131,34 +131,34 @@ def _value(block: Any, register: Any) -> Any:
     return register >> load64(block, _SHIFT) ^ load64(block, _XOROUT)
 
 
+@inline
+def _value_argument(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    """Return whether the call is ``(data, value=...)`` and its value, null if not given."""
+    if address(kwnames) == u64(0):
+        if nargs == 2:
+            return True, load_pointer(args, _POINTER)
+        return nargs == 1, null()
+    if nargs == 1 and load64(kwnames, _OB_SIZE) == u64(1):
+        name = address(_tuple_item(kwnames, 0))
+        return name == load64(block, _VALUE_NAME), load_pointer(args, _POINTER)
+    return False, null()
+
+
 def crc_entry(kernel: Any) -> Any:
     """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, register)``."""
 
     def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
         block = advance(self, _BYTES_DATA)
-        data = args
-        value = null()
-        known = False
-        if address(kwnames) == u64(0):
-            if nargs == 1 or nargs == 2:
-                known = True
-                if nargs == 2:
-                    value = load_pointer(args, _POINTER)
-        elif nargs == 1 and load64(kwnames, _OB_SIZE) == u64(1):
-            if address(_tuple_item(kwnames, 0)) == load64(block, _VALUE_NAME):
-                known = True
-                value = load_pointer(args, _POINTER)
+        known, value = _value_argument(block, args, nargs, kwnames)
         register = load64(block, _INIT)
-        if known:
-            data = load_pointer(args, 0)
-            if address(value) != u64(0) and address(value) != load64(block, _NONE):
-                number = _as_uint64(value)
-                # A failed conversion reads as all ones, which is also a 64-bit CRC.
-                if number > load64(block, _MASK):
-                    known = False
-                elif number == ~u64(0) and address(_error_occurred()) != u64(0):
-                    known = False
-                register = _register(block, number)
+        if known and address(value) != u64(0) and address(value) != load64(block, _NONE):
+            number = _as_uint64(value)
+            # A failed conversion reads as all ones, which is also a 64-bit CRC.
+            if number == ~u64(0):
+                known = address(_error_occurred()) == u64(0)
+            known = known and number <= load64(block, _MASK)
+            register = _register(block, number)
+        data = load_pointer(args, 0) if known else args
         view = _py_buffer()
         held = False
         p = null()

@@ -26,7 +26,8 @@ class Plan(NamedTuple):
     """Width of the carry-less multiply; 0: none is used."""
     blocks: tuple[int, ...] = ()
     """Block sizes in bytes that messages are folded in."""
-    reflected: bool = False
+    order: str = "reflected"
+    """How the fold makes polynomials of bytes (`numcrc.jit.kernels.fold`)."""
     castagnoli: bool = False
     """Whether the crc32 instruction's polynomial is CRC-32C's."""
     streams: tuple[int, ...] = ()
@@ -38,8 +39,7 @@ class Plan(NamedTuple):
     def name(self) -> str:
         """A short name: "fold512-16.64.256-reflected", "crc32c-128.1024-fold0"."""
         if self.family == "fold":
-            order = "reflected" if self.reflected else "normal"
-            return f"fold{self.bits}-{'.'.join(map(str, self.blocks))}-{order}"
+            return f"fold{self.bits}-{'.'.join(map(str, self.blocks))}-{self.order}"
         if self.family == "crc32":
             streams = ".".join(map(str, self.streams)) or "chain"
             then = f"-fold{self.bits}-{'.'.join(map(str, self.blocks))}" if self.blocks else ""
@@ -56,8 +56,10 @@ class Plan(NamedTuple):
             return constants.wide_table(model)
         if self.family == "zeros":
             return constants.zeros(model)
-        fold = constants.fold(model, self.blocks[-1]) if self.blocks else b""
-        return fold + constants.crc32_streams(model, self.streams)
+        streams = constants.crc32_streams(model, self.streams)
+        if self.blocks:
+            return constants.fold(model, self.blocks[-1], self._representation) + streams
+        return streams
 
     @property
     def streams_offset(self) -> int:
@@ -68,10 +70,14 @@ class Plan(NamedTuple):
         """Return the words by which this plan's builtin makes a CRC a register and back."""
         if self.family == "wide":  # whose caller does that
             return bytes(8 * len(constants.Header._fields))
-        representation = REFLECTED if self.reflected else NORMAL
+        return constants.words(list(constants.header(model, self._representation)))
+
+    @property
+    def _representation(self) -> str:
+        """How the kernel holds its register."""
         if self.family == "table":
-            representation = MEMORY
-        return constants.words(list(constants.header(model, representation)))
+            return MEMORY
+        return NORMAL if self.family == "zeros" or self.order == "normal" else REFLECTED
 
 
 WIDE = Plan("wide")
@@ -91,15 +97,24 @@ def plan(model: Model, target: Target, tier: Tier) -> Plan:
     blocks = _BLOCKS[bits] if bits else ()
     if tier.name != "table" and target.crc32_instruction and _has_instruction(arch, model):
         return _crc32_plan(arch, bits, blocks, model.poly == CRC32C_POLY)
-    return Plan("fold", arch, bits, blocks, model.refin) if bits else TABLE
+    order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
+    return Plan("fold", arch, bits, blocks, order) if bits else TABLE
+
+
+def _mirrors(target: Target) -> bool:
+    """Whether the bits of bytes are reversed by one instruction.
+
+    It is not the multiplier's rival, as the byte shuffle is on Intel's: a third more there.
+    """
+    return target.arch == "aarch64" or "gfni" in target.usable
 
 
 def _crc32_plan(arch: str, bits: int, blocks: tuple[int, ...], castagnoli: bool) -> Plan:
     """Return the plan of the crc32 instruction: it wins short messages, wide folding long ones."""
     if bits > 128:
-        return Plan("crc32", arch, bits, blocks, True, castagnoli, chain_below=80)
+        return Plan("crc32", arch, bits, blocks, castagnoli=castagnoli, chain_below=80)
     streams = (128, 1024) if bits else (1024,)
-    return Plan("crc32", arch, bits, (), True, castagnoli, streams)
+    return Plan("crc32", arch, bits, castagnoli=castagnoli, streams=streams)
 
 
 def _has_instruction(arch: str, model: Model) -> bool:

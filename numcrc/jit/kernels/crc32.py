@@ -15,7 +15,8 @@ from typing import Any
 
 from numcrc.constants import STREAMS
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
-from numcrc.jit.simd import PAIR, advance, clmul, crc32_word, inline, lane, load64, only, u64
+from numcrc.jit.memory import advance, inline, load64, u64
+from numcrc.jit.simd import PAIR, clmul, crc32_word, lane, only
 
 
 def chain_kernel(arch: str, castagnoli: bool) -> Any:
@@ -68,9 +69,7 @@ def _then(joined: Any, size: int, rest: Any) -> Any:
     return kernel
 
 
-def _joined_streams(
-    arch: str, castagnoli: bool, length: int, offset: int, multiply: bool
-) -> Any:
+def _joined_streams(arch: str, castagnoli: bool, length: int, offset: int, multiply: bool) -> Any:
     """Return the function that takes four streams of *length* bytes, one after the other."""
     step = crc32_word(arch, castagnoli)
     product = _clmul_32(arch) if multiply else _shift_and_add

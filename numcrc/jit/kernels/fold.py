@@ -27,24 +27,21 @@ from typing import Any
 
 from numcrc.constants import FoldLayout
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
+from numcrc.jit.memory import inline, load64, prefetch, reverse_bits, swap_bytes
 from numcrc.jit.simd import (
     PAIR,
     Vector,
     both,
     clmul,
-    inline,
     lane,
-    load64,
     load_vector,
+    mirror_bytes,
     only,
-    prefetch,
     reverse_pairs,
     splat,
     sum_pairs,
-    swap_bytes,
     xor,
 )
-
 
 AHEAD = 4096
 """Bytes to prefetch ahead: as good as any from L2 on (512 and 1024 lose a tenth there)."""
@@ -55,16 +52,34 @@ def _as_loaded(value: Any) -> Any:
     return value
 
 
-def fold_kernel(arch: str, bits: int, blocks: tuple[int, ...], reflected: bool) -> Any:
+@inline
+def _mirrored_word(value: Any) -> Any:
+    return swap_bytes(reverse_bits(value))
+
+
+#: How a vector and a word of the message become polynomials, and if these are reflected.
+_ORDERS = {
+    "reflected": (_as_loaded, _as_loaded, True),
+    "normal": (reverse_pairs, swap_bytes, False),
+    "mirrored": (mirror_bytes, _mirrored_word, True),
+}
+
+
+def fold_kernel(arch: str, bits: int, blocks: tuple[int, ...], order: str) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``.
 
     *bits* is the width of the carry-less multiply; *blocks* are the block sizes in bytes,
     powers of two from 16 up. A message is folded in the largest block that it fills.
+    *order* says how bytes become polynomials: "reflected" as they are, their lowest bit
+    first; "normal" by reversing the bytes of each pair; "mirrored" by reversing the bits
+    of each byte, and then as reflected.
     """
     layout = FoldLayout(blocks[-1])
-    remains = _below_16_bytes(arch, bits, layout, reflected)
+    in_order, word, reflected = _ORDERS[order]
+    remains = _below_16_bytes(arch, bits, layout, word, reflected)
     for size in blocks:
-        remains = choose(size, _fold_blocks(arch, bits, size, layout, reflected), remains)
+        blockwise = _fold_blocks(arch, bits, size, layout, in_order, reflected)
+        remains = choose(size, blockwise, remains)
     reduce = _barrett_reduction(arch, layout, reflected)
 
     @inline
@@ -75,6 +90,8 @@ def fold_kernel(arch: str, bits: int, blocks: tuple[int, ...], reflected: bool) 
 
 
 def choose(size: int, long: Any, short: Any) -> Any:
+    """Return the function that is *long* from *size* bytes up, *short* below."""
+
     @inline
     def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
         if n >= size:
@@ -84,12 +101,13 @@ def choose(size: int, long: Any, short: Any) -> Any:
     return remains
 
 
-def _fold_blocks(arch: str, bits: int, size: int, layout: FoldLayout, reflected: bool) -> Any:
+def _fold_blocks(
+    arch: str, bits: int, size: int, layout: FoldLayout, in_order: Any, reflected: bool
+) -> Any:
     """Return the function that takes a message of *size* bytes or more to 128 bits, T."""
     block_type = Vector(size, bits)
     high = 0 if reflected else 1
     load, put_first, spread = load_vector(block_type), only(block_type, high), splat(block_type)
-    in_order = _as_loaded if reflected else reverse_pairs
     powers, last = layout.powers, layout.last + layout.block - size
     step = powers + 8 * size
     high_by, low_by = clmul(arch, high, high), clmul(arch, 1 - high, 1 - high)
@@ -134,13 +152,12 @@ def _weigh(arch: str, bits: int, size: int, layout: FoldLayout) -> Any:
     return weigh
 
 
-def _below_16_bytes(arch: str, bits: int, layout: FoldLayout, reflected: bool) -> Any:
+def _below_16_bytes(arch: str, bits: int, layout: FoldLayout, word: Any, reflected: bool) -> Any:
     """Return the function that takes a message of 0..15 bytes to T, in scalar registers.
 
     Of 8 bytes or more, the message is a 128-bit block, short of some leading zeros. Of
     less, it stands above some of the register: ``T = (R + M) * x^(8n)``, M leftmost.
     """
-    word = _as_loaded if reflected else swap_bytes
     times_x, over_x = (shift_right, shift_left) if reflected else (shift_left, shift_right)
     high = 0 if reflected else 1
     at_high, at_low = only(PAIR, high), only(PAIR, 1 - high)

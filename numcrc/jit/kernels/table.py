@@ -1,19 +1,23 @@
-"""CRC by tables: slice-by-16 for widths up to 64, one table for the wider.
+"""CRC by tables: sixteen for widths up to 64, one for the wider.
 
 The register is held as its bytes lie in memory (MEMORY in `numcrc.constants`), so one
 kernel serves both bit orders: feeding a byte drops the register's first byte, and adds
-the table's entry for that byte plus the message's.
+the table's entry for that byte plus the message's. Slicing takes eight bytes at once,
+entries of eight tables; but the next eight wait for them. So four words side by side are
+taken as four registers that know nothing of each other (a *braid*), each carried over
+the other three's bytes by *far* tables; at the end they meet in the *near* ones.
 
 Sources: D. V. Sarwate, "Computation of cyclic redundancy checks via table look-up"
 (CACM, 1988); M. Kounavis and F. Berry, "A systematic approach to building high
-performance software-based CRC generators" (ISCC 2005), for slicing.
+performance software-based CRC generators" (ISCC 2005), for slicing; A. Kadatch and
+B. Jenkins, "Everything we know about CRC but afraid to forget" (2010), for braiding.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.simd import inline, load8, load64, store64, u64
+from numcrc.jit.memory import inline, load8, load64, store64, u64
 
 
 @inline
@@ -38,16 +42,26 @@ def _slice_8(k: Any, table: Any, word: Any) -> Any:
 
 def table_kernel() -> Any:
     """Return ``kernel(constants, p, n, register) -> register``."""
+    near, far = 7, 15
 
     @inline
     def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
         i = 0
-        while i + 16 <= n:
-            ahead = _slice_8(k, 7, load64(p, i + 8))
-            register = _slice_8(k, 15, register ^ load64(p, i)) ^ ahead
-            i += 16
-        if i + 8 <= n:
-            register = _slice_8(k, 7, register ^ load64(p, i))
+        if n >= 32:
+            second = third = fourth = u64(0)
+            while i + 64 <= n:
+                register = _slice_8(k, far, register ^ load64(p, i))
+                second = _slice_8(k, far, second ^ load64(p, i + 8))
+                third = _slice_8(k, far, third ^ load64(p, i + 16))
+                fourth = _slice_8(k, far, fourth ^ load64(p, i + 24))
+                i += 32
+            register = _slice_8(k, near, register ^ load64(p, i))
+            register = _slice_8(k, near, register ^ second ^ load64(p, i + 8))
+            register = _slice_8(k, near, register ^ third ^ load64(p, i + 16))
+            register = _slice_8(k, near, register ^ fourth ^ load64(p, i + 24))
+            i += 32
+        while i + 8 <= n:
+            register = _slice_8(k, near, register ^ load64(p, i))
             i += 8
         while i < n:
             register = register >> 8 ^ _entry(k, 0, register ^ load8(p, i), 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from numcrc.constants import ZERO_POWERS
-from numcrc.jit.simd import inline, load64, u64
+from numcrc.jit.memory import inline, load64, u64
 
 _NEGATIVE = 8 * (1 + ZERO_POWERS)
 

@@ -1,0 +1,13 @@
+"""The package's own files, read through its loader: from a folder or a zip file."""
+
+from __future__ import annotations
+
+import os
+
+
+def read(name: str) -> bytes:
+    """Return the contents of the package's file *name*, folders separated by ``/``."""
+    loader = __spec__.loader if __spec__ else None
+    path = os.path.join(os.path.dirname(__file__), *name.split("/"))
+    data: bytes = loader.get_data(path)  # type: ignore[union-attr]
+    return data

@@ -1,0 +1,162 @@
+"""The vocabulary kernels are written in, first half: pointers, loads and words.
+
+Addresses are made by pointer and GEP, never by integer arithmetic, which LLVM treats as
+having no provenance. Polynomials are unsigned 64-bit integers throughout; a constant in
+a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only this file
+and `numcrc.jit.simd` write LLVM IR for kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.registry import CPUDispatcher
+from numba.extending import intrinsic
+
+Pointer = types.voidptr
+u64 = types.uint64
+
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+
+
+def inline(function: Any) -> Any:
+    """Make a Python function part of every kernel that calls it.
+
+    Inlined as Numba IR, so a kernel is one function and Numba generates no machine code
+    for its parts. Made directly, not by ``njit``, which ``NUMBA_DISABLE_JIT`` disables;
+    ``error_model="numpy"`` because a kernel has no way to raise, nor a need to.
+    """
+    options = {"nopython": True, "boundscheck": False, "error_model": "numpy", "inline": "always"}
+    return CPUDispatcher(function, targetoptions=options)
+
+
+def i32(value: int) -> ir.Constant:
+    """Return an LLVM constant."""
+    return ir.Constant(I32, value)
+
+
+def at(builder: Any, pointer: Any, offset: Any, llvm_type: Any) -> Any:
+    """Return the pointer to a value of *llvm_type* at (pointer, byte offset)."""
+    return builder.bitcast(builder.gep(pointer, [offset]), llvm_type.as_pointer())
+
+
+def _scalar_load(bits: int) -> Any:
+    @intrinsic
+    def load(typing: Any, pointer: Any, offset: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.load(at(builder, args[0], args[1], ir.IntType(bits)), align=1)
+            return value if bits == 64 else builder.zext(value, I64)
+
+        return u64(Pointer, types.int64), generate
+
+    return load
+
+
+load8, load16, load32, load64 = map(_scalar_load, (8, 16, 32, 64))
+"""Load an unaligned little-endian integer at (pointer, byte offset), as uint64."""
+
+
+@intrinsic
+def store64(typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
+    """Store a uint64, unaligned, at (pointer, byte offset)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], at(builder, args[0], args[1], I64), align=1)
+        return context.get_dummy_value()
+
+    return types.void(Pointer, types.int64, u64), generate
+
+
+@intrinsic
+def load_pointer(typing: Any, pointer: Any, offset: Any) -> Any:
+    """Load a pointer at (pointer, byte offset)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(at(builder, args[0], args[1], I8.as_pointer()), align=1)
+
+    return Pointer(Pointer, types.int64), generate
+
+
+@intrinsic
+def advance(typing: Any, pointer: Any, offset: Any) -> Any:
+    """Return the pointer *offset* bytes on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return Pointer(Pointer, types.int64), generate
+
+
+@intrinsic
+def address(typing: Any, pointer: Any) -> Any:
+    """Return a pointer's address, to compare and never to load from."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], I64)
+
+    return u64(Pointer), generate
+
+
+@intrinsic
+def null(typing: Any) -> Any:
+    """Return the null pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(I8.as_pointer(), None)
+
+    return Pointer(), generate
+
+
+@intrinsic
+def prefetch(typing: Any, pointer: Any, offset: Any) -> Any:
+    """Ask for the cache line at (pointer, byte offset), which may lie outside the message."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function_type = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
+        function = declare(builder, function_type, "llvm.prefetch.p0")
+        read, into_every_level, data = i32(0), i32(3), i32(1)
+        line = builder.gep(args[0], [args[1]])
+        builder.call(function, [line, read, into_every_level, data])
+        return context.get_dummy_value()
+
+    return types.void(Pointer, types.int64), generate
+
+
+def stack(size: int) -> Any:
+    """Return a function that gives a pointer to *size* bytes of the caller's stack frame."""
+
+    @intrinsic
+    def allocate(typing: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            area = cgutils.alloca_once(builder, ir.ArrayType(I64, -(-size // 8)))
+            return builder.bitcast(area, I8.as_pointer())
+
+        return Pointer(), generate
+
+    return allocate
+
+
+def _unary(name: str) -> Any:
+    @intrinsic
+    def function(typing: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            function_type = ir.FunctionType(I64, [I64])
+            return builder.call(declare(builder, function_type, f"llvm.{name}.i64"), args)
+
+        return u64(u64), generate
+
+    return function
+
+
+swap_bytes = _unary("bswap")
+"""Reverse the bytes of a uint64."""
+
+reverse_bits = _unary("bitreverse")
+"""Reverse the bits of a uint64."""
+
+
+def declare(builder: Any, function_type: Any, name: str) -> Any:
+    """Return the external function or LLVM intrinsic called *name*."""
+    return cgutils.get_or_insert_function(builder.module, function_type, name)
