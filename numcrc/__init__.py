@@ -11,11 +11,12 @@ Importing this module imports nothing else; a name brings what it needs when fir
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from numcrc._version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from numcrc.algorithm import Algorithm
     from numcrc.functions import crc32, crc32c, crc64nvme
     from numcrc.hasher import Hasher
