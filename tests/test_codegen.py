@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import struct
 
 import pytest
 
 from numcrc import catalogue
-from numcrc.jit import compiler, target
+from numcrc.jit import cache, compiler, engine, target
 from numcrc.jit import plan as plans
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
@@ -114,3 +115,30 @@ def test_an_object_that_would_call_anything_else_is_refused():
     ir += "define void @other() {\n  call void @elsewhere()\n  ret void\n}\n"
     with pytest.raises(AssertionError, match="elsewhere"):
         compiler.optimised(ir.replace("@other", "@kept"), "kept", machine)
+
+
+def relocation_types(elf: bytes) -> set[int]:
+    """Return the types of all relocations of a 64-bit little-endian ELF object."""
+    (sections_at,) = struct.unpack_from("<Q", elf, 0x28)
+    size, count = struct.unpack_from("<HH", elf, 0x3A)
+    found = set()
+    for start in range(sections_at, sections_at + size * count, size):
+        kind, offset, length = struct.unpack_from("<4xI16xQQ", elf, start)
+        if kind == 4:  # SHT_RELA
+            infos = (
+                struct.unpack_from("<8xQ", elf, at)[0] for at in range(offset, offset + length, 24)
+            )
+            found |= {info & 0xFFFFFFFF for info in infos}
+    return found
+
+
+@pytest.mark.parametrize("name", ["CRC-32C", "CRC-64/NVME", "CRC-32/BZIP2", "CRC-82/DARC"])
+def test_references_reach_any_address(name, machine):
+    """LLVM's linker aborts the process where a 32-bit reference does not reach."""
+    host = target.host()
+    if host.triple != "x86_64-unknown-linux-gnu":
+        pytest.skip("names x86-64 ELF relocations")
+    plan = plans.plan(model(name), machine.target, machine.tier)
+    engine.address(plan)
+    absolute_64 = 1
+    assert relocation_types(cache.load(engine.key(plan, host))) == {absolute_64}

@@ -96,8 +96,10 @@ def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.Mo
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:
-        if not function.is_declaration and function.name != symbol:
-            function.linkage = "internal"
+        if not function.is_declaration:
+            function.add_function_attribute("nounwind")  # nothing here throws C++ exceptions
+            if function.name != symbol:
+                function.linkage = "internal"
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"
@@ -113,9 +115,13 @@ def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.Mo
 
 
 def target_machine(target: Target) -> llvm.TargetMachine:
-    """Return the code generator for *target*."""
+    """Return the code generator for *target*.
+
+    The large code model: an object's sections and the C API may be mapped farther apart
+    than the 32 bits that other models' references have, and LLVM's linker aborts then.
+    """
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="default"
+        cpu=target.cpu, features=target.features, opt=3, reloc="static", codemodel="large"
     )
 
 

@@ -96,7 +96,7 @@ def key(plan: Plan, host: Target) -> bytes:
 
 
 @cache
-def _address(plan: Plan) -> int:
+def address(plan: Plan) -> int:
     """Return the address of *plan*'s function, linked here."""
     host = target.host()
     name = key(plan, host)
@@ -131,8 +131,8 @@ def builtin(
         As the builtin shows them; *doc* begins with a clinic signature.
     """
     with _lock:
-        address = _address(plan)
+        entry = address(plan)
     header = plan.header(model) + abi.process_words(fallback)
     block = Block(header + plan.constants(model))
     block.fallback = fallback
-    return linker.builtin(address, name, doc, block, "numcrc")
+    return linker.builtin(entry, name, doc, block, "numcrc")
