@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import struct
 import sys
+from typing import NamedTuple
 
 POINTER = struct.calcsize("P")
 
 OB_TYPE = object.__basicsize__ - POINTER
 OB_SIZE = object.__basicsize__
 BYTES_DATA = bytes.__basicsize__ - 1
+TUPLE_ITEMS = tuple.__basicsize__
 
 # Py_buffer
 BUFFER_BUF = 0
@@ -38,13 +40,44 @@ FALLBACK = 72
 """Address of the Python function that takes every call the machine code does not."""
 CONSTANTS = 80
 
+
+class Work(NamedTuple):
+    """What the records builtin reads: 64-bit words, addresses among them.
+
+    Record i lies at the i-th of *pointers*, or at *base* plus the i-th of *offsets* or
+    plus ``i * stride``; an address of 0 means there is no such array.
+    """
+
+    base: int = 0
+    pointers: int = 0
+    offsets: int = 0
+    stride: int = 0
+    lengths: int = 0
+    """Address of each record's length; 0: all have *length*."""
+    length: int = 0
+    values: int = 0
+    """Address of the CRCs (uint64) to continue from; 0: from the start."""
+    value_step: int = 0
+    """Bytes from one of *values* to the next; 0: one for all."""
+    out: int = 0
+    out_size: int = 8
+    """Bytes of an integer of *out*."""
+    chain: int = 0
+    """Whether each record continues from the result of the one before."""
+    bounds: int = 0
+    """Address of each chunk's first record, and of the end; chunks are taken whole."""
+    chunks: int = 0
+    next: int = 0
+    """The next chunk to take: all threads count it up."""
+
+
 GIL_FREE = 16 * 1024
 """From this many bytes up, a checksum is worth releasing the GIL for."""
 
 
 def identity() -> str:
     """Return all that a builtin's machine code assumes of this interpreter."""
-    offsets = (OB_TYPE, OB_SIZE, BYTES_DATA, BUFFER_SIZE)
+    offsets = (OB_TYPE, OB_SIZE, BYTES_DATA, TUPLE_ITEMS, BUFFER_SIZE)
     return f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')} {offsets}"
 
 

@@ -14,7 +14,7 @@ from numba.core import compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from numcrc.jit import entry
+from numcrc.jit import capi, entry, records
 from numcrc.jit.kernels.crc32 import streams_kernel
 from numcrc.jit.kernels.fold import choose, fold_kernel
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
@@ -33,7 +33,12 @@ def entry_function(plan: Plan) -> Any:
         return entry.wide_entry(wide_kernel)
     if plan.family == "zeros":
         return entry.zeros_entry(zeros_kernel)
-    return entry.crc_entry(_kernel(plan))
+    if plan.family == "collect":
+        return records.collect_entry()
+    if plan.family == "release":
+        return records.release_entry()
+    make = records.records_entry if plan.records else entry.crc_entry
+    return make(_kernel(plan))
 
 
 def _kernel(plan: Plan) -> Any:
@@ -64,7 +69,7 @@ def emit_ir(plan: Plan, symbol: str) -> str:
             cpu_target.typing_context,
             cpu_target.target_context,
             entry_function(plan),
-            entry.ARGUMENTS,
+            capi.ARGUMENTS,
             Pointer,
             flags,
             {},
@@ -108,7 +113,7 @@ def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.Mo
     builder.getModulePassManager().run(module, builder)
     declared = {function.name for function in module.functions if function.is_declaration}
     needed = {name for name in declared if not name.startswith("llvm.")}
-    foreign = needed.difference(entry.C_API, _RUNTIME)
+    foreign = needed.difference(capi.C_API, _RUNTIME)
     if foreign:
         raise AssertionError(f"machine code would call {', '.join(sorted(foreign))}")
     return module

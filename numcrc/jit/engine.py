@@ -30,10 +30,8 @@ from numcrc.model import Model
 
 _SOURCES = (
     "constants.py",
-    *(
-        f"jit/{name}.py"
-        for name in ("abi", "compiler", "entry", "linker", "memory", "plan", "simd")
-    ),
+    *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "linker", "memory")),
+    *(f"jit/{name}.py" for name in ("plan", "records", "simd")),
     *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "table", "words", "zeros")),
 )
 
@@ -117,7 +115,7 @@ def plan_of(model: Model, tier: Tier | None = None) -> Plan:
 def builtin(
     model: Model,
     plan: Plan,
-    fallback: Callable[..., Any],
+    fallback: Callable[..., Any] | None,
     name: str,
     doc: str = "",
 ) -> Callable[..., Any]:
@@ -130,9 +128,17 @@ def builtin(
     name, doc
         As the builtin shows them; *doc* begins with a clinic signature.
     """
+    block = Block(plan.header(model) + abi.process_words(fallback) + plan.constants(model))
+    block.fallback = fallback
     with _lock:
         entry = address(plan)
-    header = plan.header(model) + abi.process_words(fallback)
-    block = Block(header + plan.constants(model))
-    block.fallback = fallback
     return linker.builtin(entry, name, doc, block, "numcrc")
+
+
+@cache
+def tool(plan: Plan) -> Callable[..., Any]:
+    """Return the builtin of *plan*, one that has to do with no model."""
+    block = Block(bytes(abi.BYTES_TYPE) + abi.process_words(None))
+    with _lock:
+        entry = address(plan)
+    return linker.builtin(entry, plan.family, "", block, "numcrc")

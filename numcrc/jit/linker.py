@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from itertools import count
 from typing import Any
 
 from llvmlite import binding as llvm
@@ -33,10 +34,20 @@ class _MethodDefinition(ctypes.Structure):
 def _jit() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm.create_lljit_compiler()
+    return _kept(llvm.create_lljit_compiler())
 
 
-_mapped: list[Any] = []  # LLVM unmaps a library with its last reference
+def _kept(thing: Any) -> Any:
+    """Return *thing*, never to be freed.
+
+    Machine code and method definitions must outlive every builtin, and at the end of an
+    interpreter the order in which things go is nobody's to say.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    return thing
+
+
+_serial = count()
 
 
 def link(object_file: bytes) -> int:
@@ -46,10 +57,9 @@ def link(object_file: bytes) -> int:
         .add_object_img(object_file)
         .add_current_process()
         .export_symbol(SYMBOL)
-        .link(_jit(), f"numcrc{len(_mapped)}")
+        .link(_jit(), f"numcrc{next(_serial)}")
     )
-    _mapped.append(library)
-    return int(library[SYMBOL])
+    return int(_kept(library)[SYMBOL])
 
 
 def builtin(address: int, name: str, doc: str, block: bytes, module: str) -> Callable[..., Any]:
@@ -57,9 +67,9 @@ def builtin(address: int, name: str, doc: str, block: bytes, module: str) -> Cal
 
     *doc* begins with its signature as CPython's Argument Clinic writes it.
     """
-    text = name.encode(), doc.encode()
-    definition = _MethodDefinition(text[0], address, _METH_FASTCALL_KEYWORDS, text[1])
-    _mapped.append(definition)  # a builtin never says when it is gone
+    definition = _kept(
+        _MethodDefinition(name.encode(), address, _METH_FASTCALL_KEYWORDS, doc.encode())
+    )
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
     make.restype = ctypes.py_object

@@ -58,15 +58,44 @@ load8, load16, load32, load64 = map(_scalar_load, (8, 16, 32, 64))
 """Load an unaligned little-endian integer at (pointer, byte offset), as uint64."""
 
 
+def _scalar_store(bits: int) -> Any:
+    @intrinsic
+    def store(typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            integer = ir.IntType(bits)
+            value = args[2] if bits == 64 else builder.trunc(args[2], integer)
+            builder.store(value, at(builder, args[0], args[1], integer), align=1)
+            return context.get_dummy_value()
+
+        return types.void(Pointer, types.int64, u64), generate
+
+    return store
+
+
+store8, store16, store32, store64 = map(_scalar_store, (8, 16, 32, 64))
+"""Store the low bits of a uint64, unaligned, at (pointer, byte offset)."""
+
+
 @intrinsic
-def store64(typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
-    """Store a uint64, unaligned, at (pointer, byte offset)."""
+def store_pointer(typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
+    """Store a pointer at (pointer, byte offset)."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[2], at(builder, args[0], args[1], I64), align=1)
+        builder.store(args[2], at(builder, args[0], args[1], I8.as_pointer()), align=1)
         return context.get_dummy_value()
 
-    return types.void(Pointer, types.int64, u64), generate
+    return types.void(Pointer, types.int64, Pointer), generate
+
+
+@intrinsic
+def atomic_add(typing: Any, pointer: Any, value: Any) -> Any:
+    """Add to the aligned int64 at *pointer* and return what it was, at once for all threads."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(args[0], I64.as_pointer())
+        return builder.atomic_rmw("add", place, args[1], "monotonic")
+
+    return types.int64(Pointer, types.int64), generate
 
 
 @intrinsic

@@ -34,6 +34,8 @@ class Plan(NamedTuple):
     """Lengths in bytes of each of four streams of the crc32 instruction."""
     chain_below: int = 0
     """Messages shorter than this are one stream of the crc32 instruction."""
+    records: bool = False
+    """Whether the builtin computes many records rather than one."""
 
     @property
     def name(self) -> str:
@@ -82,6 +84,8 @@ class Plan(NamedTuple):
 
 WIDE = Plan("wide")
 ZEROS = Plan("zeros")
+COLLECT = Plan("collect")
+RELEASE = Plan("release")
 TABLE = Plan("table")
 
 # Measured: four accumulators hide the multiply's latency, and eight gain nothing; the

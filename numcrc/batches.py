@@ -1,0 +1,112 @@
+"""CRCs of a sequence of buffers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numcrc.jit import abi
+from numcrc.many import Output, Records, address, checked_values, compute
+from numcrc.threads import thread_count
+
+if TYPE_CHECKING:
+    from numcrc.algorithm import Algorithm
+
+
+def batch(crc: Algorithm, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
+    """Implement `Algorithm.batch`."""
+    if type(buffers).__module__.partition(".")[0] == "pyarrow":
+        return _arrow(crc, buffers, value, out, threads)
+    if isinstance(buffers, (str, bytes, bytearray, memoryview)):
+        kind = type(buffers).__name__
+        raise TypeError(f"buffers must be a sequence of buffers, not one {kind}")
+    if isinstance(buffers, np.ndarray) and buffers.ndim != 1:
+        raise ValueError(f"an array of buffers must have one dimension, not {buffers.ndim}")
+    items = tuple(buffers)  # holds every item, whatever becomes of a list meanwhile
+    shape = (len(items),)
+    values = None if value is None else np.broadcast_to(checked_values(crc, value), shape)
+    if values is not None and np.ndim(value) == 0:
+        values = values[:1].reshape(())
+    output = Output(crc, shape, out)
+    thread_count(threads)
+    if crc.width > 64:
+        _in_python(crc, items, range(len(items)), values, output.array)
+    else:
+        _natively(crc, items, values, output.array, threads)
+    return output.result()
+
+
+def _natively(
+    crc: Algorithm, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
+) -> None:
+    from numcrc.jit import engine
+    from numcrc.jit.plan import COLLECT, RELEASE
+
+    collect, release = engine.tool(COLLECT), engine.tool(RELEASE)
+    count = len(items)
+    pointers, lengths = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    places = address(pointers), address(lengths)
+    views, held, others = None, 0, []
+    reached = collect(items, *places, 0, 0)
+    try:
+        while reached < count:
+            if views is None:
+                views = np.zeros(1 + (count - reached) * abi.BUFFER_SIZE // 8, np.uint64)
+                held = address(views)
+            else:
+                # What machine code does not take has a length of 0 there, and comes later.
+                others.append(reached)
+                reached += 1
+            reached = collect(items, *places, held, reached)
+        found = _checked_others(crc, items, others, values)
+        compute(crc, Records(count, lengths, pointers=pointers), values, out, threads)
+    finally:
+        if views is not None:
+            release(held)
+    for i, result in found:
+        out[i] = result
+
+
+def _checked_others(
+    crc: Algorithm, items: tuple[Any, ...], others: list[int], values: Any
+) -> list[tuple[int, int]]:
+    """Return the CRCs of strided arrays and the like, before anything is written."""
+    results = np.empty(len(others), object)
+    _in_python(crc, items, others, values, results)
+    return list(zip(others, results.tolist(), strict=True))
+
+
+def _in_python(crc: Algorithm, items: tuple[Any, ...], which: Any, values: Any, out: Any) -> None:
+    each = None if values is None else np.broadcast_to(values, len(items))
+    for place, i in enumerate(which):
+        try:
+            out[place] = crc(items[i], None if each is None else each[i])
+        except TypeError as error:
+            raise TypeError(f"buffer {i}: {error}") from None
+
+
+def _arrow(crc: Algorithm, array: Any, value: Any, out: Any, threads: int | None) -> Any:
+    """Compute the CRCs of a pyarrow array in place: its offsets and data are a ragged batch."""
+    import pyarrow as pa
+
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    width = {
+        pa.binary(): np.int32,
+        pa.string(): np.int32,
+        pa.large_binary(): np.int64,
+        pa.large_string(): np.int64,
+    }.get(array.type)
+    if width is None:
+        raise TypeError(f"a pyarrow array of buffers must be binary or string, not {array.type}")
+    _, offsets, data = array.buffers()
+    content = b"" if data is None else data
+    ends = np.zeros(1, width) if offsets is None else np.frombuffer(offsets, width)
+    ends = ends[array.offset : array.offset + len(array) + 1]
+    if not array.null_count:
+        return crc.segments(content, ends, value=value, out=out, threads=threads)
+    if out is not None:
+        raise ValueError("out cannot be given for an array with nulls: the result is masked")
+    found = crc.segments(content, ends, value=value, threads=threads)
+    return np.ma.MaskedArray(found, mask=array.is_null().to_numpy(zero_copy_only=False))

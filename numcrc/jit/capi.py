@@ -1,0 +1,117 @@
+"""The C API as machine code calls it, and what every builtin does with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import types
+
+from numcrc.jit import abi
+from numcrc.jit.memory import (
+    Pointer,
+    address,
+    inline,
+    load8,
+    load64,
+    load_pointer,
+    reverse_bits,
+    stack,
+    swap_bytes,
+    u64,
+)
+
+_ITEMSIZE, _FORMAT = abi.BUFFER_ITEMSIZE, abi.BUFFER_FORMAT
+_OB_TYPE, _BYTES_TYPE = abi.OB_TYPE, abi.BYTES_TYPE
+_SIMPLE, _FORMAT_ND = abi.PYBUF_SIMPLE, abi.PYBUF_FORMAT_ND
+_XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
+_POINTER = abi.POINTER
+_OBJECT_CODE = ord("O")
+
+ARGUMENTS = (Pointer, Pointer, types.int64, Pointer)
+"""self, args, nargs, kwnames."""
+
+C_API: dict[str, Any] = {}
+"""The C API functions that machine code calls: all that an object may leave unresolved."""
+
+
+def _c_api(name: str, result: Any, *arguments: Any) -> Any:
+    C_API[name] = types.ExternalFunction(name, result(*arguments))
+    return C_API[name]
+
+
+i32, i64 = types.int32, types.int64
+get_buffer = _c_api("PyObject_GetBuffer", i32, Pointer, Pointer, i32)
+release_buffer = _c_api("PyBuffer_Release", types.void, Pointer)
+clear_error = _c_api("PyErr_Clear", types.void)
+error_occurred = _c_api("PyErr_Occurred", Pointer)
+as_uint64 = _c_api("PyLong_AsUnsignedLongLong", u64, Pointer)
+as_int64 = _c_api("PyLong_AsLongLong", i64, Pointer)
+from_uint64 = _c_api("PyLong_FromUnsignedLongLong", Pointer, u64)
+as_pointer = _c_api("PyLong_AsVoidPtr", Pointer, Pointer)
+new_bytes = _c_api("PyBytes_FromStringAndSize", Pointer, Pointer, i64)
+save_thread = _c_api("PyEval_SaveThread", Pointer)
+restore_thread = _c_api("PyEval_RestoreThread", types.void, Pointer)
+vectorcall = _c_api("PyObject_Vectorcall", Pointer, Pointer, Pointer, i64, Pointer)
+
+py_buffer = stack(abi.BUFFER_SIZE)
+
+
+@inline
+def is_bytes(block: Any, obj: Any) -> Any:
+    """Whether the type of *obj* is exactly bytes."""
+    return load64(obj, _OB_TYPE) == load64(block, _BYTES_TYPE)
+
+
+@inline
+def _plain_items(obj: Any, view: Any) -> Any:
+    """Whether the buffer in *view* holds no Python objects; if not, it is released.
+
+    A simple buffer says the size of its items, not their format: only items that have
+    room for a pointer are asked about again.
+    """
+    if load64(view, _ITEMSIZE) < u64(_POINTER):
+        return True
+    release_buffer(view)
+    if get_buffer(obj, view, _FORMAT_ND):
+        clear_error()
+        return False
+    text = load_pointer(view, _FORMAT)
+    if address(text) == u64(0):
+        return True
+    i = 0
+    while load8(text, i):
+        if load8(text, i) == u64(_OBJECT_CODE):
+            release_buffer(view)
+            return False
+        i += 1
+    return True
+
+
+@inline
+def hold(obj: Any, view: Any) -> Any:
+    """Get the buffer of *obj* into *view*; False if the machine code does not take it."""
+    if get_buffer(obj, view, _SIMPLE):
+        clear_error()
+        return False
+    return _plain_items(obj, view)
+
+
+@inline
+def register_of(block: Any, value: Any) -> Any:
+    """Return the register that shows as the CRC *value*."""
+    register = (value ^ load64(block, _XOROUT)) << load64(block, _SHIFT)
+    if load64(block, _FLIP):
+        register = reverse_bits(register)
+    if load64(block, _SWAP):
+        register = swap_bytes(register)
+    return register
+
+
+@inline
+def value_of(block: Any, register: Any) -> Any:
+    """Return the CRC that *register* shows as."""
+    if load64(block, _SWAP):
+        register = swap_bytes(register)
+    if load64(block, _FLIP):
+        register = reverse_bits(register)
+    return register >> load64(block, _SHIFT) ^ load64(block, _XOROUT)

@@ -1,0 +1,197 @@
+"""Builtins over many records: collecting their buffers, and their CRCs in one call.
+
+A record is a run of bytes with a CRC of its own. The work (`numcrc.jit.abi.Work`) is cut
+into chunks; whoever calls takes the next chunk, so any number of threads share one work
+evenly, and a caller that asks for a few chunks at a time can be interrupted between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numcrc.jit import abi
+from numcrc.jit.abi import Work
+from numcrc.jit.capi import (
+    as_int64,
+    as_pointer,
+    clear_error,
+    error_occurred,
+    from_uint64,
+    hold,
+    i64,
+    is_bytes,
+    register_of,
+    release_buffer,
+    restore_thread,
+    save_thread,
+    value_of,
+)
+from numcrc.jit.memory import (
+    address,
+    advance,
+    atomic_add,
+    inline,
+    load8,
+    load16,
+    load32,
+    load64,
+    load_pointer,
+    null,
+    prefetch,
+    store8,
+    store16,
+    store32,
+    store64,
+    store_pointer,
+    u64,
+)
+
+_OFFSET = {name: 8 * position for position, name in enumerate(Work._fields)}
+_BASE, _POINTERS, _OFFSETS, _STRIDE = (
+    _OFFSET[name] for name in ("base", "pointers", "offsets", "stride")
+)
+_LENGTHS, _LENGTH, _VALUES, _VALUE_STEP = (
+    _OFFSET[name] for name in ("lengths", "length", "values", "value_step")
+)
+_OUT, _OUT_SIZE, _CHAIN = (_OFFSET[name] for name in ("out", "out_size", "chain"))
+_BOUNDS, _CHUNKS, _NEXT = (_OFFSET[name] for name in ("bounds", "chunks", "next"))
+_INIT, _CONSTANTS = abi.INIT, abi.CONSTANTS
+_POINTER, _OB_SIZE, _BYTES_DATA = abi.POINTER, abi.OB_SIZE, abi.BYTES_DATA
+_ITEMS = abi.TUPLE_ITEMS
+_AHEAD = 16
+_BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
+
+
+@inline
+def _load_out(out: Any, size: Any, i: Any) -> Any:
+    if size == 8:
+        return load64(out, 8 * i)
+    if size == 4:
+        return load32(out, 4 * i)
+    if size == 2:
+        return load16(out, 2 * i)
+    return load8(out, i)
+
+
+@inline
+def _store_out(out: Any, size: Any, i: Any, value: Any) -> Any:
+    if size == 8:
+        store64(out, 8 * i, value)
+    elif size == 4:
+        store32(out, 4 * i, value)
+    elif size == 2:
+        store16(out, 2 * i, value)
+    else:
+        store8(out, i, value)
+
+
+def records_entry(kernel: Any) -> Any:
+    """Return the builtin ``run(work_address, limit) -> chunks done``, without the GIL.
+
+    It takes chunks until it has done *limit*, or until there are no more.
+    """
+
+    @inline
+    def chunk(block: Any, work: Any, first: Any, last: Any) -> Any:
+        k = advance(block, _CONSTANTS)
+        base, stride = load_pointer(work, _BASE), i64(load64(work, _STRIDE))
+        pointers, offsets = load_pointer(work, _POINTERS), load_pointer(work, _OFFSETS)
+        has_pointers, has_offsets = address(pointers) != u64(0), address(offsets) != u64(0)
+        lengths, length = load_pointer(work, _LENGTHS), i64(load64(work, _LENGTH))
+        has_lengths = address(lengths) != u64(0)
+        values, value_step = load_pointer(work, _VALUES), i64(load64(work, _VALUE_STEP))
+        has_values, chain = address(values) != u64(0), load64(work, _CHAIN) != u64(0)
+        out, size = load_pointer(work, _OUT), i64(load64(work, _OUT_SIZE))
+        for i in range(first, last):
+            register = load64(block, _INIT)
+            if chain and i > 0:
+                register = register_of(block, _load_out(out, size, i - 1))
+            elif has_values:
+                register = register_of(block, load64(values, value_step * i))
+            p = advance(base, stride * i)
+            if has_pointers:
+                p = load_pointer(pointers, _POINTER * i)
+            elif has_offsets:
+                p = advance(base, i64(load64(offsets, 8 * i)))
+            n = i64(load64(lengths, 8 * i)) if has_lengths else length
+            _store_out(out, size, i, value_of(block, kernel(k, p, n, register)))
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        block = advance(self, _BYTES_DATA)
+        work = as_pointer(load_pointer(args, 0))
+        limit = as_int64(load_pointer(args, _POINTER))
+        if address(error_occurred()) != u64(0):
+            return null()
+        thread = save_thread()
+        bounds, chunks = load_pointer(work, _BOUNDS), i64(load64(work, _CHUNKS))
+        done = 0
+        while done < limit:
+            taken = atomic_add(advance(work, _NEXT), 1)
+            if taken >= chunks:
+                break
+            first, last = load64(bounds, 8 * taken), load64(bounds, 8 * taken + 8)
+            chunk(block, work, i64(first), i64(last))
+            done += 1
+        restore_thread(thread)
+        return from_uint64(u64(done))
+
+    return entry
+
+
+def collect_entry() -> Any:
+    """Return the builtin ``collect(items, pointers, lengths, views, start) -> index``.
+
+    From the tuple *items* on from *start*, store each buffer's address and length at the
+    addresses *pointers* and *lengths*. Without *views* (0) that is done for bytes objects;
+    with an address there, other plain buffers are held too: a count, then a Py_buffer each.
+    Returns the index of the first item that was not taken.
+    """
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        block = advance(self, _BYTES_DATA)
+        items = load_pointer(args, 0)
+        pointers = as_pointer(load_pointer(args, _POINTER))
+        lengths = as_pointer(load_pointer(args, 2 * _POINTER))
+        views = as_pointer(load_pointer(args, 3 * _POINTER))
+        i = as_int64(load_pointer(args, 4 * _POINTER))
+        if address(error_occurred()) != u64(0):
+            return null()
+        count = i64(load64(items, _OB_SIZE))
+        while i < count:
+            if i + _AHEAD < count:  # objects lie anywhere: each is a cache miss of its own
+                prefetch(load_pointer(items, _ITEMS + _POINTER * (i + _AHEAD)), 0)
+            item = load_pointer(items, _ITEMS + _POINTER * i)
+            if is_bytes(block, item):
+                store_pointer(pointers, _POINTER * i, advance(item, _BYTES_DATA))
+                store64(lengths, 8 * i, load64(item, _OB_SIZE))
+            elif address(views) != u64(0):
+                held = load64(views, 0)
+                view = advance(views, 8 + _BUFFER_SIZE * i64(held))
+                if not hold(item, view):
+                    clear_error()
+                    break
+                store64(views, 0, held + u64(1))
+                store_pointer(pointers, _POINTER * i, load_pointer(view, _BUF))
+                store64(lengths, 8 * i, load64(view, _LEN))
+            else:
+                break
+            i += 1
+        return from_uint64(u64(i))
+
+    return entry
+
+
+def release_entry() -> Any:
+    """Return the builtin ``release(views) -> count``: let go of what `collect` holds."""
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        views = as_pointer(load_pointer(args, 0))
+        if address(error_occurred()) != u64(0):
+            return null()
+        held = i64(load64(views, 0))
+        for i in range(held):
+            release_buffer(advance(views, 8 + _BUFFER_SIZE * i))
+        store64(views, 0, u64(0))
+        return from_uint64(u64(held))
+
+    return entry

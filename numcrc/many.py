@@ -1,0 +1,236 @@
+"""Many records in one call: chunks of them, shared by threads, the largest cut and joined.
+
+The public functions (`numcrc.arrays`, `numcrc.batches`) say where records lie; here they
+are computed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from numcrc.jit.abi import Work
+from numcrc.threads import share, thread_count
+
+if TYPE_CHECKING:
+    from numcrc.algorithm import Algorithm
+
+Array = npt.NDArray[Any]
+
+CHUNK = 1 << 18
+"""Bytes of records that are taken at a time, when several threads share them."""
+SPLIT = 1 << 21
+"""Bytes above which one record is cut, so that several threads can share it."""
+_RECORD_COST = 64
+"""What a record costs beside its bytes, in bytes."""
+_THREAD_WORTH = 1 << 20
+"""Bytes that are worth a thread of their own."""
+
+
+def address(array: Array) -> int:
+    """Return the address of *array*'s first element."""
+    where: int = array.__array_interface__["data"][0]
+    return where
+
+
+class Records(NamedTuple):
+    """Where records lie: as in `numcrc.jit.abi.Work`, with arrays for addresses."""
+
+    number: int
+    lengths: Array | int
+    """Bytes of each (int64), or of all."""
+    base: int = 0
+    offsets: Array | None = None
+    """int64, from *base*."""
+    stride: int = 0
+    pointers: Array | None = None
+    """uint64."""
+    chain: bool = False
+
+    @property
+    def total(self) -> int:
+        """All bytes of all records."""
+        if isinstance(self.lengths, int):
+            return self.number * self.lengths
+        return int(self.lengths.sum())
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest record."""
+        if isinstance(self.lengths, int):
+            return self.lengths if self.number else 0
+        return int(self.lengths.max(initial=0))
+
+    def addresses(self) -> Array:
+        """Return the address of each record."""
+        if self.pointers is not None:
+            return self.pointers
+        if self.offsets is not None:
+            return (self.offsets + self.base).view(np.uint64)
+        return (np.arange(self.number) * self.stride + self.base).view(np.uint64)
+
+
+def dtype_of(crc: Algorithm) -> np.dtype[Any]:
+    """Return the smallest unsigned dtype of at least *width* bits; object above 64."""
+    for size in (1, 2, 4, 8):
+        if crc.width <= 8 * size:
+            return np.dtype(f"u{size}")
+    return np.dtype(object)
+
+
+def checked_values(crc: Algorithm, value: Any, what: str = "value") -> Array:
+    """Return *value*, CRCs of any shape, as uint64 (object above 64 bits).
+
+    Raises
+    ------
+    TypeError
+        They are no integers.
+    ValueError
+        One is negative or wider than the register.
+    """
+    array = np.asarray(value)
+    if array.dtype == object or not array.size:
+        numbers = [crc._checked(number, what) for number in array.ravel().tolist()]
+        return np.array(numbers, dtype=_word(crc)).reshape(array.shape)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be integers, not {array.dtype}")
+    for extreme in (int(array.min()), int(array.max())):
+        crc._checked(extreme, what)
+    return array.astype(_word(crc))
+
+
+def _word(crc: Algorithm) -> np.dtype[Any]:
+    return np.dtype(object if crc.width > 64 else np.uint64)
+
+
+class Output:
+    """Where results go: a new array, or the caller's *out*, written when all is well."""
+
+    def __init__(self, crc: Algorithm, shape: tuple[int, ...], out: Any, *inputs: Array) -> None:
+        dtype = dtype_of(crc)
+        if out is None:
+            self.array = self._given = np.empty(shape, dtype)
+            self._new = True
+            return
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be an array, not {type(out).__name__}")
+        if out.shape != shape or out.dtype != dtype:
+            raise ValueError(
+                f"out must have shape {shape} and dtype {dtype}, not {out.shape} and {out.dtype}"
+            )
+        if not out.flags.writeable:
+            raise ValueError("out is read-only")
+        self._given, self._new = out, False
+        direct = out.flags.c_contiguous and not any(np.may_share_memory(out, a) for a in inputs)
+        self.array = out if direct else np.empty(shape, dtype)
+        """C-contiguous, to be filled."""
+
+    def result(self) -> Any:
+        """Return what the caller gets, filled from `array`: as NumPy's reductions do."""
+        if self.array is not self._given:
+            self._given[...] = self.array
+        return self._given[()] if self._new else self._given
+
+
+def compute(
+    crc: Algorithm,
+    records: Records,
+    values: Array | None,
+    out: Array,
+    threads: int | None,
+) -> None:
+    """Compute the CRC of each record into *out*, C-contiguous, of `dtype_of` and that many.
+
+    Parameters
+    ----------
+    values
+        What records continue from, from `checked_values`: one for all, or one each.
+    threads
+        As the public functions take it.
+    """
+    count = thread_count(threads)
+    if not records.number:
+        return
+    if threads is None and count > 1:
+        count = min(count, 1 + records.total // _THREAD_WORTH)
+    if records.chain:
+        count = 1
+    if count > 1 and records.longest > SPLIT:
+        _compute_pieces(crc, records, values, out, count)
+    else:
+        _run(crc, records, values, out, count)
+
+
+def _run(crc: Algorithm, records: Records, values: Array | None, out: Array, threads: int) -> None:
+    values = None if values is None else np.ascontiguousarray(values)
+    bounds = _bounds(records)
+    fields = Work(
+        base=records.base,
+        pointers=_address_or_0(records.pointers),
+        offsets=_address_or_0(records.offsets),
+        stride=records.stride,
+        lengths=0 if isinstance(records.lengths, int) else address(records.lengths),
+        length=records.lengths if isinstance(records.lengths, int) else 0,
+        values=_address_or_0(values),
+        value_step=8 if values is not None and values.ndim else 0,
+        out=address(out),
+        out_size=out.itemsize,
+        chain=int(records.chain),
+        bounds=address(bounds),
+        chunks=len(bounds) - 1,
+    )
+    work = np.array([field % 2**64 for field in fields], dtype=np.uint64)
+    where = address(work)
+    run = crc._records
+
+    def stop() -> None:
+        work[Work._fields.index("next")] = len(bounds)
+
+    share(lambda limit: run(where, limit), stop, min(threads, len(bounds) - 1))
+
+
+def _address_or_0(array: Array | None) -> int:
+    return 0 if array is None else address(array)
+
+
+def _bounds(records: Records) -> Array:
+    """Return the first record of each chunk, and the end."""
+    count, lengths = records.number, records.lengths
+    if isinstance(lengths, int):
+        each = max(1, CHUNK // (lengths + _RECORD_COST))
+        return np.append(np.arange(0, count, each), count)
+    if records.total + _RECORD_COST * count <= CHUNK:
+        return np.array([0, count])
+    ends = np.cumsum(lengths + _RECORD_COST)
+    cuts = np.searchsorted(ends, np.arange(CHUNK, int(ends[-1]), CHUNK))
+    return np.unique(np.concatenate(([0], cuts, [count])))
+
+
+def _compute_pieces(
+    crc: Algorithm, records: Records, values: Array | None, out: Array, threads: int
+) -> None:
+    """Cut long records into pieces of `SPLIT` bytes, and join the pieces' CRCs."""
+    lengths = np.broadcast_to(records.lengths, records.number)
+    pieces = np.maximum(1, -(-lengths // SPLIT))
+    first = np.cumsum(pieces) - pieces
+    record = np.repeat(np.arange(records.number), pieces)
+    start = (np.arange(len(record)) - first[record]) * SPLIT
+    cut = Records(
+        len(record),
+        np.minimum(lengths[record] - start, SPLIT),
+        pointers=records.addresses()[record] + start.view(np.uint64),
+    )
+    empty = crc(b"")
+    if values is not None:
+        values = np.where(start == 0, np.broadcast_to(values, records.number)[record], empty)
+    parts = np.empty(cut.number, out.dtype)
+    _run(crc, cut, values, parts, threads)
+    results = out.reshape(-1)
+    results[:] = parts[first]
+    for i in np.flatnonzero(pieces > 1).tolist():
+        joined = int(results[i])
+        for piece in range(int(first[i]) + 1, int(first[i] + pieces[i])):
+            joined = crc.combine(joined, int(parts[piece]), int(cut.lengths[piece]))  # type: ignore[index]
+        results[i] = joined
