@@ -131,7 +131,7 @@ class Algorithm(Parameters):
         """Compute what the builtin hands back: arrays out of order, any integer, errors."""
         from numcrc.buffers import pieces
 
-        crc = self._checked(value)
+        crc = None if value is None else self._checked(value)
         if self.width <= 64:
             crc = self._crc(b"", crc)
             for piece in pieces(data):
@@ -144,9 +144,7 @@ class Algorithm(Parameters):
             state = self._feed_wide(piece, state)
         return reference.value_of(self._model, constants.register_of_wide(self._model, state))
 
-    def _checked(self, value: SupportsIndex | None, what: str = "value") -> int | None:
-        if value is None:
-            return None
+    def _checked(self, value: SupportsIndex, what: str = "value") -> int:
         try:
             number = operator.index(value)
         except TypeError:
@@ -435,10 +433,17 @@ class Algorithm(Parameters):
 
     # Algebra
 
-    def combine(self, crc1: int, crc2: int, len2: int) -> int:
+    def combine(self, crc1: Any, crc2: Any, len2: Any) -> Any:
         """Return the CRC of A + B from those of A and B and B's length in bytes.
 
         In O(log len2) steps: the register after A is multiplied by ``x^(8 len2)``.
+
+        Parameters
+        ----------
+        crc1, crc2, len2 : int or array of int
+            Arrays are broadcast against each other; the result is then an array of the
+            dtype that `rows` gives. It is an int where all are ints, which may be of any
+            size.
 
         Raises
         ------
@@ -452,10 +457,12 @@ class Algorithm(Parameters):
         >>> crc.combine(crc(b"1234"), crc(b"56789"), 5) == crc(b"123456789")
         True
         """
-        first, second = self._checked(crc1, "crc1"), self._checked(crc2, "crc2")
-        if first is None or second is None:
-            raise TypeError("crc1 and crc2 must be integers, not None")
-        length = operator.index(len2)
+        if not (isinstance(crc1, int) and isinstance(crc2, int) and isinstance(len2, int)):
+            from numcrc.algebra import combine
+
+            return combine(self, crc1, crc2, len2)
+        first = fits(crc1, self.width, "crc1")
+        second, length = fits(crc2, self.width, "crc2"), len2
         if length < 0:
             raise ValueError(f"len2 must not be negative, but is {length}")
         # reg(AB) = reg(B) + (reg(A) + init) * x^(8 len2); CRCs differ from registers by
@@ -463,10 +470,15 @@ class Algorithm(Parameters):
         offset = self._empty ^ self.xorout
         return second ^ self.xorout ^ self._zeros(first ^ offset, length)
 
-    def zeros(self, value: int, n: int) -> int:
+    def zeros(self, value: Any, n: Any) -> Any:
         """Return the CRC of a message followed by *n* zero bytes, from its CRC *value*.
 
         A negative *n* takes zero bytes off again. In O(log n) steps.
+
+        Parameters
+        ----------
+        value, n : int or array of int
+            As for `combine`.
 
         Raises
         ------
@@ -483,7 +495,44 @@ class Algorithm(Parameters):
         >>> crc.zeros(crc(b"abc" + bytes(1000)), -1000) == crc(b"abc")
         True
         """
-        return self._zeros(value, n)
+        if isinstance(value, int) and isinstance(n, int):
+            return self._zeros(value, n)
+        from numcrc.algebra import zeros
+
+        return zeros(self, value, n)
+
+    def join(self, crcs: npt.ArrayLike, lengths: npt.ArrayLike, axis: int = -1) -> Any:
+        """Return the CRC of the concatenation of messages from their CRCs and lengths.
+
+        Parameters
+        ----------
+        crcs : array of int
+            The CRC of each message.
+        lengths : int or array of int
+            Each message's length in bytes, broadcast to the shape of *crcs*.
+        axis : int, optional
+            Along which messages are concatenated.
+
+        Returns
+        -------
+        ndarray or scalar
+            Without that axis, of the dtype that `rows` gives.
+
+        Raises
+        ------
+        ValueError
+            A negative length, a CRC wider than the register, shapes that do not fit.
+
+        Examples
+        --------
+        >>> import numcrc
+        >>> crc = numcrc.algorithms["crc32c"]
+        >>> int(crc.join([crc(b"123"), crc(b"45"), crc(b"6789")], [3, 2, 4])) == crc.check
+        True
+        """
+        from numcrc.algebra import join
+
+        return join(self, crcs, lengths, axis)
 
     @cached_property
     def _empty(self) -> int:
@@ -502,8 +551,6 @@ class Algorithm(Parameters):
     def _general_zeros(self, value: int, n: int) -> int:
         """Compute what the builtin hands back: any integers, wide registers, errors."""
         crc = self._checked(value)
-        if crc is None:
-            raise TypeError("value must be an integer, not NoneType")
         try:
             count = operator.index(n)
         except TypeError:

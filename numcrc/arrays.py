@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import as_array, flat_bytes
-from numcrc.many import Array, Output, Records, address, checked_values, compute
+from numcrc.many import Array, Output, Records, address, checked_values, compute, integers
 from numcrc.threads import share, thread_count
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def segments(
 ) -> Any:
     """Implement `Algorithm.segments`."""
     data = flat_bytes(buffer)
-    starts = _integers(offsets, "offsets")
+    starts = integers(offsets, "offsets")
     if lengths is None:
         if starts.ndim != 1 or not starts.size:
             raise ValueError("offsets alone must be one-dimensional: n + 1 of them for n records")
@@ -182,7 +182,7 @@ def segments(
             raise ValueError(_misplaced(starts[:-1], sizes, data.size, "offsets"))
         starts = starts[:-1]
     else:
-        starts, sizes = np.broadcast_arrays(starts, _integers(lengths, "lengths"))
+        starts, sizes = np.broadcast_arrays(starts, integers(lengths, "lengths"))
         # Neither sum nor difference may overflow: sizes first, then the room that is left.
         if ((sizes < 0) | (sizes > data.size) | (starts < 0) | (starts > data.size - sizes)).any():
             raise ValueError(_misplaced(starts, sizes, data.size, "segments"))
@@ -230,18 +230,6 @@ def _misplaced(starts: Array, sizes: Array, size: int, what: str) -> str:
     return f"{what}: record {where}, {length} bytes at {start}, is outside the buffer of {size}"
 
 
-def _integers(numbers: Any, what: str) -> Array:
-    """Return *numbers* as int64, or raise unless they are integers that fit."""
-    array = np.asarray(numbers)
-    if array.size == 0 and array.dtype.kind == "f":  # an empty list
-        return array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{what} must be integers, not {array.dtype}")
-    if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
-        raise ValueError(f"{what} must be below 2**63, not {int(array.max())}")
-    return array.astype(np.int64, copy=False)
-
-
 def blocks(
     crc: Algorithm, buffer: Any, size: int, value: Any, out: Any, threads: int | None
 ) -> Any:
@@ -261,7 +249,7 @@ def blocks(
 def prefixes(crc: Algorithm, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
     """Implement `Algorithm.prefixes`."""
     data = flat_bytes(buffer)
-    ends = _integers(offsets, "offsets")
+    ends = integers(offsets, "offsets")
     if ((ends < 0) | (ends > data.size)).any():
         raise ValueError(f"offsets must be 0 to {data.size}, the length of the buffer")
     output = Output(crc, ends.shape, out, data, ends)

@@ -252,7 +252,7 @@ ZERO_POWERS = 63
 
 
 def zeros(model: Model) -> bytes:
-    """Return G without x^64, then ``x^(8*2^k) mod P`` for k = 0..62, then for ``-8*2^k``.
+    """Return G without x^64, ``64 - w``, ``x^(8*2^k) mod P`` for k = 0..62, and for ``-8*2^k``.
 
     Where P has no constant term x has no inverse: the second half is zeros, and nobody
     may ask for it.
@@ -264,4 +264,4 @@ def zeros(model: Model) -> bytes:
             found.append(power)
             power = gf2.mod(gf2.multiply(power, power), model.generator)
     found += [0] * (2 * ZERO_POWERS - len(found))
-    return words([scaled(model) ^ _TOP, *found])
+    return words([scaled(model) ^ _TOP, 64 - model.width, *found])

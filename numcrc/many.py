@@ -91,6 +91,8 @@ def checked_values(crc: Algorithm, value: Any, what: str = "value") -> Array:
         One is negative or wider than the register.
     """
     array = np.asarray(value)
+    if array.dtype.kind not in "iu" and not isinstance(value, np.ndarray):
+        array = np.asarray(value, object)  # NumPy makes floats of a list across 2**63
     if array.dtype == object or not array.size:
         numbers = [crc._checked(number, what) for number in array.ravel().tolist()]
         return np.array(numbers, dtype=_word(crc)).reshape(array.shape)
@@ -99,6 +101,18 @@ def checked_values(crc: Algorithm, value: Any, what: str = "value") -> Array:
     for extreme in (int(array.min()), int(array.max())):
         crc._checked(extreme, what)
     return array.astype(_word(crc))
+
+
+def integers(numbers: Any, what: str) -> Array:
+    """Return *numbers* as int64, or raise unless they are integers that fit."""
+    array = np.asarray(numbers)
+    if array.size == 0 and array.dtype.kind == "f":  # an empty list
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be integers, not {array.dtype}")
+    if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
+        raise ValueError(f"{what} must be below 2**63, not {int(array.max())}")
+    return array.astype(np.int64, copy=False)
 
 
 def _word(crc: Algorithm) -> np.dtype[Any]:

@@ -14,11 +14,10 @@ from numba.core import compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from numcrc.jit import capi, entry, records
+from numcrc.jit import algebra, capi, entry, records
 from numcrc.jit.kernels.crc32 import streams_kernel
 from numcrc.jit.kernels.fold import choose, fold_kernel
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
-from numcrc.jit.kernels.zeros import zeros_kernel
 from numcrc.jit.memory import Pointer
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
@@ -26,17 +25,21 @@ from numcrc.jit.target import Target
 #: What an object may leave to be found at link time, beside the C API.
 _RUNTIME = {"memcpy", "memset"}
 
+_WITHOUT_KERNEL = {
+    "zeros": algebra.zeros_entry,
+    "zeros_many": algebra.zeros_many_entry,
+    "join": algebra.join_entry,
+    "collect": records.collect_entry,
+    "release": records.release_entry,
+}
+
 
 def entry_function(plan: Plan) -> Any:
     """Return the Python function that is compiled for *plan*."""
     if plan.family == "wide":
         return entry.wide_entry(wide_kernel)
-    if plan.family == "zeros":
-        return entry.zeros_entry(zeros_kernel)
-    if plan.family == "collect":
-        return records.collect_entry()
-    if plan.family == "release":
-        return records.release_entry()
+    if plan.family in _WITHOUT_KERNEL:
+        return _WITHOUT_KERNEL[plan.family]()
     make = records.records_entry if plan.records else entry.crc_entry
     return make(_kernel(plan))
 

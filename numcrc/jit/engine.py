@@ -31,7 +31,7 @@ from numcrc.model import Model
 _SOURCES = (
     "constants.py",
     *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "linker", "memory")),
-    *(f"jit/{name}.py" for name in ("plan", "records", "simd")),
+    *(f"jit/{name}.py" for name in ("algebra", "plan", "records", "simd")),
     *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "table", "words", "zeros")),
 )
 

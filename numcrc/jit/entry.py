@@ -12,7 +12,6 @@ from typing import Any
 
 from numcrc.jit import abi
 from numcrc.jit.capi import (
-    as_int64,
     as_uint64,
     clear_error,
     error_occurred,
@@ -46,7 +45,6 @@ _MASK, _INIT = abi.MASK, abi.INIT
 _NONE, _VALUE_NAME = abi.NONE, abi.VALUE_NAME
 _FALLBACK, _CONSTANTS, _GIL_FREE = abi.FALLBACK, abi.CONSTANTS, abi.GIL_FREE
 _POINTER = abi.POINTER
-_LOWEST = -(2**63)
 
 
 @inline
@@ -103,25 +101,6 @@ def crc_entry(kernel: Any) -> Any:
         if held:
             release_buffer(view)
         return from_uint64(value_of(block, register))
-
-    return entry
-
-
-def zeros_entry(kernel: Any) -> Any:
-    """Return the builtin ``zeros(value, n) -> int`` of a ``kernel(k, n, register)``."""
-
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
-        block = advance(self, _BYTES_DATA)
-        if address(kwnames) == u64(0) and nargs == 2:
-            value = as_uint64(load_pointer(args, 0))
-            if value <= load64(block, _MASK) and address(error_occurred()) == u64(0):
-                n = as_int64(load_pointer(args, _POINTER))
-                # -2**63 has no opposite in 64 bits.
-                if n > _LOWEST and address(error_occurred()) == u64(0):
-                    register = kernel(advance(block, _CONSTANTS), n, register_of(block, value))
-                    return from_uint64(value_of(block, register))
-        clear_error()
-        return vectorcall(load_pointer(block, _FALLBACK), args, nargs, kwnames)
 
     return entry
 

@@ -20,7 +20,7 @@ class Plan(NamedTuple):
     """A kernel, as data."""
 
     family: str
-    """"table", "fold", "crc32", "wide" or "zeros"."""
+    """"table", "fold", "crc32", "wide", or a tool named below."""
     arch: str = ""
     bits: int = 0
     """Width of the carry-less multiply; 0: none is used."""
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
             return constants.table(model)
         if self.family == "wide":
             return constants.wide_table(model)
-        if self.family == "zeros":
+        if self.family in _ALGEBRA:
             return constants.zeros(model)
         streams = constants.crc32_streams(model, self.streams)
         if self.blocks:
@@ -79,13 +79,13 @@ class Plan(NamedTuple):
         """How the kernel holds its register."""
         if self.family == "table":
             return MEMORY
-        return NORMAL if self.family == "zeros" or self.order == "normal" else REFLECTED
+        return NORMAL if self.family in _ALGEBRA or self.order == "normal" else REFLECTED
 
 
 WIDE = Plan("wide")
-ZEROS = Plan("zeros")
-COLLECT = Plan("collect")
-RELEASE = Plan("release")
+ZEROS, ZEROS_MANY, JOIN = Plan("zeros"), Plan("zeros_many"), Plan("join")
+_ALGEBRA = {"zeros", "zeros_many", "join"}
+COLLECT, RELEASE = Plan("collect"), Plan("release")
 TABLE = Plan("table")
 
 # Measured: four accumulators hide the multiply's latency, and eight gain nothing; the

@@ -12,26 +12,39 @@ from typing import Any
 from numcrc.constants import ZERO_POWERS
 from numcrc.jit.memory import inline, load64, u64
 
-_NEGATIVE = 8 * (1 + ZERO_POWERS)
+_POSITIVE = 16
+_NEGATIVE = _POSITIVE + 8 * ZERO_POWERS
+
+
+@inline
+def multiply(k: Any, register: Any, factor: Any) -> Any:
+    """Return *register* (NORMAL) times *factor*, a polynomial below P."""
+    generator = load64(k, 0)
+    product = u64(0)
+    while factor:
+        product ^= register & (u64(0) - (factor & u64(1)))
+        register = register << 1 ^ generator & (u64(0) - (register >> 63))
+        factor >>= u64(1)
+    return product
 
 
 @inline
 def zeros_kernel(k: Any, n: Any, register: Any) -> Any:
     """Return *register* (NORMAL) after n zero bytes, or before them if n < 0."""
-    generator = load64(k, 0)
-    power = 8
+    power = _POSITIVE
     if n < 0:
         power = _NEGATIVE
         n = -n
     while n:
         if n & 1:
-            product = u64(0)
-            factor = load64(k, power)
-            while factor:
-                product ^= register & (u64(0) - (factor & u64(1)))
-                register = register << 1 ^ generator & (u64(0) - (register >> 63))
-                factor >>= u64(1)
-            register = product
+            register = multiply(k, register, load64(k, power))
         n >>= 1
         power += 8
     return register
+
+
+@inline
+def zeros_factor(k: Any, n: Any) -> Any:
+    """Return ``x^(8n) mod P``, what n zero bytes multiply any register by."""
+    scale = load64(k, 8)
+    return zeros_kernel(k, n, u64(1) << scale) >> scale

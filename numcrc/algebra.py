@@ -1,0 +1,92 @@
+"""The algebra of CRCs on arrays: combine, zeros and join, broadcasting."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numcrc.many import Array, address, checked_values, dtype_of, integers
+
+if TYPE_CHECKING:
+    from numcrc.algorithm import Algorithm
+
+_TURN = 1 << 18
+"""CRCs between two looks at signals."""
+
+
+def zeros(crc: Algorithm, value: Any, n: Any) -> Any:
+    """Implement `Algorithm.zeros` on arrays."""
+    counts = integers(n, "n")
+    if not crc.poly & 1 and (counts < 0).any():
+        crc._general_zeros(0, -1)  # raises: it says why
+    return _zeros(crc, checked_values(crc, value), counts).astype(dtype_of(crc))[()]
+
+
+def combine(crc: Algorithm, crc1: Any, crc2: Any, len2: Any) -> Any:
+    """Implement `Algorithm.combine` on arrays."""
+    first, second = checked_values(crc, crc1, "crc1"), checked_values(crc, crc2, "crc2")
+    lengths = _lengths(len2, "len2")
+    np.broadcast_shapes(first.shape, second.shape, lengths.shape)
+    # As for integers: crc(AB) = crc(B) + xorout + zeros(crc(A) + empty + xorout).
+    offset = _like(first, crc._empty ^ crc.xorout)
+    shifted = _zeros(crc, first ^ offset, lengths)
+    return (shifted ^ second ^ _like(first, crc.xorout)).astype(dtype_of(crc))[()]
+
+
+def join(crc: Algorithm, crcs: Any, lengths: Any, axis: int) -> Any:
+    """Implement `Algorithm.join`."""
+    values = checked_values(crc, crcs, "crcs")
+    if not values.ndim:
+        raise ValueError("crcs must be a sequence, not one CRC")
+    try:
+        sizes = np.broadcast_to(_lengths(lengths, "lengths"), values.shape)
+    except ValueError:
+        raise ValueError(
+            f"lengths of shape {np.shape(lengths)} do not fit crcs of shape {values.shape}"
+        ) from None
+    values = np.ascontiguousarray(np.moveaxis(values, axis, -1))
+    sizes = np.ascontiguousarray(np.moveaxis(sizes, axis, -1))
+    out = np.empty(values.shape[:-1], values.dtype)
+    if crc.width > 64:
+        for place in np.ndindex(out.shape):
+            pairs = zip(values[place], sizes[place].tolist(), strict=True)
+            out[place] = functools.reduce(lambda a, b: crc.combine(a, *b), pairs, crc(b""))
+    else:
+        _builtin(crc, "join")(
+            address(values), address(sizes), address(out), out.size, values.shape[-1]
+        )
+    return out.astype(dtype_of(crc))[()]
+
+
+def _zeros(crc: Algorithm, values: Array, counts: Array) -> Array:
+    if crc.width > 64:
+        many = np.frompyfunc(lambda value, n: crc._general_zeros(value, int(n)), 2, 1)
+        return np.asarray(many(values, counts), object)
+    values, counts = map(np.ascontiguousarray, np.broadcast_arrays(values, counts))
+    out = np.empty(values.shape, np.uint64)
+    run = _builtin(crc, "zeros_many")
+    for start in range(0, out.size, _TURN):
+        places = (address(array) + 8 * start for array in (values, counts, out))
+        run(*places, min(_TURN, out.size - start))
+    return out
+
+
+@functools.cache
+def _builtin(crc: Algorithm, name: str) -> Any:
+    from numcrc.jit import engine, plan
+
+    which = {"zeros_many": plan.ZEROS_MANY, "join": plan.JOIN}[name]
+    return engine.builtin(crc._model, which, None, name)
+
+
+def _like(values: Array, constant: int) -> Any:
+    return np.uint64(constant) if values.dtype == np.uint64 else constant
+
+
+def _lengths(lengths: Any, what: str) -> Array:
+    array = integers(lengths, what)
+    if (array < 0).any():
+        raise ValueError(f"{what} must not be negative, but one is {int(array.min())}")
+    return array

@@ -1,0 +1,112 @@
+"""Builtins of the algebra of CRCs: after zero bytes, one, many or in a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numcrc.jit import abi
+from numcrc.jit.capi import (
+    as_int64,
+    as_pointer,
+    as_uint64,
+    clear_error,
+    error_occurred,
+    from_uint64,
+    i64,
+    register_of,
+    restore_thread,
+    save_thread,
+    value_of,
+    vectorcall,
+)
+from numcrc.jit.kernels.zeros import multiply, zeros_factor, zeros_kernel
+from numcrc.jit.memory import address, advance, load64, load_pointer, null, store64, u64
+
+_MASK, _INIT, _FALLBACK, _CONSTANTS = abi.MASK, abi.INIT, abi.FALLBACK, abi.CONSTANTS
+_POINTER, _BYTES_DATA = abi.POINTER, abi.BYTES_DATA
+_LOWEST = -(2**63)
+
+
+def zeros_entry() -> Any:
+    """Return the builtin ``zeros(value, n) -> int``."""
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        block = advance(self, _BYTES_DATA)
+        if address(kwnames) == u64(0) and nargs == 2:
+            value = as_uint64(load_pointer(args, 0))
+            if value <= load64(block, _MASK) and address(error_occurred()) == u64(0):
+                n = as_int64(load_pointer(args, _POINTER))
+                # -2**63 has no opposite in 64 bits.
+                if n > _LOWEST and address(error_occurred()) == u64(0):
+                    register = zeros_kernel(
+                        advance(block, _CONSTANTS), n, register_of(block, value)
+                    )
+                    return from_uint64(value_of(block, register))
+        clear_error()
+        return vectorcall(load_pointer(block, _FALLBACK), args, nargs, kwnames)
+
+    return entry
+
+
+def zeros_many_entry() -> Any:
+    """Return the builtin ``zeros_many(values, counts, out, number)``, without the GIL.
+
+    All but *number* are addresses of 64-bit integers; *out* may be *values*.
+    """
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        block = advance(self, _BYTES_DATA)
+        values = as_pointer(load_pointer(args, 0))
+        counts = as_pointer(load_pointer(args, _POINTER))
+        out = as_pointer(load_pointer(args, 2 * _POINTER))
+        number = as_int64(load_pointer(args, 3 * _POINTER))
+        if address(error_occurred()) != u64(0):
+            return null()
+        thread = save_thread()
+        k = advance(block, _CONSTANTS)
+        latest, factor = 0, zeros_factor(k, 0)
+        for i in range(number):
+            n = i64(load64(counts, 8 * i))
+            if n != latest:  # equal counts come together
+                latest, factor = n, zeros_factor(k, n)
+            register = multiply(k, register_of(block, load64(values, 8 * i)), factor)
+            store64(out, 8 * i, value_of(block, register))
+        restore_thread(thread)
+        return from_uint64(u64(number))
+
+    return entry
+
+
+def join_entry() -> Any:
+    """Return the builtin ``join(values, lengths, out, number, each)``, without the GIL.
+
+    Each of *number* results is the CRC of the concatenation of *each* messages, of which
+    CRCs and lengths in bytes are given; the first three are addresses.
+    """
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        block = advance(self, _BYTES_DATA)
+        values = as_pointer(load_pointer(args, 0))
+        lengths = as_pointer(load_pointer(args, _POINTER))
+        out = as_pointer(load_pointer(args, 2 * _POINTER))
+        number = as_int64(load_pointer(args, 3 * _POINTER))
+        each = as_int64(load_pointer(args, 4 * _POINTER))
+        if address(error_occurred()) != u64(0):
+            return null()
+        thread = save_thread()
+        k, init = advance(block, _CONSTANTS), load64(block, _INIT)
+        latest, factor = 0, zeros_factor(k, 0)
+        for result in range(number):
+            register = init
+            for i in range(result * each, (result + 1) * each):
+                n = i64(load64(lengths, 8 * i))
+                if n != latest:
+                    latest, factor = n, zeros_factor(k, n)
+                # reg(AB) = reg(B) + (reg(A) + init) * x^(8n)
+                behind = register_of(block, load64(values, 8 * i))
+                register = behind ^ multiply(k, register ^ init, factor)
+            store64(out, 8 * result, value_of(block, register))
+        restore_thread(thread)
+        return from_uint64(u64(number))
+
+    return entry
