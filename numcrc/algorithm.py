@@ -118,7 +118,7 @@ class Algorithm(Parameters):
     def _records(self) -> Callable[[int, int], int]:
         from numcrc.jit import engine
 
-        plan = engine.plan_of(self._model)._replace(records=True)
+        plan = engine.plan_of(self._model)._replace(form="records")
         return engine.builtin(self._model, plan, None, "run")
 
     @cached_property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from numcrc.registry import algorithms
 
 if TYPE_CHECKING:
+    from numcrc.algorithm import Algorithm
     from numcrc.buffers import Data
 
 
@@ -79,6 +80,11 @@ def crc64nvme(data: Data, /, value: int = 0) -> int:
 
 
 _ALGORITHM = {"crc32": "CRC-32/ISO-HDLC", "crc32c": "CRC-32/ISCSI", "crc64nvme": "CRC-64/NVME"}
+
+
+def algorithm_of(name: str) -> Algorithm | None:
+    """Return the algorithm of the drop-in function called *name*, None if there is none."""
+    return algorithms[_ALGORITHM[name]] if name in _ALGORITHM else None
 
 
 def native(name: str) -> Callable[..., int]:

@@ -27,8 +27,11 @@ _XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
 _POINTER = abi.POINTER
 _OBJECT_CODE = ord("O")
 
-ARGUMENTS = (Pointer, Pointer, types.int64, Pointer)
-"""self, args, nargs, kwnames."""
+BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
+"""The C signature of a builtin: self, args, nargs, kwnames."""
+
+RAW = u64(Pointer, Pointer, types.int64, u64)
+"""The C signature of what other compiled code calls: block, p, n, value."""
 
 C_API: dict[str, Any] = {}
 """The C API functions that machine code calls: all that an object may leave unresolved."""

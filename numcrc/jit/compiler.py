@@ -25,6 +25,11 @@ from numcrc.jit.target import Target
 #: What an object may leave to be found at link time, beside the C API.
 _RUNTIME = {"memcpy", "memset"}
 
+_FORMS = {
+    "call": (entry.crc_entry, capi.BUILTIN),
+    "records": (records.records_entry, capi.BUILTIN),
+    "raw": (entry.raw_entry, capi.RAW),
+}
 _WITHOUT_KERNEL = {
     "zeros": algebra.zeros_entry,
     "zeros_many": algebra.zeros_many_entry,
@@ -34,14 +39,14 @@ _WITHOUT_KERNEL = {
 }
 
 
-def entry_function(plan: Plan) -> Any:
-    """Return the Python function that is compiled for *plan*."""
+def entry_function(plan: Plan) -> tuple[Any, Any]:
+    """Return the Python function that is compiled for *plan*, and its signature."""
     if plan.family == "wide":
-        return entry.wide_entry(wide_kernel)
+        return entry.wide_entry(wide_kernel), capi.BUILTIN
     if plan.family in _WITHOUT_KERNEL:
-        return _WITHOUT_KERNEL[plan.family]()
-    make = records.records_entry if plan.records else entry.crc_entry
-    return make(_kernel(plan))
+        return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
+    make, signature = _FORMS[plan.form]
+    return make(_kernel(plan)), signature
 
 
 def _kernel(plan: Plan) -> Any:
@@ -67,33 +72,36 @@ def emit_ir(plan: Plan, symbol: str) -> str:
     flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
     flags.nrt = False
+    function, signature = entry_function(plan)
     with global_compiler_lock:
         result = compiler.compile_extra(
             cpu_target.typing_context,
             cpu_target.target_context,
-            entry_function(plan),
-            capi.ARGUMENTS,
-            Pointer,
+            function,
+            signature.args,
+            signature.return_type,
             flags,
             {},
         )
     name = result.fndesc.llvm_func_name
-    return str(result.library.get_llvm_str()) + _c_function(symbol, name)
+    return str(result.library.get_llvm_str()) + _c_function(symbol, name, signature)
 
 
-def _c_function(symbol: str, name: str) -> str:
+def _c_function(symbol: str, name: str, signature: Any) -> str:
     """Return the C face of a Numba function, whose own convention returns by pointer.
 
     Its status is always success, there being nothing in a kernel that raises.
     """
-    arguments = "ptr %self, ptr %args, i64 %nargs, ptr %kwnames"
+    kinds = ["ptr" if kind == Pointer else "i64" for kind in signature.args]
+    arguments = ", ".join(f"{kind} %a{position}" for position, kind in enumerate(kinds))
+    result = "ptr" if signature.return_type == Pointer else "i64"
     return f"""
-define ptr @{symbol}({arguments}) {{
-  %result = alloca ptr
+define {result} @{symbol}({arguments}) {{
+  %result = alloca {result}
   %error = alloca ptr
   %status = call i32 @"{name}"(ptr %result, ptr %error, {arguments})
-  %value = load ptr, ptr %result
-  ret ptr %value
+  %value = load {result}, ptr %result
+  ret {result} %value
 }}
 """
 

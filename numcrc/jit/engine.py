@@ -136,6 +136,18 @@ def builtin(
 
 
 @cache
+def raw(model: Model, plan: Plan) -> tuple[int, int]:
+    """Return the addresses of *plan*'s C function and of the block for *model*.
+
+    The function is ``crc(block, p, n, value) -> crc``.
+    """
+    block = plan.header(model) + abi.process_words(None) + plan.constants(model)
+    with _lock:
+        function = address(plan._replace(form="raw"))
+    return function, id(linker.kept(block)) + abi.BYTES_DATA
+
+
+@cache
 def tool(plan: Plan) -> Callable[..., Any]:
     """Return the builtin of *plan*, one that has to do with no model."""
     block = Block(bytes(abi.BYTES_TYPE) + abi.process_words(None))

@@ -105,6 +105,16 @@ def crc_entry(kernel: Any) -> Any:
     return entry
 
 
+def raw_entry(kernel: Any) -> Any:
+    """Return the C function ``crc(block, p, n, value)`` of a ``kernel(k, p, n, register)``."""
+
+    def entry(block: Any, p: Any, n: Any, value: Any) -> Any:
+        register = kernel(advance(block, _CONSTANTS), p, n, register_of(block, value))
+        return value_of(block, register)
+
+    return entry
+
+
 def wide_entry(kernel: Any) -> Any:
     """Return the builtin ``feed(data, state) -> state`` of a ``kernel(k, p, n, state)``.
 

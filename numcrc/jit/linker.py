@@ -34,10 +34,10 @@ class _MethodDefinition(ctypes.Structure):
 def _jit() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return _kept(llvm.create_lljit_compiler())
+    return kept(llvm.create_lljit_compiler())
 
 
-def _kept(thing: Any) -> Any:
+def kept(thing: Any) -> Any:
     """Return *thing*, never to be freed.
 
     Machine code and method definitions must outlive every builtin, and at the end of an
@@ -59,7 +59,7 @@ def link(object_file: bytes) -> int:
         .export_symbol(SYMBOL)
         .link(_jit(), f"numcrc{next(_serial)}")
     )
-    return int(_kept(library)[SYMBOL])
+    return int(kept(library)[SYMBOL])
 
 
 def builtin(address: int, name: str, doc: str, block: bytes, module: str) -> Callable[..., Any]:
@@ -67,7 +67,7 @@ def builtin(address: int, name: str, doc: str, block: bytes, module: str) -> Cal
 
     *doc* begins with its signature as CPython's Argument Clinic writes it.
     """
-    definition = _kept(
+    definition = kept(
         _MethodDefinition(name.encode(), address, _METH_FASTCALL_KEYWORDS, doc.encode())
     )
     make = ctypes.pythonapi.PyCFunction_NewEx

@@ -34,8 +34,9 @@ class Plan(NamedTuple):
     """Lengths in bytes of each of four streams of the crc32 instruction."""
     chain_below: int = 0
     """Messages shorter than this are one stream of the crc32 instruction."""
-    records: bool = False
-    """Whether the builtin computes many records rather than one."""
+    form: str = "call"
+    """What the machine code is: "call", the builtin for one buffer; "records", the one
+    for many; "raw", a C function ``crc(block, p, n, value) -> crc``."""
 
     @property
     def name(self) -> str:

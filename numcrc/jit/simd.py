@@ -16,7 +16,7 @@ from numba.extending import intrinsic, models, register_model
 from numcrc.jit.memory import I8, I32, I64, Pointer, at, declare, i32, u64
 
 
-class Vector(types.Type):
+class Vector(types.Type):  # type: ignore[misc]
     """As many registers as hold *size* bytes, each of at most *bits* bits in 64-bit lanes.
 
     An LLVM array of vectors, not one wide vector: LLVM would hold the latter in the

@@ -1,0 +1,1 @@
+"""numcrc inside other packages, each imported only by what needs it."""
