@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from numcrc.cli import entry
 
-from numcrc.cli import main
-
-sys.exit(main())
+entry()

@@ -10,22 +10,27 @@ import numpy as np
 from numcrc.many import Array, address, checked_values, dtype_of, integers
 
 if TYPE_CHECKING:
-    from numcrc.algorithm import Algorithm
+    from numcrc.algorithm.algebra import Algebra
 
 _TURN = 1 << 18
 """CRCs between two looks at signals."""
 
 
-def zeros(crc: Algorithm, value: Any, n: Any) -> Any:
-    """Implement `Algorithm.zeros` on arrays."""
+def zeros(crc: Algebra, value: Any, n: Any) -> Any:
+    """Implement `Algorithm.zeros` on what are not two ints."""
+    if not (np.ndim(value) or np.ndim(n)):
+        return crc._zeros(crc._checked(value), crc._index(n, "n"))
     counts = integers(n, "n")
     if not crc.poly & 1 and (counts < 0).any():
         crc._general_zeros(0, -1)  # raises: it says why
     return _zeros(crc, checked_values(crc, value), counts).astype(dtype_of(crc))[()]
 
 
-def combine(crc: Algorithm, crc1: Any, crc2: Any, len2: Any) -> Any:
-    """Implement `Algorithm.combine` on arrays."""
+def combine(crc: Algebra, crc1: Any, crc2: Any, len2: Any) -> Any:
+    """Implement `Algorithm.combine` on what are not three ints."""
+    if not (np.ndim(crc1) or np.ndim(crc2) or np.ndim(len2)):
+        values = crc._checked(crc1, "crc1"), crc._checked(crc2, "crc2")
+        return crc.combine(*values, crc._index(len2, "len2"))
     first, second = checked_values(crc, crc1, "crc1"), checked_values(crc, crc2, "crc2")
     lengths = _lengths(len2, "len2")
     np.broadcast_shapes(first.shape, second.shape, lengths.shape)
@@ -35,7 +40,7 @@ def combine(crc: Algorithm, crc1: Any, crc2: Any, len2: Any) -> Any:
     return (shifted ^ second ^ _like(first, crc.xorout)).astype(dtype_of(crc))[()]
 
 
-def join(crc: Algorithm, crcs: Any, lengths: Any, axis: int) -> Any:
+def join(crc: Algebra, crcs: Any, lengths: Any, axis: int) -> Any:
     """Implement `Algorithm.join`."""
     values = checked_values(crc, crcs, "crcs")
     if not values.ndim:
@@ -60,11 +65,12 @@ def join(crc: Algorithm, crcs: Any, lengths: Any, axis: int) -> Any:
     return out.astype(dtype_of(crc))[()]
 
 
-def _zeros(crc: Algorithm, values: Array, counts: Array) -> Array:
+def _zeros(crc: Algebra, values: Array, counts: Array) -> Array:
     if crc.width > 64:
         many = np.frompyfunc(lambda value, n: crc._general_zeros(value, int(n)), 2, 1)
         return np.asarray(many(values, counts), object)
-    values, counts = map(np.ascontiguousarray, np.broadcast_arrays(values, counts))
+    values, counts = np.broadcast_arrays(values, counts)
+    values, counts = np.asarray(values, order="C"), np.asarray(counts, order="C")
     out = np.empty(values.shape, np.uint64)
     run = _builtin(crc, "zeros_many")
     for start in range(0, out.size, _TURN):
@@ -74,7 +80,7 @@ def _zeros(crc: Algorithm, values: Array, counts: Array) -> Array:
 
 
 @functools.cache
-def _builtin(crc: Algorithm, name: str) -> Any:
+def _builtin(crc: Algebra, name: str) -> Any:
     from numcrc.jit import engine, plan
 
     which = {"zeros_many": plan.ZEROS_MANY, "join": plan.JOIN}[name]

@@ -15,13 +15,13 @@ from numcrc.many import Array, Output, Records, address, checked_values, compute
 from numcrc.threads import share, thread_count
 
 if TYPE_CHECKING:
-    from numcrc.algorithm import Algorithm
+    from numcrc.algorithm.many import Many
 
 SCRATCH = 1 << 22
 """Bytes of slices that a thread brings into order at a time."""
 
 
-def rows(crc: Algorithm, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
+def rows(crc: Many, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.rows`."""
     array = as_array(a)
     inner = _axes(axis, array.ndim)
@@ -99,7 +99,7 @@ def _places(view: Array, outer: int) -> dict[str, Any]:
     return {"offsets": offsets.reshape(-1)}
 
 
-def _one_by_one(crc: Algorithm, items: Any, values: Array | None, out: Array) -> None:
+def _one_by_one(crc: Many, items: Any, values: Array | None, out: Array) -> None:
     flat = out.reshape(-1)
     each = None if values is None else np.broadcast_to(values, flat.shape)
     for i, item in enumerate(items):
@@ -107,7 +107,7 @@ def _one_by_one(crc: Algorithm, items: Any, values: Array | None, out: Array) ->
 
 
 def _by_scratch(
-    crc: Algorithm,
+    crc: Many,
     view: Array,
     outer: int,
     length: int,
@@ -116,8 +116,6 @@ def _by_scratch(
     threads: int | None,
 ) -> None:
     """Copy slices that are not contiguous in blocks of them, each thread into its scratch."""
-    kind = f"u{view.itemsize}" if view.itemsize in (1, 2, 4, 8) else f"V{view.itemsize}"
-    view = view.view(kind)
     flat = out.reshape(-1)
     blocks = _blocks(view, outer, 0)
     lock, failed = threading.Lock(), threading.Event()
@@ -163,7 +161,7 @@ def _blocks(view: Array, outer: int, first: int) -> Iterator[tuple[Array, int, i
 
 
 def segments(
-    crc: Algorithm,
+    crc: Many,
     buffer: Any,
     offsets: Any,
     lengths: Any,
@@ -193,7 +191,7 @@ def segments(
 
 
 def _of_buffer(
-    crc: Algorithm,
+    crc: Many,
     data: Array,
     starts: Array,
     sizes: Array,
@@ -230,9 +228,7 @@ def _misplaced(starts: Array, sizes: Array, size: int, what: str) -> str:
     return f"{what}: record {where}, {length} bytes at {start}, is outside the buffer of {size}"
 
 
-def blocks(
-    crc: Algorithm, buffer: Any, size: int, value: Any, out: Any, threads: int | None
-) -> Any:
+def blocks(crc: Many, buffer: Any, size: int, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.blocks`."""
     data = flat_bytes(buffer)
     step = operator.index(size)
@@ -246,7 +242,7 @@ def blocks(
     return output.result()
 
 
-def prefixes(crc: Algorithm, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
+def prefixes(crc: Many, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
     """Implement `Algorithm.prefixes`."""
     data = flat_bytes(buffer)
     ends = integers(offsets, "offsets")

@@ -11,10 +11,10 @@ from numcrc.many import Output, Records, address, checked_values, compute
 from numcrc.threads import thread_count
 
 if TYPE_CHECKING:
-    from numcrc.algorithm import Algorithm
+    from numcrc.algorithm.many import Many
 
 
-def batch(crc: Algorithm, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
+def batch(crc: Many, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.batch`."""
     if type(buffers).__module__.partition(".")[0] == "pyarrow":
         return _arrow(crc, buffers, value, out, threads)
@@ -38,7 +38,7 @@ def batch(crc: Algorithm, buffers: Any, value: Any, out: Any, threads: int | Non
 
 
 def _natively(
-    crc: Algorithm, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
+    crc: Many, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
 ) -> None:
     from numcrc.jit import engine
     from numcrc.jit.plan import COLLECT, RELEASE
@@ -69,7 +69,7 @@ def _natively(
 
 
 def _checked_others(
-    crc: Algorithm, items: tuple[Any, ...], others: list[int], values: Any
+    crc: Many, items: tuple[Any, ...], others: list[int], values: Any
 ) -> list[tuple[int, int]]:
     """Return the CRCs of strided arrays and the like, before anything is written."""
     results = np.empty(len(others), object)
@@ -77,7 +77,7 @@ def _checked_others(
     return list(zip(others, results.tolist(), strict=True))
 
 
-def _in_python(crc: Algorithm, items: tuple[Any, ...], which: Any, values: Any, out: Any) -> None:
+def _in_python(crc: Many, items: tuple[Any, ...], which: Any, values: Any, out: Any) -> None:
     each = None if values is None else np.broadcast_to(values, len(items))
     for place, i in enumerate(which):
         try:
@@ -86,7 +86,7 @@ def _in_python(crc: Algorithm, items: tuple[Any, ...], which: Any, values: Any, 
             raise TypeError(f"buffer {i}: {error}") from None
 
 
-def _arrow(crc: Algorithm, array: Any, value: Any, out: Any, threads: int | None) -> Any:
+def _arrow(crc: Many, array: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Compute the CRCs of a pyarrow array in place: its offsets and data are a ragged batch."""
     import pyarrow as pa
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +24,9 @@ _SCRATCH = 256 * 1024
 
 
 def as_array(data: Data) -> npt.NDArray[Any]:
-    """Return *data* as an ndarray on the same memory.
+    """Return *data* as an ndarray on the same memory, its items unsigned integers or void.
+
+    So every byte of an item counts, padding included, and copies take whole items.
 
     Raises
     ------
@@ -32,12 +35,35 @@ def as_array(data: Data) -> npt.NDArray[Any]:
     """
     import numpy as np
 
-    array = data if isinstance(data, np.ndarray) else np.asarray(_view(data))
-    if array.dtype.hasobject:
-        raise TypeError(
-            f"an array of dtype {array.dtype} holds Python objects, whose bytes are no data"
-        )
-    return array.view(np.ndarray)
+    if isinstance(data, np.ndarray):
+        if data.dtype.hasobject:
+            raise TypeError(_objects(f"an array of dtype {data.dtype}"))
+        array = data.view(np.ndarray)
+    else:
+        array = _array_of_view(_view(data))
+    size = array.itemsize
+    return array.view(f"u{size}" if size in (1, 2, 4, 8) else f"V{size}") if size else array
+
+
+def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
+    import numpy as np
+
+    # Names stand between colons; of what is left, O is a Python object.
+    if "O" in re.sub(":[^:]*:", "", view.format):
+        raise TypeError(_objects(f"a buffer of format {view.format!r}"))
+    if not view.nbytes:
+        return np.empty(view.shape or (), f"V{view.itemsize}")
+    if not view.c_contiguous:
+        try:
+            return np.asarray(view)
+        except (ValueError, NotImplementedError):  # a format that NumPy has no dtype for
+            view = memoryview(view.tobytes())
+            return np.frombuffer(view, np.uint8)
+    return np.frombuffer(view, f"V{view.itemsize}").reshape(view.shape)
+
+
+def _objects(what: str) -> str:
+    return f"{what} holds Python objects, whose bytes are no data"
 
 
 def flat_bytes(data: Data) -> npt.NDArray[Any]:
@@ -45,11 +71,10 @@ def flat_bytes(data: Data) -> npt.NDArray[Any]:
     import numpy as np
 
     array = as_array(data)
-    if not array.flags.c_contiguous:
-        raise ValueError("the buffer must be C-contiguous")
     if not array.nbytes:
         return np.empty(0, np.uint8)
-    # Through uint8, for the dtypes that have no buffer format of their own.
+    if not array.flags.c_contiguous:
+        raise ValueError("the buffer must be C-contiguous")
     return array.reshape(-1).view(np.uint8)
 
 

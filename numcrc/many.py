@@ -15,7 +15,8 @@ from numcrc.jit.abi import Work
 from numcrc.threads import share, thread_count
 
 if TYPE_CHECKING:
-    from numcrc.algorithm import Algorithm
+    from numcrc.algorithm.many import Many
+    from numcrc.algorithm.single import Single
 
 Array = npt.NDArray[Any]
 
@@ -72,7 +73,7 @@ class Records(NamedTuple):
         return (np.arange(self.number) * self.stride + self.base).view(np.uint64)
 
 
-def dtype_of(crc: Algorithm) -> np.dtype[Any]:
+def dtype_of(crc: Single) -> np.dtype[Any]:
     """Return the smallest unsigned dtype of at least *width* bits; object above 64."""
     for size in (1, 2, 4, 8):
         if crc.width <= 8 * size:
@@ -80,7 +81,7 @@ def dtype_of(crc: Algorithm) -> np.dtype[Any]:
     return np.dtype(object)
 
 
-def checked_values(crc: Algorithm, value: Any, what: str = "value") -> Array:
+def checked_values(crc: Single, value: Any, what: str = "value") -> Array:
     """Return *value*, CRCs of any shape, as uint64 (object above 64 bits).
 
     Raises
@@ -115,14 +116,14 @@ def integers(numbers: Any, what: str) -> Array:
     return array.astype(np.int64, copy=False)
 
 
-def _word(crc: Algorithm) -> np.dtype[Any]:
+def _word(crc: Single) -> np.dtype[Any]:
     return np.dtype(object if crc.width > 64 else np.uint64)
 
 
 class Output:
     """Where results go: a new array, or the caller's *out*, written when all is well."""
 
-    def __init__(self, crc: Algorithm, shape: tuple[int, ...], out: Any, *inputs: Array) -> None:
+    def __init__(self, crc: Single, shape: tuple[int, ...], out: Any, *inputs: Array) -> None:
         dtype = dtype_of(crc)
         if out is None:
             self.array = self._given = np.empty(shape, dtype)
@@ -149,7 +150,7 @@ class Output:
 
 
 def compute(
-    crc: Algorithm,
+    crc: Many,
     records: Records,
     values: Array | None,
     out: Array,
@@ -177,8 +178,8 @@ def compute(
         _run(crc, records, values, out, count)
 
 
-def _run(crc: Algorithm, records: Records, values: Array | None, out: Array, threads: int) -> None:
-    values = None if values is None else np.ascontiguousarray(values)
+def _run(crc: Many, records: Records, values: Array | None, out: Array, threads: int) -> None:
+    values = None if values is None else np.asarray(values, order="C")  # keeps 0-d
     bounds = _bounds(records)
     fields = Work(
         base=records.base,
@@ -223,7 +224,7 @@ def _bounds(records: Records) -> Array:
 
 
 def _compute_pieces(
-    crc: Algorithm, records: Records, values: Array | None, out: Array, threads: int
+    crc: Many, records: Records, values: Array | None, out: Array, threads: int
 ) -> None:
     """Cut long records into pieces of `SPLIT` bytes, and join the pieces' CRCs."""
     lengths = np.broadcast_to(records.lengths, records.number)

@@ -6,6 +6,7 @@ import re
 import struct
 
 import pytest
+from llvmlite import binding as llvm
 
 from numcrc import catalogue
 from numcrc.jit import cache, compiler, engine, target
@@ -111,10 +112,15 @@ def test_aarch64_without_carry_less_multiply():
 def test_an_object_that_would_call_anything_else_is_refused():
     plan = Plan("zeros")
     machine = compiler.target_machine(target.host())
-    ir = compiler.emit_ir(plan, "entry") + "\ndeclare void @elsewhere()\n"
-    ir += "define void @other() {\n  call void @elsewhere()\n  ret void\n}\n"
+    module = compiler.emit_module(plan, "entry")
+    module.link_in(
+        llvm.parse_assembly(
+            "declare void @elsewhere()\n"
+            "define void @other() {\n  call void @elsewhere()\n  ret void\n}\n"
+        )
+    )
     with pytest.raises(AssertionError, match="elsewhere"):
-        compiler.optimised(ir.replace("@other", "@kept"), "kept", machine)
+        compiler.optimised(module, "other", machine)
 
 
 def relocation_types(elf: bytes) -> set[int]:

@@ -9,20 +9,18 @@ from numcrc.jit.capi import (
     as_int64,
     as_pointer,
     as_uint64,
-    clear_error,
     error_occurred,
+    fall_back,
     from_uint64,
-    i64,
     register_of,
     restore_thread,
     save_thread,
     value_of,
-    vectorcall,
 )
 from numcrc.jit.kernels.zeros import multiply, zeros_factor, zeros_kernel
-from numcrc.jit.memory import address, advance, load64, load_pointer, null, store64, u64
+from numcrc.jit.memory import address, advance, i64, load64, load_pointer, null, store64, u64
 
-_MASK, _INIT, _FALLBACK, _CONSTANTS = abi.MASK, abi.INIT, abi.FALLBACK, abi.CONSTANTS
+_MASK, _INIT, _CONSTANTS = abi.MASK, abi.INIT, abi.CONSTANTS
 _POINTER, _BYTES_DATA = abi.POINTER, abi.BYTES_DATA
 _LOWEST = -(2**63)
 
@@ -42,8 +40,7 @@ def zeros_entry() -> Any:
                         advance(block, _CONSTANTS), n, register_of(block, value)
                     )
                     return from_uint64(value_of(block, register))
-        clear_error()
-        return vectorcall(load_pointer(block, _FALLBACK), args, nargs, kwnames)
+        return fall_back(block, args, nargs, kwnames)
 
     return entry
 

@@ -10,10 +10,12 @@ from numcrc.jit import abi
 from numcrc.jit.memory import (
     Pointer,
     address,
+    i64,
     inline,
     load8,
     load64,
     load_pointer,
+    null,
     reverse_bits,
     stack,
     swap_bytes,
@@ -24,7 +26,8 @@ _ITEMSIZE, _FORMAT = abi.BUFFER_ITEMSIZE, abi.BUFFER_FORMAT
 _OB_TYPE, _BYTES_TYPE = abi.OB_TYPE, abi.BYTES_TYPE
 _SIMPLE, _FORMAT_ND = abi.PYBUF_SIMPLE, abi.PYBUF_FORMAT_ND
 _XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
-_POINTER = abi.POINTER
+_POINTER, _OB_SIZE, _TUPLE_ITEMS = abi.POINTER, abi.OB_SIZE, abi.TUPLE_ITEMS
+_FALLBACK = abi.FALLBACK
 _OBJECT_CODE = ord("O")
 
 BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
@@ -42,7 +45,7 @@ def _c_api(name: str, result: Any, *arguments: Any) -> Any:
     return C_API[name]
 
 
-i32, i64 = types.int32, types.int64
+i32 = types.int32
 get_buffer = _c_api("PyObject_GetBuffer", i32, Pointer, Pointer, i32)
 release_buffer = _c_api("PyBuffer_Release", types.void, Pointer)
 clear_error = _c_api("PyErr_Clear", types.void)
@@ -54,7 +57,10 @@ as_pointer = _c_api("PyLong_AsVoidPtr", Pointer, Pointer)
 new_bytes = _c_api("PyBytes_FromStringAndSize", Pointer, Pointer, i64)
 save_thread = _c_api("PyEval_SaveThread", Pointer)
 restore_thread = _c_api("PyEval_RestoreThread", types.void, Pointer)
-vectorcall = _c_api("PyObject_Vectorcall", Pointer, Pointer, Pointer, i64, Pointer)
+new_dict = _c_api("PyDict_New", Pointer)
+set_item = _c_api("PyDict_SetItem", i32, Pointer, Pointer, Pointer)
+drop = _c_api("Py_DecRef", types.void, Pointer)
+vectorcall_dict = _c_api("PyObject_VectorcallDict", Pointer, Pointer, Pointer, i64, Pointer)
 
 py_buffer = stack(abi.BUFFER_SIZE)
 
@@ -118,3 +124,23 @@ def value_of(block: Any, register: Any) -> Any:
     if load64(block, _FLIP):
         register = reverse_bits(register)
     return register >> load64(block, _SHIFT) ^ load64(block, _XOROUT)
+
+
+@inline
+def fall_back(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    """Return what the block's Python function makes of the call."""
+    clear_error()
+    function = load_pointer(block, _FALLBACK)
+    if address(kwnames) == u64(0):
+        return vectorcall_dict(function, args, nargs, kwnames)
+    keywords = new_dict()
+    if address(keywords) == u64(0):
+        return keywords
+    for i in range(i64(load64(kwnames, _OB_SIZE))):
+        name = load_pointer(kwnames, _TUPLE_ITEMS + _POINTER * i)
+        if set_item(keywords, name, load_pointer(args, _POINTER * (nargs + i))):
+            drop(keywords)
+            return null()
+    result = vectorcall_dict(function, args, nargs, keywords)
+    drop(keywords)
+    return result

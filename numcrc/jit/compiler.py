@@ -10,15 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import binding as llvm
-from numba.core import compiler
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
 
 from numcrc.jit import algebra, capi, entry, records
 from numcrc.jit.kernels.crc32 import streams_kernel
 from numcrc.jit.kernels.fold import choose, fold_kernel
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
-from numcrc.jit.memory import Pointer
+from numcrc.jit.memory import Pointer, lower, lowered
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 
@@ -64,27 +61,15 @@ def _fold(plan: Plan) -> Any:
     return fold_kernel(plan.arch, plan.bits, plan.blocks, plan.order)
 
 
-def emit_ir(plan: Plan, symbol: str) -> str:
-    """Return LLVM IR of one C function *symbol*, the builtin of *plan*, and what it calls."""
-    flags = compiler.Flags()
-    flags.no_compile = True
-    flags.no_cpython_wrapper = True
-    flags.no_cfunc_wrapper = True
-    flags.error_model = "numpy"
-    flags.nrt = False
+def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:
+    """Return the LLVM module of one C function *symbol*, *plan*'s, with all its parts."""
     function, signature = entry_function(plan)
-    with global_compiler_lock:
-        result = compiler.compile_extra(
-            cpu_target.typing_context,
-            cpu_target.target_context,
-            function,
-            signature.args,
-            signature.return_type,
-            flags,
-            {},
-        )
-    name = result.fndesc.llvm_func_name
-    return str(result.library.get_llvm_str()) + _c_function(symbol, name, signature)
+    name = lower(function, signature.args, signature.return_type).fndesc.llvm_func_name
+    module = llvm.parse_assembly(lowered[name] + _c_function(symbol, name, signature))
+    while missing := [f.name for f in module.functions if f.is_declaration and f.name in lowered]:
+        for part in missing:
+            module.link_in(llvm.parse_assembly(lowered[part]))
+    return module
 
 
 def _c_function(symbol: str, name: str, signature: Any) -> str:
@@ -106,9 +91,8 @@ define {result} @{symbol}({arguments}) {{
 """
 
 
-def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
-    """Return the module of *ir_text* with all but *symbol* internal, at LLVM's level 3."""
-    module = llvm.parse_assembly(ir_text)
+def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    """Return *module* with all but *symbol* inlined into that, at LLVM's level 3."""
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:
@@ -116,6 +100,7 @@ def optimised(ir_text: str, symbol: str, machine: llvm.TargetMachine) -> llvm.Mo
             function.add_function_attribute("nounwind")  # nothing here throws C++ exceptions
             if function.name != symbol:
                 function.linkage = "internal"
+                function.add_function_attribute("alwaysinline")
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"
@@ -145,7 +130,7 @@ def compile_object(plan: Plan, target: Target, symbol: str) -> bytes:
     """Return the object file of *plan*'s builtin for *target*."""
     llvm.initialize_native_asmprinter()
     machine = target_machine(target)
-    module = optimised(emit_ir(plan, symbol), symbol, machine)
+    module = optimised(emit_module(plan, symbol), symbol, machine)
     return bytes(machine.emit_object(module))
 
 
@@ -154,4 +139,4 @@ def assembly(plan: Plan, target: Target, symbol: str = "numcrc_entry") -> str:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     machine = target_machine(target)
-    return str(machine.emit_assembly(optimised(emit_ir(plan, symbol), symbol, machine)))
+    return str(machine.emit_assembly(optimised(emit_module(plan, symbol), symbol, machine)))

@@ -13,12 +13,11 @@ from typing import Any
 from numcrc.jit import abi
 from numcrc.jit.capi import (
     as_uint64,
-    clear_error,
     error_occurred,
+    fall_back,
     from_uint64,
     get_buffer,
     hold,
-    i64,
     is_bytes,
     new_bytes,
     py_buffer,
@@ -27,11 +26,11 @@ from numcrc.jit.capi import (
     restore_thread,
     save_thread,
     value_of,
-    vectorcall,
 )
 from numcrc.jit.memory import (
     address,
     advance,
+    i64,
     inline,
     load64,
     load_pointer,
@@ -43,7 +42,7 @@ _BUF, _LEN, _SIMPLE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.PYBUF_SIMPLE
 _OB_SIZE, _BYTES_DATA, _TUPLE_ITEMS = abi.OB_SIZE, abi.BYTES_DATA, abi.TUPLE_ITEMS
 _MASK, _INIT = abi.MASK, abi.INIT
 _NONE, _VALUE_NAME = abi.NONE, abi.VALUE_NAME
-_FALLBACK, _CONSTANTS, _GIL_FREE = abi.FALLBACK, abi.CONSTANTS, abi.GIL_FREE
+_CONSTANTS, _GIL_FREE = abi.CONSTANTS, abi.GIL_FREE
 _POINTER = abi.POINTER
 
 
@@ -90,8 +89,7 @@ def crc_entry(kernel: Any) -> Any:
             else:
                 known = False
         if not known:
-            clear_error()
-            return vectorcall(load_pointer(block, _FALLBACK), args, nargs, kwnames)
+            return fall_back(block, args, nargs, kwnames)
         thread = null()
         if n >= _GIL_FREE:
             thread = save_thread()

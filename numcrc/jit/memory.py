@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.registry import CPUDispatcher
-from numba.extending import intrinsic
+from numba.core import cgutils, compiler, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.core.typing.templates import AbstractTemplate
+from numba.extending import intrinsic, typeof_impl
 
 Pointer = types.voidptr
-u64 = types.uint64
+i64, u64 = types.int64, types.uint64
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
@@ -24,12 +26,71 @@ I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 def inline(function: Any) -> Any:
     """Make a Python function part of every kernel that calls it.
 
-    Inlined as Numba IR, so a kernel is one function and Numba generates no machine code
-    for its parts. Made directly, not by ``njit``, which ``NUMBA_DISABLE_JIT`` disables;
+    Numba types and lowers it as a function of its own, once, and generates no machine
+    code; LLVM is told to inline it always. Not by ``njit``: that generates machine code,
+    ``inline="always"`` copies Numba's IR again for every level, three times slower, and
+    ``NUMBA_DISABLE_JIT`` disables either.
+    """
+    return _Part(function)
+
+
+class _Part:
+    """What `inline` makes: its type is a function type that compiles it when resolved."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.compiled: dict[Any, Any] = {}
+
+        class Template(AbstractTemplate):  # type: ignore[misc]
+            key = self
+
+            def generic(template, args: Any, kws: Any) -> Any:  # noqa: N805
+                return self.signature(tuple(map(types.unliteral, args))) if not kws else None
+
+        self.type = types.Function(Template)
+
+    def signature(self, args: tuple[Any, ...]) -> Any:
+        """Return the signature for arguments of these types, compiled."""
+        if args not in self.compiled:
+            result = lower(self.function, args, None)
+            # Without its library: Numba would finish that, machine code and all.
+            cpu_target.target_context.insert_user_function(self, result.fndesc)
+            self.compiled[args] = result.signature
+        return self.compiled[args]
+
+
+@typeof_impl.register(_Part)
+def _typeof_part(part: _Part, context: Any) -> Any:
+    return part.type
+
+
+lowered: dict[str, str] = {}
+"""The LLVM IR of every part compiled so far, by the name of its function."""
+
+
+def lower(function: Any, args: tuple[Any, ...], result: Any) -> Any:
+    """Return Numba's compile result of *function*, whose LLVM IR goes into `lowered`.
+
     ``error_model="numpy"`` because a kernel has no way to raise, nor a need to.
     """
-    options = {"nopython": True, "boundscheck": False, "error_model": "numpy", "inline": "always"}
-    return CPUDispatcher(function, targetoptions=options)
+    flags = compiler.Flags()
+    flags.no_compile = True
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.nrt = False
+    with global_compiler_lock:
+        compiled = compiler.compile_extra(
+            cpu_target.typing_context,
+            cpu_target.target_context,
+            function,
+            args,
+            result,
+            flags,
+            {},
+        )
+    lowered[compiled.fndesc.llvm_func_name] = compiled.library.get_llvm_str()
+    return compiled
 
 
 def i32(value: int) -> ir.Constant:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from numcrc import reference
 from numcrc.model import Model, validated
@@ -78,9 +78,6 @@ class Parameters:
 
     def __hash__(self) -> int:
         return hash((self.name, self._model))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._known, (self.name, self._model, self.check, self.aliases)
 
     def __repr__(self) -> str:
         digits = (self.width + 3) // 4 + 2

@@ -1,0 +1,171 @@
+"""The project's own claims about its speed, measured: each PASS or MISS, with the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from benchmarks import rivals, startup
+from interleaved import best_process_times, best_times, cold_process_time
+
+import numcrc
+
+_LONG = (1 << 16, 1 << 20)
+_SHORT = (0, 1, 7, 8, 15, 16, 31, 64, 100, 127, 255, 256, 511, 1000, 1024)
+_DROP_IN = ("CRC-32", "CRC-32C", "CRC-64/NVME")
+_AT_PEERS_SPEED = (*_DROP_IN, "CRC-64/XZ", "CRC-16/ARC", "CRC-32/BZIP2")
+
+
+class Result(NamedTuple):
+    """One claim, judged."""
+
+    claim: str
+    passed: bool
+    figure: str
+
+    def __str__(self) -> str:
+        return f"{'PASS' if self.passed else 'MISS'}  {self.claim}: {self.figure}"
+
+
+def results(rounds: int) -> Iterator[Result]:
+    """Measure every claim, each best of *rounds*; those about processes of fewer."""
+    yield from _long_messages(rounds)
+    yield from _forced_128(rounds)
+    yield from _forced_table(rounds)
+    for algorithm in _DROP_IN:
+        yield _short_messages(algorithm, rounds, 0)
+        yield _short_messages(algorithm, rounds, 1)
+    yield _combine(rounds)
+    yield from _processes(min(rounds, 15))
+
+
+def fastest(times: dict[str, float]) -> str:
+    """Return the fastest engine that is not numcrc."""
+    return min(times.keys() - {"numcrc"}, key=times.__getitem__)
+
+
+def gib_per_s(size: int, seconds: float) -> float:
+    """Return a throughput in the unit of all tables."""
+    return size / seconds / 2**30
+
+
+def _long_messages(rounds: int) -> Iterator[Result]:
+    """Judge long messages by the worse of two places: on a cache line, and the usual one."""
+    claims = [(name, 0.97, None) for name in _AT_PEERS_SPEED]
+    claims += [("CRC-8/SMBUS", 5, "fastcrc"), ("CRC-24/OPENPGP", 3, "anycrc")]
+    for algorithm, least, named in claims:
+        calls = rivals.crcs(algorithm)
+        for size in _LONG:
+            found = []
+            for offset in (0, rivals.USUAL_OFFSET):
+                times = best_times(calls, rivals.message(size, offset), rounds=rounds)
+                rival = named or fastest(times)
+                ratio = times[rival] / times["numcrc"]
+                speeds = f"{gib_per_s(size, times['numcrc']):.1f} GiB/s"
+                beside = f"{rival} {gib_per_s(size, times[rival]):.1f}"
+                found.append((ratio, f"{ratio:.2f}x at offset {offset} ({speeds}, {beside})"))
+            yield Result(
+                f"{algorithm}, {size >> 10} KiB, >= {least}x {named or 'the fastest'}",
+                min(found)[0] >= least,
+                ", ".join(text for _, text in found),
+            )
+
+
+def _forced_128(rounds: int) -> Iterator[Result]:
+    times = {
+        (algorithm, size): best_times(
+            {
+                "numcrc": rivals.numcrc_on("128", algorithm),
+                "anycrc": rivals.crcs(algorithm)["anycrc"],
+            },
+            rivals.message(size, rivals.USUAL_OFFSET),
+            rounds=rounds,
+        )
+        for algorithm in _AT_PEERS_SPEED
+        for size in _LONG
+    }
+    best = max(gib_per_s(size, found["anycrc"]) for (_, size), found in times.items())
+    for (algorithm, size), found in times.items():
+        speed = gib_per_s(size, found["numcrc"])
+        yield Result(
+            f"{algorithm}, {size >> 10} KiB, tier 128, >= 0.9x anycrc's best",
+            speed >= 0.9 * best,
+            f"{speed / best:.2f}x, numcrc {speed:.1f} GiB/s, anycrc's best {best:.1f}"
+            f" (here {gib_per_s(size, found['anycrc']):.1f})",
+        )
+
+
+def _forced_table(rounds: int) -> Iterator[Result]:
+    size = _LONG[0]
+    for algorithm in _AT_PEERS_SPEED:
+        calls = {"numcrc": rivals.numcrc_on("table", algorithm)}
+        if algorithm == "CRC-32":
+            calls["zlib"] = rivals.crcs(algorithm)["zlib"]
+        times = best_times(calls, rivals.message(size, rivals.USUAL_OFFSET), rounds=rounds)
+        speed, *others = (gib_per_s(size, seconds) for seconds in times.values())
+        beside = "".join(f", zlib {other:.2f}" for other in others)
+        yield Result(
+            f"{algorithm}, table tier, >= 1.5 GiB/s", speed >= 1.5, f"{speed:.2f} GiB/s{beside}"
+        )
+
+
+def _short_messages(algorithm: str, rounds: int, offset: int) -> Result:
+    """Judge calls of every short size; *offset* shifts the buffer off its alignment."""
+    ratios: dict[int, tuple[float, str]] = {}
+    calls = rivals.crcs(algorithm)
+    if offset:
+        calls = {name: call for name, call in calls.items() if _takes_views(call)}
+    for size in _SHORT:
+        data = rivals.message(size + offset)
+        view = memoryview(data)[offset:] if offset else data
+        times = best_times(calls, view, rounds=rounds)
+        rival = fastest(times)
+        ratio = times["numcrc"] / times[rival]
+        text = f"{size} B {ratio:.2f}x ({times['numcrc'] * 1e9:.0f} ns, {rival}"
+        ratios[size] = ratio, f"{text} {times[rival] * 1e9:.0f})"
+    worst = max(ratios.values())
+    over = [text for ratio, text in ratios.values() if ratio > 1.3]
+    mean = sum(ratio for ratio, _ in ratios.values()) / len(ratios)
+    return Result(
+        f"{algorithm}, 0..1024 bytes{', view at offset 1' if offset else ''},"
+        " <= 1.3x the fastest's time",
+        not over,
+        f"{mean:.2f}x on average, " + ("over: " + "; ".join(over) if over else f"worst {worst[1]}"),
+    )
+
+
+def _takes_views(call: Callable[..., object]) -> bool:
+    try:
+        call(memoryview(b"123")[1:])
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _combine(rounds: int) -> Result:
+    size, algorithm = 1 << 20, "CRC-64/NVME"
+    crc = numcrc.algorithms[algorithm]
+    first, second = crc(b"first"), crc(rivals.message(size))
+    times = best_times(rivals.combines(algorithm), first, second, size, rounds=rounds)
+    beside = ", ".join(f"{name} {seconds * 1e6:.2f}" for name, seconds in times.items())
+    return Result(f"{algorithm}, combine over 1 MiB, <= 5 us", times["numcrc"] <= 5e-6, beside)
+
+
+def _processes(rounds: int) -> Iterator[Result]:
+    cold = min(cold_process_time(startup.FIRST_CRC32C) for _ in range(2))
+    yield Result("process to first crc32c, empty cache, <= 5 s", cold <= 5, f"{cold:.2f} s")
+    programs = {
+        "llvmlite.binding": startup.IMPORT_LLVMLITE,
+        "first crc32c": startup.FIRST_CRC32C,
+        "nothing": "",
+    }
+    times = best_process_times(programs, rounds)
+    ratio = times["first crc32c"] / times["llvmlite.binding"]
+    beyond = {name: seconds - times["nothing"] for name, seconds in times.items()}
+    net = beyond["first crc32c"] / beyond["llvmlite.binding"]
+    beside = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in times.items())
+    yield Result(
+        "process to first crc32c, warm cache, <= 1.5x import llvmlite.binding",
+        ratio <= 1.5,
+        f"{ratio:.2f}x ({beside}; without Python's own start {net:.2f}x)",
+    )

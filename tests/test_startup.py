@@ -1,0 +1,54 @@
+"""What a process imports: as little as it can."""
+
+from __future__ import annotations
+
+import pytest
+from support import run_python
+
+import numcrc
+
+SETTINGS = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX", "NUMCRC_TIER")
+
+
+def imported_by(code: str, cwd: object) -> set[str]:
+    """Return the top-level modules that a fresh process has after *code*."""
+    code += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    result = run_python(code, cwd=str(cwd), unset=SETTINGS)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_import_is_lazy(tmp_path):
+    heavy = {"numba", "llvmlite", "numpy", "platformdirs", "rich", "json", "ctypes", "typing"}
+    before = imported_by("", tmp_path)
+    after = imported_by("import numcrc", tmp_path)
+    assert after - before <= {"numcrc", "__future__"}
+    assert not after & heavy
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from numcrc import crc32c; assert crc32c(b'123456789') == 0xE3069283",
+        "import numcrc; assert numcrc.new('crc32c', b'1').copy().hexdigest()",
+        "import numcrc; assert numcrc.algorithms['crc32c'].zeros(1, 2)",
+    ],
+)
+def test_a_warm_process_imports_no_compiler(code, tmp_path):
+    exec(code)  # into the cache that all processes here share
+    after = imported_by(code, tmp_path)
+    assert "llvmlite" in after
+    assert not after & {"numba", "numpy"}
+
+
+def test_looking_up_algorithms_imports_no_compiler(tmp_path):
+    code = "import numcrc; assert numcrc.algorithms['crc32c'].check == 0xE3069283"
+    assert not imported_by(code, tmp_path) & {"numba", "numpy", "llvmlite"}
+
+
+def test_names_are_there_before_they_are_imported():
+    assert set(numcrc.__all__) <= set(dir(numcrc))
+    for name in numcrc.__all__:
+        assert getattr(numcrc, name) is not None
+    with pytest.raises(AttributeError, match="module 'numcrc' has no attribute 'crc31'"):
+        numcrc.crc31  # noqa: B018

@@ -1,0 +1,287 @@
+"""What may be emitted here: never more than this CPU has, less where the user says so."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support import prefix_crcs, run_python
+
+from numcrc import catalogue
+from numcrc.jit import plan as plans
+from numcrc.jit import target
+from numcrc.jit.target import TIERS, Target, TierError
+
+UNSET = (
+    *("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_JIT"),
+    *("NUMCRC_TIER", "OPENBLAS_CORETYPE"),
+)
+NAMES = ["CRC-32/ISO-HDLC", "CRC-32/ISCSI", "CRC-32/BZIP2"]
+
+# All that each tier's kernels are made of.
+NEEDS = {
+    "x86_64": {
+        "table": "",
+        "crc32": "crc32",
+        "sse4.2-pclmul": "pclmul sse4.1 ssse3",
+        "avx2-vpclmul": "avx avx2 pclmul vpclmulqdq sse4.1 ssse3",
+        "avx512-vpclmul": (
+            "avx avx2 avx512f avx512bw avx512vl pclmul vpclmulqdq sse4.1 ssse3 crc32 gfni"
+        ),
+    },
+    "aarch64": {
+        "table": "",
+        "crc32": "crc",
+        "pmull": "neon aes",
+        "pmull+sha3": "neon aes sha3",
+    },
+}
+OPTIONAL = {"crc32", "gfni"}
+
+
+def made_up(features: str | set[str], arch: str = "x86_64", settings: str = "") -> Target:
+    names = features.split() if isinstance(features, str) else sorted(features)
+    flat = ",".join(f"+{name}" for name in names)
+    return Target(f"{arch}-unknown-linux-gnu", "made-up", flat, frozenset(names), settings)
+
+
+# Gates
+
+
+@pytest.mark.parametrize(
+    ("arch", "tier"), [(arch, tier) for arch, tiers in NEEDS.items() for tier in tiers]
+)
+def test_a_tier_needs_each_of_its_features(arch, tier):
+    features = set(NEEDS[arch][tier].split())
+    assert tier in [t.name for t in made_up(features, arch).tiers]
+    needed = features - OPTIONAL if tier != "crc32" else features
+    for missing in needed:
+        lesser = made_up(features - {missing}, arch)
+        assert tier not in [t.name for t in lesser.tiers], missing
+
+
+def test_every_tier_is_known_here():
+    assert {arch: [tier.name for tier in tiers] for arch, tiers in TIERS.items()} == {
+        arch: list(tiers) for arch, tiers in NEEDS.items()
+    }
+
+
+def test_unknown_architectures_have_tables():
+    for arch in ("riscv64", "powerpc64le", "s390x"):
+        host = made_up("pclmul crc32 crc aes neon", arch)
+        assert [tier.name for tier in host.tiers] == ["table"]
+        assert not host.crc32_instruction
+        assert plans.plan(catalogue.find("CRC-32C").model, host, host.tiers[-1]) == plans.TABLE
+
+
+@pytest.mark.parametrize(
+    ("spelled", "arch"), [("amd64", "x86_64"), ("arm64", "aarch64"), ("aarch64", "aarch64")]
+)
+def test_spellings_of_architectures(spelled, arch):
+    assert made_up("", spelled).arch == arch
+
+
+def test_plans_use_what_is_usable_only():
+    everything = set(NEEDS["x86_64"]["avx512-vpclmul"].split())
+    crc32c, bzip2 = (catalogue.find(name).model for name in ("CRC-32C", "CRC-32/BZIP2"))
+
+    def plan(model, missing, tier=-1):
+        host = made_up(everything - missing)
+        return plans.plan(model, host, host.tiers[tier])
+
+    assert plan(crc32c, set()).family == "crc32"
+    assert plan(crc32c, {"crc32"}).family == "fold"
+    assert plan(crc32c, set(), tier=0) == plans.TABLE
+    assert plan(bzip2, set()).order == "mirrored"
+    assert plan(bzip2, {"gfni"}).order == "normal"
+    for tier, bits in ((-1, 512), (-2, 256), (-3, 128)):
+        assert plan(bzip2, set(), tier).bits == bits
+
+
+# Settings of Numba's
+
+
+def test_settings_are_taken_as_they_stand(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+    assert target.numba_settings() == ""
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
+    assert target.numba_settings() == "NUMBA_CPU_FEATURES="
+    monkeypatch.setenv("NUMBA_ENABLE_AVX", "0")
+    (tmp_path / ".numba_config.yaml").write_bytes(b"cpu_name: generic \xff")
+    assert target.numba_settings().splitlines() == [
+        "NUMBA_CPU_FEATURES=",
+        "NUMBA_ENABLE_AVX=0",
+        "cpu_name: generic \N{REPLACEMENT CHARACTER}",
+    ]
+
+
+def test_settings_take_away_and_never_add(monkeypatch):
+    before = target.host.__wrapped__()
+    kept = set(sorted(before.usable)[::2])
+    monkeypatch.setattr(target, "numba_settings", lambda: "NUMBA_CPU_FEATURES=...")
+    monkeypatch.setattr(target, "numba_features", lambda: kept | {"sse9", "avx1024"})
+    after = target.host.__wrapped__()
+    assert after.usable == kept
+    assert (after.cpu, after.features) == (before.cpu, before.features)
+
+
+def test_the_last_sign_of_a_feature_wins(monkeypatch):
+    from numba.core.registry import cpu_target
+
+    generator = type(cpu_target.target_context.codegen())
+    text = "+a,-b,,+c,-c,-d,+d,e,+"
+    monkeypatch.setattr(generator, "magic_tuple", lambda self: ("triple", "cpu", text))
+    assert target.numba_features() - {""} == {"a", "d"}
+
+
+def test_a_host_that_llvm_does_not_know(monkeypatch):
+    def unknown():
+        raise RuntimeError
+
+    monkeypatch.setattr(target.llvm, "get_host_cpu_features", unknown)
+    host = target.host.__wrapped__()
+    assert host.usable == frozenset()
+    assert [tier.name for tier in host.tiers] == ["table"]
+
+
+# NUMCRC_TIER
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Return a function that makes this CPU another one."""
+
+    def pretend(features: str, arch: str = "x86_64") -> None:
+        monkeypatch.setattr(target, "host", lambda: made_up(features, arch))
+
+    return pretend
+
+
+def test_tiers_by_name_and_by_width(pretend, monkeypatch):
+    pretend(NEEDS["x86_64"]["avx512-vpclmul"])
+    best = target.best.__wrapped__
+    monkeypatch.delenv("NUMCRC_TIER", raising=False)
+    assert best().name == "avx512-vpclmul"
+    for name in NEEDS["x86_64"]:
+        monkeypatch.setenv("NUMCRC_TIER", name)
+        assert best().name == name
+    for width, name in (("128", "sse4.2-pclmul"), ("256", "avx2-vpclmul")):
+        monkeypatch.setenv("NUMCRC_TIER", width)
+        assert best().name == name
+    monkeypatch.setenv("NUMCRC_TIER", "")
+    assert best().name == "avx512-vpclmul"
+
+
+def test_the_best_tier_of_a_width(pretend):
+    pretend("neon aes sha3 crc", "aarch64")
+    assert target.tier("128").name == "pmull+sha3"
+    assert target.tier("pmull").name == "pmull"
+    pretend("neon aes crc", "aarch64")
+    assert target.tier("128").name == "pmull"
+
+
+def test_a_higher_tier_is_refused_with_what_it_lacks(pretend):
+    pretend(NEEDS["x86_64"]["sse4.2-pclmul"])
+    for name in ("avx2-vpclmul", "256"):
+        with pytest.raises(TierError) as caught:
+            target.tier(name)
+        assert str(caught.value) == (
+            "tier 'avx2-vpclmul' needs features that are not available here:"
+            " avx avx2 vpclmulqdq (best tier here: 'sse4.2-pclmul')"
+        )
+
+
+@pytest.mark.parametrize("name", ["best", "AVX2", "0", "pmull"])
+def test_an_unknown_tier_is_refused_with_those_there_are(name, pretend):
+    pretend(NEEDS["x86_64"]["avx512-vpclmul"])
+    with pytest.raises(TierError) as caught:
+        target.tier(name)
+    names = ", ".join(NEEDS["x86_64"])
+    assert str(caught.value) == f"no tier is called {name!r}; there are: {names}"
+
+
+# Whole processes
+
+DATA = bytes(range(256)) * 9
+LENGTHS = [0, 9, 100, len(DATA)]
+CODE = f"""
+import numcrc
+data = bytes(range(256)) * 9
+crcs = [numcrc.algorithms[name] for name in {NAMES}]
+print(numcrc.info()["tier"], *[crc(data[:n]) for crc in crcs for n in {LENGTHS}])
+"""
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Return the CRCs that CODE prints, by the definition."""
+    found = [prefix_crcs(catalogue.find(name).model, DATA) for name in NAMES]
+    return [str(crcs[length]) for crcs in found for length in LENGTHS]
+
+
+def run(settings: dict[str, str], cache: str, cwd: str) -> tuple[int, str, list[str], str]:
+    """Return CODE's exit status, its tier and CRCs, and its errors."""
+    result = run_python(CODE, cwd=cwd, unset=UNSET, NUMCRC_CACHE_DIR=cache, **settings)
+    tier, *crcs = result.stdout.split() or [""]
+    return result.returncode, tier, crcs, result.stderr
+
+
+def test_numbas_settings_lower_the_tier_and_change_no_crc(tmp_path, expected):
+    """Where each process compiles, as its settings are part of the key."""
+    cpus = ["generic", "x86-64-v2", "nehalem", "haswell", "skylake-avx512", "znver4"]
+    cpus += ["icelake-server"]
+    settings = {cpu: {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} for cpu in cpus} | {
+        "name only": {"NUMBA_CPU_NAME": "nehalem"},
+        "no AVX": {"NUMBA_ENABLE_AVX": "0"},
+        "no multiply": {"NUMBA_CPU_FEATURES": "-pclmul"},
+        "no JIT": {"NUMBA_DISABLE_JIT": "1", "NUMCRC_TIER": "table"},
+    }
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {
+            name: pool.submit(run, changes, str(tmp_path / name), str(tmp_path))
+            for name, changes in settings.items()
+        }
+    tiers = [tier.name for tier in target.host().tiers]
+    found = {name: process.result() for name, process in running.items()}
+    for name, (status, tier, crcs, errors) in found.items():
+        assert (status, crcs, errors) == (0, expected, ""), name
+        assert tier in tiers, name
+    for name in ("generic", "no multiply", "no JIT"):
+        assert "clmul" not in found[name][1], name
+        assert "pmull" not in found[name][1], name
+    assert not found["no AVX"][1].startswith("avx")
+
+
+def test_config_file_of_numbas(tmp_path, expected):
+    (tmp_path / ".numba_config.yaml").write_text("cpu_name: generic\ncpu_features: ''\n")
+    status, tier, crcs, errors = run({}, str(tmp_path / "cache"), str(tmp_path))
+    assert (status, crcs, errors) == (0, expected, "")
+    assert tier in [tier.name for tier in target.host().tiers]
+
+
+@pytest.mark.parametrize("name", [tier.name for tier in target.host().tiers])
+def test_every_tier_can_be_forced(name, tmp_path, expected):
+    shared = os.environ["NUMCRC_CACHE_DIR"]
+    assert run({"NUMCRC_TIER": name}, shared, str(tmp_path)) == (0, name, expected, "")
+
+
+@pytest.mark.skipif(target.host().arch not in TIERS, reason="has tables only")
+def test_refusals_in_a_process(tmp_path):
+    highest = TIERS[target.host().arch][-1].name
+    for wanted, message in (
+        ("fastest", "no tier is called 'fastest'; there are: table, "),
+        (highest, f"tier {highest!r} needs features that are not available here: "),
+    ):
+        for code in ("numcrc.crc32c(b'')", "numcrc.algorithms['crc8'](b'')", "numcrc.info()"):
+            result = run_python(
+                f"import numcrc\ntry:\n    {code}\nexcept numcrc.TierError as e:\n    print(e)",
+                cwd=str(tmp_path),
+                unset=UNSET,
+                NUMBA_CPU_NAME="generic",
+                NUMCRC_TIER=wanted,
+            )
+            assert result.returncode == 0, result.stderr
+            assert result.stdout.startswith(message)
