@@ -100,10 +100,10 @@ def pieces(data: Data) -> Iterator[memoryview]:
 
 
 def _view(data: Data) -> memoryview:
+    wrong = f"data must be bytes-like or an array, not {type(data).__name__}"
+    if isinstance(data, str):  # of which NumPy's have a buffer
+        raise TypeError(f"{wrong}: encode it first")
     try:
         return memoryview(data)  # type: ignore[arg-type]
     except TypeError:
-        hint = ": encode it first" if isinstance(data, str) else ""
-        raise TypeError(
-            f"data must be bytes-like or an array, not {type(data).__name__}{hint}"
-        ) from None
+        raise TypeError(wrong) from None

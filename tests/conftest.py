@@ -7,8 +7,9 @@ import shutil
 import tempfile
 
 import pytest
-from support import Machine
+from support import DROP_IN, Callee, Machine
 
+import numcrc
 from numcrc.jit import target
 
 
@@ -43,3 +44,12 @@ def machines() -> list[Machine]:
 def machine(request: pytest.FixtureRequest) -> Machine:
     """Every set of kernels that this machine runs."""
     return request.param
+
+
+@pytest.fixture(params=[*DROP_IN, "CRC-24/OPENPGP", "CRC-12/UMTS", "CRC-82/DARC"])
+def callee(request: pytest.FixtureRequest) -> Callee:
+    """Every drop-in function; an algorithm of each kind: refin != refout, a wide one too."""
+    name = request.param
+    if name in DROP_IN:
+        return Callee(getattr(numcrc, name), numcrc.algorithms[DROP_IN[name]])
+    return Callee(numcrc.algorithms[name], numcrc.algorithms[name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numcrc
@@ -21,6 +22,21 @@ class Machine(NamedTuple):
     name: str
     target: Target
     tier: Tier
+
+
+DROP_IN = {"crc32": "CRC-32/ISO-HDLC", "crc32c": "CRC-32/ISCSI", "crc64nvme": "CRC-64/NVME"}
+"""The drop-in functions and their algorithms."""
+
+
+class Callee(NamedTuple):
+    """A function or an algorithm to call, and the algorithm that it computes."""
+
+    call: Callable[..., int]
+    algorithm: numcrc.Algorithm
+
+    def expected(self, data: bytes, value: int | None = None) -> int:
+        """Return the right answer."""
+        return reference.crc(self.algorithm._model, data, value)
 
 
 def crc_on(crc: numcrc.Algorithm, machine: Machine) -> numcrc.Algorithm:

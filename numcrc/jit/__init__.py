@@ -3,6 +3,6 @@
 ``target`` says what may be emitted, ``kernels`` (in the vocabulary of ``memory`` and ``simd``) say
 what is computed, ``entry`` makes each a CPython builtin, ``compiler`` turns that into an
 object file, ``cache`` keeps it, ``linker`` maps it, and ``engine`` chooses and hands out.
-Only ``memory``, ``simd``, ``kernels``, ``entry`` and ``compiler`` import Numba, and a process that
-finds its objects in the cache never imports those.
+Numba is imported by the vocabulary, ``memory``, ``simd`` and ``capi``; a process that finds
+its objects in the cache never imports those.
 """

@@ -29,6 +29,7 @@ def folder() -> str | None:
     path = os.environ.get("NUMCRC_CACHE_DIR") or _default()
     if path is None:
         return None
+    path = os.path.abspath(path)
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         found = os.stat(path)

@@ -29,6 +29,7 @@ _XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
 _POINTER, _OB_SIZE, _TUPLE_ITEMS = abi.POINTER, abi.OB_SIZE, abi.TUPLE_ITEMS
 _FALLBACK = abi.FALLBACK
 _OBJECT_CODE = ord("O")
+_STRING = 1 << 28  # Py_TPFLAGS_UNICODE_SUBCLASS
 
 BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
 """The C signature of a builtin: self, args, nargs, kwnames."""
@@ -54,6 +55,7 @@ as_uint64 = _c_api("PyLong_AsUnsignedLongLong", u64, Pointer)
 as_int64 = _c_api("PyLong_AsLongLong", i64, Pointer)
 from_uint64 = _c_api("PyLong_FromUnsignedLongLong", Pointer, u64)
 as_pointer = _c_api("PyLong_AsVoidPtr", Pointer, Pointer)
+type_flags = _c_api("PyType_GetFlags", u64, Pointer)
 new_bytes = _c_api("PyBytes_FromStringAndSize", Pointer, Pointer, i64)
 save_thread = _c_api("PyEval_SaveThread", Pointer)
 restore_thread = _c_api("PyEval_RestoreThread", types.void, Pointer)
@@ -98,7 +100,12 @@ def _plain_items(obj: Any, view: Any) -> Any:
 
 @inline
 def hold(obj: Any, view: Any) -> Any:
-    """Get the buffer of *obj* into *view*; False if the machine code does not take it."""
+    """Get the buffer of *obj* into *view*; False if the machine code does not take it.
+
+    NumPy's strings have a buffer, yet are strings.
+    """
+    if type_flags(load_pointer(obj, _OB_TYPE)) & u64(_STRING):
+        return False
     if get_buffer(obj, view, _SIMPLE):
         clear_error()
         return False

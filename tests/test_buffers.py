@@ -1,0 +1,297 @@
+"""Every kind of buffer and array counts as its bytes in C order; objects count as none."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import mmap
+import random
+import sys
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import few
+from support import Callee
+
+import numcrc
+
+DATA = random.Random(2).randbytes(4000)
+
+
+class _WithObject(ctypes.Structure):
+    _fields_ = (("number", ctypes.c_int32), ("thing", ctypes.py_object))
+
+
+OBJECTS = {
+    "array": np.array([1, None, "x"], object),
+    "empty array": np.array([], object),
+    "0-d array": np.array(None, object),
+    "strided array": np.array([1, None, "x"], object)[::2],
+    "structure": np.zeros(3, [("a", "f8"), ("b", "O")]),
+    "aligned structure": np.zeros(3, np.dtype([("a", "i4"), ("b", "O")], align=True)),
+    "packed structure": np.zeros(3, [("b", "O"), ("a", "i4")]),
+    "nested structure": np.zeros(3, [("a", "i4"), ("b", [("c", "O", (2,))])]),
+    "ctypes array": (ctypes.py_object * 2)(1, 2),
+    "ctypes structure": _WithObject(1, 2),
+}
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="new in NumPy 2")
+def test_arrays_of_strings_on_the_heap(callee):
+    strings = np.array(["a", "long enough to be on the heap"], np.dtypes.StringDType())
+    for array_ in (strings, strings[::-1]):
+        with pytest.raises(TypeError, match="holds Python objects"):
+            callee.call(array_)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_arrays_of_objects(callee, name):
+    """What lies in memory there is addresses."""
+    for value in (None, 1, np.uint8(1)):
+        with pytest.raises(TypeError, match="holds Python objects"):
+            callee.call(OBJECTS[name], value)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_memoryviews_of_objects(callee, name):
+    with pytest.raises(TypeError, match="holds Python objects"):
+        callee.call(memoryview(OBJECTS[name]))
+
+
+# Every kind of buffer
+
+
+class _Number(ctypes.Structure):
+    _fields_ = (("O", ctypes.c_double), ("b", ctypes.c_int32))
+
+
+class _BigEndian(ctypes.BigEndianStructure):
+    _fields_ = (("a", ctypes.c_uint64), ("b", ctypes.c_int16))
+
+
+class _Bits(ctypes.Structure):
+    _fields_ = (("low", ctypes.c_uint64, 3), ("high", ctypes.c_uint64, 61))
+
+
+class _Either(ctypes.Union):
+    _fields_ = (("a", ctypes.c_double), ("b", ctypes.c_int16))
+
+
+class _Pointers(ctypes.Structure):
+    _fields_ = (("to", ctypes.POINTER(ctypes.c_int)), ("call", ctypes.CFUNCTYPE(None)))
+
+
+class _Subclass(bytes):
+    """Has a __dict__, so it is laid out otherwise than bytes."""
+
+
+def anonymous_map(data: bytes) -> mmap.mmap:
+    area = mmap.mmap(-1, len(data))
+    area[:] = data
+    return area
+
+
+RAW = DATA[:48]
+BUFFERS = {
+    "bytes": RAW,
+    "subclass of bytes": _Subclass(RAW),
+    "bytearray": bytearray(RAW),
+    "empty bytearray": bytearray(),
+    "memoryview": memoryview(RAW),
+    "slice": memoryview(RAW)[3:-5],
+    "writable memoryview": memoryview(bytearray(RAW)),
+    "stepping memoryview": memoryview(RAW)[::3],
+    "backward memoryview": memoryview(RAW)[::-1],
+    "memoryview in 3 dimensions": memoryview(RAW).cast("B", (2, 3, 8)),
+    "memoryview of 0 dimensions": memoryview(RAW[:8]).cast("d", ()),
+    "mmap": anonymous_map(RAW),
+    "array.array": array.array("d", [1.5, -2.5]),
+    "array.array of characters": array.array("w" if sys.version_info >= (3, 13) else "u", "żółw"),
+    "empty array.array": array.array("i"),
+} | {f"memoryview of {code}": memoryview(RAW).cast(code) for code in "bBcdfhHiIlLnNPqQ?"}
+CTYPES = {
+    "char array": ctypes.create_string_buffer(RAW, 48),
+    "wchar array": ctypes.create_unicode_buffer("wide"),
+    "int array": (ctypes.c_int32 * 3)(1, -2, 3),
+    "matrix": (ctypes.c_double * 2 * 3)(),
+    "number": ctypes.c_double(1.5),
+    "bool": ctypes.c_bool(True),
+    "long double array": (ctypes.c_longdouble * 2)(),
+    "field named O": _Number(1.5, 7),
+    "array of structures": (_Number * 2)(_Number(1.5, 7)),
+    "big endian structure": _BigEndian(1, 2),
+    "bit fields": _Bits(5, 2**60),
+    "union": _Either(1.5),
+    "void pointers": (ctypes.c_void_p * 2)(1, 2),
+    "char pointers": (ctypes.c_char_p * 2)(),
+    "structure of pointers": _Pointers(),
+}
+
+
+def holds(callee: Callee, data: object, plain: bytes) -> None:
+    """Assert that *data* counts as the bytes *plain*, for machine code and for Python."""
+    value = 0x9D & callee.algorithm._model.mask
+    assert callee.call(data) == callee.expected(plain)
+    assert callee.call(data, value) == callee.expected(plain, value)
+    # A value that is no int makes the machine code hand the call to Python.
+    assert callee.call(data, np.uint64(value)) == callee.expected(plain, value)
+
+
+@pytest.mark.parametrize("name", BUFFERS)
+def test_buffers(callee, name):
+    data = BUFFERS[name]
+    holds(callee, data, memoryview(data).tobytes())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CTYPES)
+def test_ctypes(callee, name):
+    data = CTYPES[name]
+    plain = ctypes.string_at(ctypes.addressof(data), ctypes.sizeof(data))
+    holds(callee, data, plain)
+    holds(callee, memoryview(data), plain)
+
+
+DTYPES = [
+    *("?", "i1", "u1", "<i2", ">i2", "<u4", ">u4", "<i8", ">u8", "<f2", ">f4", "f8", "g"),
+    *("c8", ">c16", "<U3", ">U2", "S5", "V7", "M8[ns]", ">M8[D]", "m8[us]"),
+]
+STRUCTURES = {
+    "packed": np.dtype([("a", "u1"), ("b", ">f8"), ("c", "S3")]),
+    "padded": np.dtype([("a", "u1"), ("b", "f8")], align=True),
+    "nested": np.dtype([("a", [("b", "u1"), ("c", "f8")]), ("d", "u2", (3,))], align=True),
+    "overlapping": np.dtype(
+        {"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2], "itemsize": 12}
+    ),
+    "field named O": np.dtype([("O", "f8"), ("OO", "i4")]),
+    "long titles": np.dtype([(("a long title with an O", "O"), "i8")]),
+    "times": np.dtype([("when", "M8[s]"), ("what", "i4")]),
+}
+ALL_DTYPES = {name: np.dtype(name) for name in DTYPES} | STRUCTURES
+
+
+def in_c_order(array: np.ndarray) -> bytes:
+    """Return ``array.tobytes()``, whose padding is uninitialised memory if fields are copied."""
+    return (array.view(f"V{array.itemsize}") if array.dtype.names else array).tobytes()
+
+
+@pytest.mark.parametrize("name", ALL_DTYPES)
+def test_arrays_of_every_dtype(callee, name):
+    dtype = ALL_DTYPES[name]
+    plain = DATA[: 6 * dtype.itemsize]
+    items = np.frombuffer(plain, dtype)
+    holds(callee, items, plain)
+    holds(callee, items.reshape(2, 3), plain)
+    holds(callee, items[:1].reshape(()), plain[: dtype.itemsize])
+    holds(callee, items[:0], b"")
+    if dtype.names is None:
+        holds(callee, items[0], items[0].tobytes())  # a scalar, of native byte order
+    shifted = bytearray(b"x" + plain)
+    holds(callee, np.frombuffer(shifted, np.uint8)[1:].view(dtype), plain)
+    holds(callee, items.reshape(2, 3).T, in_c_order(items.reshape(2, 3).T))
+
+
+@pytest.mark.parametrize("dtype", ["S0", "U0", "V0", [], [("b", "f8", (0,))]], ids=str)
+def test_items_of_no_bytes(callee, dtype):
+    for shape in (3, (), (2, 0), (4, 2)):
+        items = np.zeros(shape, [("a", dtype), ("number", "i4")])["a"]
+        assert items.nbytes == 0
+        holds(callee, items, b"")
+        holds(callee, items.T, b"")
+
+
+def test_subclasses_of_ndarray(callee, tmp_path):
+    numbers = np.arange(24, dtype=">u4").reshape(4, 6)
+    mapped = np.memmap(tmp_path / "map", ">u4", "w+", shape=(4, 6))
+    mapped[:] = numbers
+    records = np.rec.array(np.frombuffer(RAW, [("a", "u2"), ("b", "f4")]))
+    for data in (mapped, np.memmap(tmp_path / "map", ">u4", "r", shape=(4, 6)), records):
+        holds(callee, data, data.tobytes())
+        holds(callee, data[::2], data[::2].tobytes())
+    masked = np.ma.masked_array(numbers, numbers == 7)
+    holds(callee, masked[:, ::2], numbers[:, ::2].tobytes())
+
+
+def test_read_only_array(callee):
+    numbers = np.arange(10.0)
+    numbers.flags.writeable = False
+    holds(callee, numbers, numbers.tobytes())
+    holds(callee, numbers[::-1], numbers[::-1].tobytes())
+
+
+# Arrays out of order
+
+
+@st.composite
+def views(draw: st.DrawFn) -> np.ndarray:
+    """Draw a view of an array by steps, a permutation of the axes and broadcasting."""
+    dtype = ALL_DTYPES[draw(st.sampled_from(list(ALL_DTYPES)))]
+    shape = draw(st.lists(st.integers(0, 7), max_size=4))
+    size = dtype.itemsize * int(np.prod(shape))
+    raw = random.Random(draw(st.integers(0, 2**32))).randbytes(size)
+    whole = np.frombuffer(raw, dtype).reshape(shape) if size else np.zeros(shape, dtype)
+    steps = st.sampled_from([1, 2, 3, -1, -2])
+    view = whole[(*(slice(None, None, draw(steps)) for _ in shape), ...)]
+    view = view.transpose(draw(st.permutations(range(view.ndim))))
+    if draw(st.booleans()):
+        axis = draw(st.integers(0, view.ndim))
+        new = np.expand_dims(view, axis)
+        view = np.broadcast_to(new, (*view.shape[:axis], 3, *view.shape[axis:]))
+    return view
+
+
+@few
+@given(views())
+def test_views_count_as_their_bytes_in_c_order(view):
+    plain = in_c_order(view)
+    assert numcrc.crc32(view) == zlib.crc32(plain)
+    assert numcrc.crc32(view, 123) == zlib.crc32(plain, 123)
+    wide = numcrc.algorithms["CRC-82/DARC"]
+    assert wide(view) == wide(plain)
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_every_byte_of_strided_structures_counts(name):
+    dtype = STRUCTURES[name]
+    plain = DATA[: 40 * dtype.itemsize]
+    items = [
+        plain[start : start + dtype.itemsize] for start in range(0, len(plain), dtype.itemsize)
+    ]
+    for step in (3, -1):
+        view = np.frombuffer(plain, dtype)[::step]
+        assert numcrc.crc32(view) == zlib.crc32(b"".join(items[::step]))
+
+
+def test_selected_fields():
+    items = np.frombuffer(DATA[:480], [("a", "u1"), ("b", "f8"), ("c", "u1", (3,))])
+    for view in (items["b"], items["c"][::-2], items[["a", "c"]], items[["b"]][::2]):
+        assert numcrc.crc32(view) == zlib.crc32(in_c_order(view))
+
+
+def test_views_larger_than_any_scratch():
+    numbers = np.frombuffer(random.Random(3).randbytes(3 << 20), "u1")
+    for view in (
+        numbers[::-1],
+        numbers.reshape(1024, 3, 1024).T,
+        numbers.view("V12")[::-2],
+        numbers.view(f"V{1 << 20}")[::-1],
+        np.broadcast_to(numbers[:1000], (1500, 1000)),
+        np.lib.stride_tricks.sliding_window_view(numbers[:2000], 1000),
+    ):
+        assert numcrc.crc32(view) == zlib.crc32(view.tobytes())
+
+
+def test_views_are_not_copied_as_a_whole():
+    view = np.zeros((4096, 4096), np.uint8).T
+    numcrc.crc32(view[:2, :2])  # imports and compiles
+    tracemalloc.start()
+    try:
+        numcrc.crc32(view)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < view.nbytes / 8
