@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import os
 import threading
 from collections.abc import Callable
 from functools import cache
+from importlib.machinery import PathFinder
 from typing import Any
 
 import llvmlite
@@ -67,16 +67,16 @@ def _sources() -> bytes:
 
 def _numba_version() -> bytes:
     """Return what tells one release of Numba from another, without importing it."""
-    spec = importlib.util.find_spec("numba")
-    if spec is None or spec.origin is None:
-        raise ImportError("numcrc needs numba, which is not installed")
-    try:
-        with open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file:
-            return file.read()
-    except OSError:
-        from importlib.metadata import version
+    spec = PathFinder.find_spec("numba")
+    if spec is not None and spec.origin is not None:
+        try:
+            with open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file:
+                return file.read()
+        except OSError:
+            pass
+    from importlib.metadata import version
 
-        return version("numba").encode()
+    return version("numba").encode()
 
 
 def key(plan: Plan, host: Target) -> bytes:
