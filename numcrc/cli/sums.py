@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numcrc
@@ -38,17 +39,17 @@ The default is gnu for CRC-32C alone, and bsd for anything else.
 def run(arguments: list[str]) -> int:
     """Run ``numcrc sum`` and return its exit status."""
     options = parsed(_parser(), arguments)
+    # Folders are walked while machine code is found and linked here.
+    found = workers.ahead(_paths, options) if options.recursive else partial(_paths, options)
     crcs, form = _meaning(options)
-    counts: Counter[str] = Counter()
-
-    def unreadable(path: str, error: OSError) -> None:
-        counts[report.UNREADABLE] += 1
-        report.complain(path, report.reason(error))
-
-    paths = _paths(options, unreadable)
-    processes, threads = workers.shares(paths, options.jobs)
     for crc in crcs:
         crc(b"")  # links its machine code, once for all processes
+    paths, complaints = found()
+    counts: Counter[str] = Counter()
+    for path, reason in complaints:
+        counts[report.UNREADABLE] += 1
+        report.complain(path, reason)
+    processes, threads = workers.shares(paths, options.jobs)
     write = formats.line(form, crcs, options.base64)
 
     def start(number: int) -> Callable[[Sequence[str]], report.Carried]:
@@ -111,16 +112,22 @@ def _meaning(options: Namespace) -> tuple[list[Algorithm], str]:
     return crcs, form
 
 
-def _paths(options: Namespace, unreadable: Callable[[str, OSError], None]) -> list[str]:
+def _paths(options: Namespace) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the paths that *options* stand for, and what is wrong with which folder."""
+    complaints: list[tuple[str, str]] = []
     if not options.recursive:
-        return options.paths or ["-"]
+        return options.paths or ["-"], complaints
+
+    def unreadable(path: str, error: OSError) -> None:
+        complaints.append((path, report.reason(error)))
+
     paths: list[str] = []
     for path in options.paths or ["."]:
         if os.path.isdir(path):
             paths += tree.files(path, unreadable)
         else:
             paths.append(path)
-    return paths
+    return paths, complaints
 
 
 def _bar(paths: Sequence[str], processes: int) -> Bar | None:

@@ -85,10 +85,23 @@ def in_order(
         yield (_receive(children[turn % count][1]) for turn in range(len(batches)))
     finally:
         for pid, pipe in children:
-            pipe.close()
-            os.kill(pid, signal.SIGKILL)  # needless unless we are called off
-            os.waitpid(pid, 0)
+            _end(pid, pipe)
         gc.unfreeze()
+
+
+def ahead(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
+    """Begin ``work(item)`` in a process of its own, and return what waits for its result."""
+    if not CAN_FORK:
+        return lambda: work(item)
+    pid, pipe = _child(lambda number: work, 0, [item], [])
+
+    def result() -> Any:
+        try:
+            return _receive(pipe)
+        finally:
+            _end(pid, pipe)
+
+    return result
 
 
 def _child(
@@ -123,6 +136,12 @@ def _work(start: Start[T], number: int, batches: Sequence[Sequence[T]], fd: int)
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)  # never into the parent's finalisers and buffers
+
+
+def _end(pid: int, pipe: BinaryIO) -> None:
+    pipe.close()
+    os.kill(pid, signal.SIGKILL)  # needless unless we are called off
+    os.waitpid(pid, 0)
 
 
 def _receive(pipe: BinaryIO) -> Any:
