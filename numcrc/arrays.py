@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import as_array, flat_bytes
-from numcrc.many import Array, Output, Records, address, checked_values, compute, integers
-from numcrc.threads import share, thread_count
+from numcrc.many import (
+    Array,
+    Output,
+    Records,
+    address,
+    checked_values,
+    compute,
+    integers,
+    threads_worth,
+)
+from numcrc.threads import checked_threads, share
 
 if TYPE_CHECKING:
     from numcrc.algorithm.many import Many
@@ -30,7 +39,8 @@ def rows(crc: Many, a: Any, axis: Any, value: Any, out: Any, threads: int | None
     shape = view.shape[: len(outer)]
     values = None if value is None else _per_record(checked_values(crc, value), shape)
     output = Output(crc, shape, out, array)
-    thread_count(threads)
+    if threads is not None:
+        checked_threads(threads)
     length = math.prod(view.shape[len(outer) :]) * view.itemsize
     contiguous = not length or _contiguous(view, len(outer))
     if not output.array.size:
@@ -137,10 +147,7 @@ def _by_scratch(
             compute(crc, records, here, flat[first : first + count], 1)
         return limit
 
-    number = thread_count(threads)
-    if threads is None:
-        number = min(number, 1 + view.nbytes // SCRATCH)
-    share(work, failed.set, number)
+    share(work, failed.set, threads_worth(view.nbytes, threads))
 
 
 def _blocks(view: Array, outer: int, first: int) -> Iterator[tuple[Array, int, int]]:
@@ -201,7 +208,8 @@ def _of_buffer(
     chain: bool = False,
 ) -> None:
     """Compute records of *data*, whose bounds have been checked."""
-    thread_count(threads)
+    if threads is not None:
+        checked_threads(threads)
     starts, sizes = np.ascontiguousarray(starts), np.ascontiguousarray(sizes)
     if crc.width > 64:
         pairs = zip(starts.tolist(), sizes.tolist(), strict=True)

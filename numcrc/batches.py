@@ -8,7 +8,7 @@ import numpy as np
 
 from numcrc.jit import abi
 from numcrc.many import Output, Records, address, checked_values, compute
-from numcrc.threads import thread_count
+from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
     from numcrc.algorithm.many import Many
@@ -29,7 +29,8 @@ def batch(crc: Many, buffers: Any, value: Any, out: Any, threads: int | None) ->
     if values is not None and np.ndim(value) == 0:
         values = values[:1].reshape(())
     output = Output(crc, shape, out)
-    thread_count(threads)
+    if threads is not None:
+        checked_threads(threads)
     if crc.width > 64:
         _in_python(crc, items, range(len(items)), values, output.array)
     else:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numcrc.jit.abi import Work
-from numcrc.threads import share, thread_count
+from numcrc.threads import checked_threads, share, thread_count
 
 if TYPE_CHECKING:
     from numcrc.algorithm.many import Many
@@ -165,17 +165,23 @@ def compute(
     threads
         As the public functions take it.
     """
-    count = thread_count(threads)
+    count = threads_worth(records.total, threads)
     if not records.number:
         return
-    if threads is None and count > 1:
-        count = min(count, 1 + records.total // _THREAD_WORTH)
     if records.chain:
         count = 1
     if count > 1 and records.longest > SPLIT:
         _compute_pieces(crc, records, values, out, count)
     else:
         _run(crc, records, values, out, count)
+
+
+def threads_worth(total: int, threads: int | None) -> int:
+    """Return *threads*, or as many as *total* bytes are worth and there are CPUs for."""
+    if threads is not None:
+        return checked_threads(threads)
+    worth = 1 + total // _THREAD_WORTH
+    return 1 if worth == 1 else min(worth, thread_count())
 
 
 def _run(crc: Many, records: Records, values: Array | None, out: Array, threads: int) -> None:

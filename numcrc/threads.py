@@ -18,7 +18,7 @@ _TURN = 16
 def thread_count(threads: int | None = None) -> int:
     """Return *threads*, or the number of CPUs we may use, at most ``NUMCRC_NUM_THREADS``."""
     if threads is not None:
-        return _positive(index(threads), "threads")
+        return checked_threads(threads)
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:
@@ -30,6 +30,14 @@ def thread_count(threads: int | None = None) -> int:
         return min(cpus, _positive(int(limit), "NUMCRC_NUM_THREADS"))
     except ValueError:
         raise ValueError(f"NUMCRC_NUM_THREADS must be a positive integer, not {limit!r}") from None
+
+
+def checked_threads(threads: int) -> int:
+    """Return *threads*, or raise unless it is a number of threads."""
+    try:
+        return _positive(index(threads), "threads")
+    except TypeError:
+        raise TypeError(f"threads must be an integer, not {type(threads).__name__}") from None
 
 
 def _positive(value: int, what: str) -> int:
