@@ -34,11 +34,15 @@ def take_turns(samplers: Mapping[str, Callable[[], float]], rounds: int) -> dict
 
 
 def best_times(
-    calls: Mapping[str, Callable[..., object]], *args: object, rounds: int
+    calls: Mapping[str, Callable[..., object]],
+    *args: object,
+    rounds: int,
+    sample: float = SAMPLE,
 ) -> dict[str, float]:
     """Return the seconds that ``call(*args)`` takes, for each of *calls*.
 
-    Results may be integers, or sequences or arrays of them.
+    Results may be integers, or sequences or arrays of them. A sample takes *sample* seconds
+    at least: more repetitions follow on themselves and not on another engine's work.
 
     The loop around the call counts too: a few nanoseconds, the same for each.
 
@@ -51,15 +55,17 @@ def best_times(
     first, *others = results.values()
     if not all(np.array_equal(first, other) for other in others):
         raise ValueError(f"the engines disagree: {results}")
-    return take_turns({name: _sampler(call, args) for name, call in calls.items()}, rounds)
+    return take_turns({name: _sampler(call, args, sample) for name, call in calls.items()}, rounds)
 
 
-def _sampler(call: Callable[..., object], args: tuple[object, ...]) -> Callable[[], float]:
+def _sampler(
+    call: Callable[..., object], args: tuple[object, ...], sample: float
+) -> Callable[[], float]:
     names = ", ".join(f"argument{i}" for i in range(len(args)))
     timer = Timer(f"call({names})", f"call, {names} = case", globals={"case": (call, *args)})
     number = 1
-    while (taken := timer.timeit(number)) < SAMPLE:
-        number = max(2 * number, math.ceil(number * 1.1 * SAMPLE / max(taken, 1e-9)))
+    while (taken := timer.timeit(number)) < sample:
+        number = max(2 * number, math.ceil(number * 1.1 * sample / max(taken, 1e-9)))
     return lambda: timer.timeit(number) / number
 
 
@@ -68,6 +74,11 @@ def best_process_times(programs: Mapping[str, str], rounds: int) -> dict[str, fl
     return take_turns(
         {name: partial(process_time, code) for name, code in programs.items()}, rounds
     )
+
+
+def task_sampler(task: Callable[[], object]) -> Callable[[], float]:
+    """Return what times one *task*, which should take longer than `SAMPLE`."""
+    return partial(Timer(task).timeit, 1)
 
 
 def process_time(code: str, **environment: str) -> float:
@@ -81,3 +92,10 @@ def cold_process_time(code: str) -> float:
     """Return the same with an empty folder for compiled kernels."""
     with tempfile.TemporaryDirectory() as folder:
         return process_time(code, NUMCRC_CACHE_DIR=folder)
+
+
+def process_output(code: str) -> str:
+    """Return what one fresh Python prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
