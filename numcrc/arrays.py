@@ -183,7 +183,7 @@ def segments(
         if starts.ndim != 1 or not starts.size:
             raise ValueError("offsets alone must be one-dimensional: n + 1 of them for n records")
         sizes = np.diff(starts)
-        if starts[0] < 0 or starts[-1] > data.size or (sizes < 0).any():
+        if starts[0] < 0 or starts[-1] > data.size or sizes.min(initial=0) < 0:
             raise ValueError(_misplaced(starts[:-1], sizes, data.size, "offsets"))
         starts = starts[:-1]
     else:

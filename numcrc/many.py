@@ -186,7 +186,7 @@ def threads_worth(total: int, threads: int | None) -> int:
 
 def _run(crc: Many, records: Records, values: Array | None, out: Array, threads: int) -> None:
     values = None if values is None else np.asarray(values, order="C")  # keeps 0-d
-    bounds = _bounds(records)
+    bounds = _bounds(records, threads)
     fields = Work(
         base=records.base,
         pointers=_address_or_0(records.pointers),
@@ -216,14 +216,13 @@ def _address_or_0(array: Array | None) -> int:
     return 0 if array is None else address(array)
 
 
-def _bounds(records: Records) -> Array:
+def _bounds(records: Records, threads: int) -> Array:
     """Return the first record of each chunk, and the end."""
     count, lengths = records.number, records.lengths
-    if isinstance(lengths, int):
-        each = max(1, CHUNK // (lengths + _RECORD_COST))
-        return np.append(np.arange(0, count, each), count)
-    if records.total + _RECORD_COST * count <= CHUNK:
-        return np.array([0, count])
+    cost = records.total + _RECORD_COST * count
+    if isinstance(lengths, int) or threads == 1 or cost <= CHUNK:
+        return np.append(np.arange(0, count, max(1, CHUNK * count // cost)), count)
+    # Chunks of as many bytes, however unlike the lengths: a thread must not wait for another.
     ends = np.cumsum(lengths + _RECORD_COST)
     cuts = np.searchsorted(ends, np.arange(CHUNK, int(ends[-1]), CHUNK))
     return np.unique(np.concatenate(([0], cuts, [count])))

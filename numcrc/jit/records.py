@@ -110,6 +110,8 @@ def records_entry(kernel: Any) -> Any:
                 register = register_of(block, load64(values, value_step * i))
             p = advance(base, stride * i)
             if has_pointers:
+                if i + _AHEAD < last:
+                    prefetch(load_pointer(pointers, _POINTER * (i + _AHEAD)), 0)
                 p = load_pointer(pointers, _POINTER * i)
             elif has_offsets:
                 p = advance(base, i64(load64(offsets, 8 * i)))
