@@ -45,8 +45,9 @@ def join(crc: Algebra, crcs: Any, lengths: Any, axis: int) -> Any:
     values = checked_values(crc, crcs, "crcs")
     if not values.ndim:
         raise ValueError("crcs must be a sequence, not one CRC")
+    sizes = _lengths(lengths, "lengths")
     try:
-        sizes = np.broadcast_to(_lengths(lengths, "lengths"), values.shape)
+        sizes = np.broadcast_to(sizes, values.shape)
     except ValueError:
         raise ValueError(
             f"lengths of shape {np.shape(lengths)} do not fit crcs of shape {values.shape}"

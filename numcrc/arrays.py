@@ -19,6 +19,7 @@ from numcrc.many import (
     checked_values,
     compute,
     integers,
+    per_record,
     threads_worth,
 )
 from numcrc.threads import checked_threads, share
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SCRATCH = 1 << 22
 """Bytes of slices that a thread brings into order at a time."""
+_OFFSETS = 1 << 19
+"""Slices whose offsets are written down at a time."""
 
 
 def rows(crc: Many, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
@@ -37,8 +40,8 @@ def rows(crc: Many, a: Any, axis: Any, value: Any, out: Any, threads: int | None
     outer = tuple(d for d in range(array.ndim) if d not in inner)
     view = array.transpose(outer + inner)
     shape = view.shape[: len(outer)]
-    values = None if value is None else _per_record(checked_values(crc, value), shape)
-    output = Output(crc, shape, out, array)
+    values = None if value is None else per_record(checked_values(crc, value), shape)
+    output = Output(crc, shape, out)
     if threads is not None:
         checked_threads(threads)
     length = math.prod(view.shape[len(outer) :]) * view.itemsize
@@ -48,8 +51,7 @@ def rows(crc: Many, a: Any, axis: Any, value: Any, out: Any, threads: int | None
     elif crc.width > 64 or (not contiguous and length > SCRATCH):
         _one_by_one(crc, (view[place] for place in np.ndindex(shape)), values, output.array)
     elif contiguous:
-        records = Records(math.prod(shape), length, address(view), **_places(view, len(outer)))
-        compute(crc, records, values, output.array, threads)
+        _in_place(crc, view, len(outer), length, values, output.array, threads)
     else:
         _by_scratch(crc, view, len(outer), length, values, output.array, threads)
     return output.result()
@@ -70,16 +72,6 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
-def _per_record(values: Array, shape: tuple[int, ...]) -> Array:
-    """Return *values* as one for all or, flat, as one for each record."""
-    if not values.ndim:
-        return values
-    try:
-        return np.broadcast_to(values, shape).reshape(-1)
-    except ValueError:
-        raise ValueError(f"value has shape {values.shape}, the records {shape}") from None
-
-
 def _contiguous(view: Array, outer: int) -> bool:
     """Whether the elements of each slice lie one after the other in memory."""
     expected = view.itemsize
@@ -91,8 +83,16 @@ def _contiguous(view: Array, outer: int) -> bool:
     return True
 
 
-def _places(view: Array, outer: int) -> dict[str, Any]:
-    """Return where the slices start: by one stride where the outer axes collapse into one."""
+def _in_place(
+    crc: Many,
+    view: Array,
+    outer: int,
+    length: int,
+    values: Array | None,
+    out: Array,
+    threads: int | None,
+) -> None:
+    """Compute slices where they lie: one stride apart, or else at so many offsets at a time."""
     axes: list[tuple[int, int]] = []
     for size, stride in zip(view.shape[:outer], view.strides[:outer], strict=True):
         if size == 1:
@@ -101,12 +101,24 @@ def _places(view: Array, outer: int) -> dict[str, Any]:
             axes[-1] = (axes[-1][0] * size, stride)
         else:
             axes.append((size, stride))
+    flat = out.reshape(-1)
     if len(axes) < 2:
-        return {"stride": axes[0][1] if axes else 0}
-    offsets = np.zeros((), np.int64)
-    for size, stride in axes:
-        offsets = np.add.outer(offsets, np.arange(size, dtype=np.int64) * stride)
-    return {"offsets": offsets.reshape(-1)}
+        stride = axes[0][1] if axes else 0
+        compute(
+            crc, Records(flat.size, length, address(view), stride=stride), values, flat, threads
+        )
+        return
+    for block, block_outer, first, count in _blocks(view, outer, 0, _OFFSETS):
+        offsets = np.zeros((), np.int64)
+        for size, stride in zip(block.shape, block.strides[:block_outer], strict=False):
+            offsets = np.add.outer(offsets, np.arange(size, dtype=np.int64) * stride)
+        records = Records(count, length, address(block), offsets=offsets.reshape(-1))
+        part = slice(first, first + count)
+        compute(crc, records, _of(values, part), flat[part], threads)
+
+
+def _of(values: Array | None, part: slice) -> Array | None:
+    return values if values is None or not values.ndim else values[part]
 
 
 def _one_by_one(crc: Many, items: Any, values: Array | None, out: Array) -> None:
@@ -127,44 +139,49 @@ def _by_scratch(
 ) -> None:
     """Copy slices that are not contiguous in blocks of them, each thread into its scratch."""
     flat = out.reshape(-1)
-    blocks = _blocks(view, outer, 0)
+    blocks = list(_blocks(view, outer, 0, SCRATCH // length))
+    remaining = iter(blocks)
     lock, failed = threading.Lock(), threading.Event()
 
     def work(limit: int) -> int:
         scratch = None
         for done in range(limit):
             with lock:
-                taken = next(blocks, None)
+                taken = next(remaining, None)
             if taken is None or failed.is_set():
                 return done
-            block, first, count = taken
+            block, _, first, count = taken
             if scratch is None or scratch.size < block.size:
                 scratch = np.empty(block.size, view.dtype)
             copy = scratch[: block.size].reshape(block.shape)
             np.copyto(copy, block)
-            here = values if values is None or not values.ndim else values[first : first + count]
+            part = slice(first, first + count)
             records = Records(count, length, address(copy), stride=length)
-            compute(crc, records, here, flat[first : first + count], 1)
+            compute(crc, records, _of(values, part), flat[part], 1)
         return limit
 
-    share(work, failed.set, threads_worth(view.nbytes, threads))
+    share(work, failed.set, min(threads_worth(view.nbytes, threads), len(blocks)))
 
 
-def _blocks(view: Array, outer: int, first: int) -> Iterator[tuple[Array, int, int]]:
-    """Yield parts of *view* of at most `SCRATCH` bytes, with their first slice and how many."""
+def _blocks(
+    view: Array, outer: int, first: int, most: int
+) -> Iterator[tuple[Array, int, int, int]]:
+    """Yield parts of *view* of at most *most* slices.
+
+    With each: how many of its axes are outer, its first slice, and how many it has.
+    """
     if not outer:
-        yield view, first, 1
+        yield view, outer, first, 1
         return
     inside = math.prod(view.shape[1:outer])
-    each = math.prod(view.shape[1:]) * view.itemsize
-    if each > SCRATCH:
+    if inside > most:
         for i in range(len(view)):
-            yield from _blocks(view[i], outer - 1, first + i * inside)
+            yield from _blocks(view[i], outer - 1, first + i * inside, most)
         return
-    step = max(1, SCRATCH // each)
+    step = max(1, most // inside)
     for start in range(0, len(view), step):
         part = view[start : start + step]
-        yield part, first + start * inside, len(part) * inside
+        yield part, outer, first + start * inside, len(part) * inside
 
 
 def segments(
@@ -182,17 +199,25 @@ def segments(
     if lengths is None:
         if starts.ndim != 1 or not starts.size:
             raise ValueError("offsets alone must be one-dimensional: n + 1 of them for n records")
-        sizes = np.diff(starts)
-        if starts[0] < 0 or starts[-1] > data.size or sizes.min(initial=0) < 0:
-            raise ValueError(_misplaced(starts[:-1], sizes, data.size, "offsets"))
-        starts = starts[:-1]
+        if starts.size == 1:
+            _inside(starts, data.size)
+        starts, ends = starts[:-1], starts[1:]
+        sizes = ends - starts  # which may overflow, but not of offsets that are inside
+        if starts.min(initial=0) < 0 or ends.max(initial=0) > data.size or (ends < starts).any():
+            wrong = (starts < 0) | (starts > data.size) | (ends < starts) | (ends > data.size)
+            i = int(np.argmax(wrong))
+            length = int(ends[i]) - int(starts[i])
+            raise ValueError(_misplaced("offsets", (i,), int(starts[i]), length, data.size))
     else:
         starts, sizes = np.broadcast_arrays(starts, integers(lengths, "lengths"))
         # Neither sum nor difference may overflow: sizes first, then the room that is left.
-        if ((sizes < 0) | (sizes > data.size) | (starts < 0) | (starts > data.size - sizes)).any():
-            raise ValueError(_misplaced(starts, sizes, data.size, "segments"))
-    values = None if value is None else _per_record(checked_values(crc, value), starts.shape)
-    output = Output(crc, starts.shape, out, data, starts, sizes)
+        wrong = (sizes < 0) | (sizes > data.size) | (starts < 0) | (starts > data.size - sizes)
+        if wrong.any():
+            index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            place = int(starts[index]), int(sizes[index])
+            raise ValueError(_misplaced("segments", index, *place, data.size))
+    values = None if value is None else per_record(checked_values(crc, value), starts.shape)
+    output = Output(crc, starts.shape, out)
     _of_buffer(crc, data, starts.reshape(-1), sizes.reshape(-1), values, output.array, threads)
     return output.result()
 
@@ -225,11 +250,13 @@ def _of_buffer(
     compute(crc, records, values, out, threads)
 
 
-def _misplaced(starts: Array, sizes: Array, size: int, what: str) -> str:
-    """Say which record is the first to be impossible."""
-    wrong = (sizes < 0) | (sizes > size) | (starts < 0) | (starts > size - sizes)
-    index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-    start, length = int(starts[index]), int(sizes[index])
+def _inside(offsets: Array, size: int) -> None:
+    if offsets.size and (offsets.min() < 0 or offsets.max() > size):
+        raise ValueError(f"offsets must be 0 to {size}: one is outside the buffer")
+
+
+def _misplaced(what: str, index: Any, start: int, length: int, size: int) -> str:
+    """Say what is wrong with the first record that is."""
     where = ", ".join(map(str, index))
     if length < 0:
         return f"{what}: record {where} at {start} has the negative length {length}"
@@ -242,10 +269,11 @@ def blocks(crc: Many, buffer: Any, size: int, value: Any, out: Any, threads: int
     step = operator.index(size)
     if step < 1:
         raise ValueError(f"size must be at least 1, not {step}")
+    step = min(step, max(1, data.size))
     starts = np.arange(0, data.size, step)
     sizes = np.minimum(step, data.size - starts)
-    values = None if value is None else _per_record(checked_values(crc, value), starts.shape)
-    output = Output(crc, starts.shape, out, data)
+    values = None if value is None else per_record(checked_values(crc, value), starts.shape)
+    output = Output(crc, starts.shape, out)
     _of_buffer(crc, data, starts, sizes, values, output.array, threads)
     return output.result()
 
@@ -254,9 +282,8 @@ def prefixes(crc: Many, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
     """Implement `Algorithm.prefixes`."""
     data = flat_bytes(buffer)
     ends = integers(offsets, "offsets")
-    if ((ends < 0) | (ends > data.size)).any():
-        raise ValueError(f"offsets must be 0 to {data.size}, the length of the buffer")
-    output = Output(crc, ends.shape, out, data, ends)
+    _inside(ends, data.size)
+    output = Output(crc, ends.shape, out)
     values = None if value is None else checked_values(crc, value)
     if values is not None and values.ndim:
         raise ValueError("value must be one CRC: there is one message")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.jit import abi
-from numcrc.many import Output, Records, address, checked_values, compute
+from numcrc.many import Output, Records, address, checked_values, compute, per_record
 from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ def batch(crc: Many, buffers: Any, value: Any, out: Any, threads: int | None) ->
     if isinstance(buffers, (str, bytes, bytearray, memoryview)):
         kind = type(buffers).__name__
         raise TypeError(f"buffers must be a sequence of buffers, not one {kind}")
-    if isinstance(buffers, np.ndarray) and buffers.ndim != 1:
-        raise ValueError(f"an array of buffers must have one dimension, not {buffers.ndim}")
+    if isinstance(buffers, np.ndarray):
+        if buffers.ndim != 1:
+            raise ValueError(f"an array of buffers must have one dimension, not {buffers.ndim}")
+        if buffers.dtype != object:
+            raise TypeError(f"an array of buffers must hold objects, not {buffers.dtype}: see rows")
     items = tuple(buffers)  # holds every item, whatever becomes of a list meanwhile
     shape = (len(items),)
-    values = None if value is None else np.broadcast_to(checked_values(crc, value), shape)
-    if values is not None and np.ndim(value) == 0:
-        values = values[:1].reshape(())
+    values = None if value is None else per_record(checked_values(crc, value), shape)
     output = Output(crc, shape, out)
     if threads is not None:
         checked_threads(threads)
@@ -91,6 +92,8 @@ def _arrow(crc: Many, array: Any, value: Any, out: Any, threads: int | None) -> 
     """Compute the CRCs of a pyarrow array in place: its offsets and data are a ragged batch."""
     import pyarrow as pa
 
+    if not isinstance(array, (pa.Array, pa.ChunkedArray)):
+        raise TypeError(f"buffers must be a sequence of buffers, not {type(array).__name__}")
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     width = {

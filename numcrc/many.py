@@ -6,6 +6,7 @@ are computed.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -107,13 +108,29 @@ def checked_values(crc: Single, value: Any, what: str = "value") -> Array:
 def integers(numbers: Any, what: str) -> Array:
     """Return *numbers* as int64, or raise unless they are integers that fit."""
     array = np.asarray(numbers)
-    if array.size == 0 and array.dtype.kind == "f":  # an empty list
-        return array.astype(np.int64)
+    if array.dtype.kind in "fO" and not isinstance(numbers, np.ndarray):
+        try:  # NumPy makes floats of a list across 2**63, and of an empty one
+            exact = [operator.index(number) for number in np.asarray(numbers, object).flat]
+        except TypeError:
+            raise TypeError(f"{what} must be integers, not {array.dtype}") from None
+        if any(not -(2**63) <= number < 2**63 for number in exact):
+            raise ValueError(f"{what} must be below 2**63")
+        return np.array(exact, np.int64).reshape(array.shape)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, not {array.dtype}")
     if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
-        raise ValueError(f"{what} must be below 2**63, not {int(array.max())}")
+        raise ValueError(f"{what} must be below 2**63")
     return array.astype(np.int64, copy=False)
+
+
+def per_record(values: Array, shape: tuple[int, ...]) -> Array:
+    """Return *values* as one for all or, flat, as one for each record."""
+    if not values.ndim:
+        return values
+    try:
+        return np.broadcast_to(values, shape).reshape(-1)
+    except ValueError:
+        raise ValueError(f"value has shape {values.shape}, the records {shape}") from None
 
 
 def _word(crc: Single) -> np.dtype[Any]:
@@ -121,32 +138,30 @@ def _word(crc: Single) -> np.dtype[Any]:
 
 
 class Output:
-    """Where results go: a new array, or the caller's *out*, written when all is well."""
+    """Where results go: a new array, which fills the caller's *out* when all is well."""
 
-    def __init__(self, crc: Single, shape: tuple[int, ...], out: Any, *inputs: Array) -> None:
+    def __init__(self, crc: Single, shape: tuple[int, ...], out: Any) -> None:
         dtype = dtype_of(crc)
-        if out is None:
-            self.array = self._given = np.empty(shape, dtype)
-            self._new = True
-            return
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"out must be an array, not {type(out).__name__}")
-        if out.shape != shape or out.dtype != dtype:
-            raise ValueError(
-                f"out must have shape {shape} and dtype {dtype}, not {out.shape} and {out.dtype}"
-            )
-        if not out.flags.writeable:
-            raise ValueError("out is read-only")
-        self._given, self._new = out, False
-        direct = out.flags.c_contiguous and not any(np.may_share_memory(out, a) for a in inputs)
-        self.array = out if direct else np.empty(shape, dtype)
-        """C-contiguous, to be filled."""
+        if out is not None:
+            if not isinstance(out, np.ndarray):
+                raise TypeError(f"out must be an array, not {type(out).__name__}")
+            if out.shape != shape or out.dtype != dtype:
+                raise ValueError(
+                    f"out must have shape {shape} and dtype {dtype},"
+                    f" not {out.shape} and {out.dtype}"
+                )
+            if not out.flags.writeable:
+                raise ValueError("out is read-only")
+        self._out = out
+        self.array = np.empty(shape, dtype)
+        """To be filled."""
 
     def result(self) -> Any:
-        """Return what the caller gets, filled from `array`: as NumPy's reductions do."""
-        if self.array is not self._given:
-            self._given[...] = self.array
-        return self._given[()] if self._new else self._given
+        """Return what the caller gets: as NumPy's reductions do."""
+        if self._out is None:
+            return self.array[()]
+        self._out[...] = self.array
+        return self._out
 
 
 def compute(
@@ -209,7 +224,13 @@ def _run(crc: Many, records: Records, values: Array | None, out: Array, threads:
     def stop() -> None:
         work[Work._fields.index("next")] = len(bounds)
 
-    share(lambda limit: run(where, limit), stop, min(threads, len(bounds) - 1))
+    def chunks(limit: int) -> int:
+        done: int = run(where, limit) if keep else 0
+        return done
+
+    # A helper holds what it works on, whatever becomes of the caller.
+    keep = records, values, out, bounds, work
+    share(chunks, stop, min(threads, len(bounds) - 1))
 
 
 def _address_or_0(array: Array | None) -> int:

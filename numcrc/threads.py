@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from operator import index
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
 _FOREVER = 2**62
 _TURN = 16
@@ -58,51 +59,83 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
 
-def _submit(work: Callable[[int], int]) -> list[Future[int]]:
-    """Return the future of *work* on the pool, none where no thread can be had any more."""
+def _submit(work: Callable[[], None]) -> bool:
+    """Have *work* called by the pool, or return False where no thread can be had."""
     global _pool
-    from concurrent.futures import ThreadPoolExecutor
-
-    pool = _pool
-    if pool is None:
-        pool = _pool = ThreadPoolExecutor(256, "numcrc")  # which starts them as they are needed
     try:
-        return [pool.submit(work, _FOREVER)]
-    except RuntimeError:  # the interpreter is shutting down
-        return []
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = _pool
+        if pool is None:
+            pool = _pool = ThreadPoolExecutor(256, "numcrc")  # starts them as they are needed
+        pool.submit(work)
+    except RuntimeError:  # the interpreter is shutting down, or the system has no more
+        return False
+    return True
+
+
+class _Crew:
+    """The helpers of one call: they may enter until it ends, and it ends when all have left."""
+
+    def __init__(self, work: Callable[[int], int]) -> None:
+        self._work = work
+        self._inside = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        self.error: BaseException | None = None
+
+    def help(self) -> None:
+        """Work, unless the call has ended."""
+        with self._changed:
+            if self._ended:
+                return
+            self._inside += 1
+        try:
+            self._work(_FOREVER)
+        except BaseException as error:
+            self.error = error
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def end(self) -> None:
+        """Let nobody in any more, and wait until nobody is inside."""
+        with self._changed:
+            self._ended = True
+            while self._inside:
+                self._changed.wait()
 
 
 def share(work: Callable[[int], int], stop: Callable[[], Any], threads: int) -> None:
-    """Call *work* in this thread and ``threads - 1`` others until all is done.
+    """Call *work* in this thread and up to ``threads - 1`` others until all is done.
 
     ``work(limit)`` does at most *limit* chunks and returns how many it did: less when
     there are no more. This thread works too, so a busy pool delays nobody, however deep
-    calls nest; helpers that have not begun by the end are called off. Between turns this
+    calls nest, and a helper that comes too late finds the call ended. Between turns this
     thread takes signals. *stop* makes every caller of *work* find no more chunks; whatever
     happens, nobody is inside *work* when this returns.
     """
-    helpers = [future for _ in range(threads - 1) for future in _submit(work)]
+    crew = _Crew(work)
     try:
+        for _ in range(threads - 1):
+            if not _submit(crew.help):
+                break
         while work(_TURN) == _TURN:
             pass
     except BaseException:
         stop()
         raise
     finally:
-        _join(helpers, stop)
-
-
-def _join(helpers: list[Future[int]], stop: Callable[[], Any]) -> None:
-    running = [helper for helper in helpers if not helper.cancel()]
-    interrupt = None
-    for helper in running:
-        while not helper.done():
+        raised = None
+        while True:
             try:
-                helper.exception()
-            except KeyboardInterrupt as error:  # wait on: memory in use must not go
+                crew.end()
+                break
+            except BaseException as error:  # wait on: memory in use must not go
                 stop()
-                interrupt = error
-    if interrupt is not None:
-        raise interrupt
-    for helper in running:
-        helper.result()
+                raised = error
+        if raised is not None:
+            raise raised
+    if crew.error is not None:
+        raise crew.error

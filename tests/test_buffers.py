@@ -188,7 +188,7 @@ def test_arrays_of_every_dtype(callee, name):
     holds(callee, items.reshape(2, 3), plain)
     holds(callee, items[:1].reshape(()), plain[: dtype.itemsize])
     holds(callee, items[:0], b"")
-    if dtype.names is None:
+    if dtype.names is None and dtype.kind != "U":  # whose scalars are strings
         holds(callee, items[0], items[0].tobytes())  # a scalar, of native byte order
     shifted = bytearray(b"x" + plain)
     holds(callee, np.frombuffer(shifted, np.uint8)[1:].view(dtype), plain)

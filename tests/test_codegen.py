@@ -146,5 +146,7 @@ def test_references_reach_any_address(name, machine):
         pytest.skip("names x86-64 ELF relocations")
     plan = plans.plan(model(name), machine.target, machine.tier)
     engine.address(plan)
-    absolute_64 = 1
-    assert relocation_types(cache.load(engine.key(plan, host))) == {absolute_64}
+    absolute_64, relative_64 = 1, 24
+    found = relocation_types(cache.load(engine.key(plan, host)))
+    assert found <= {absolute_64, relative_64}
+    assert absolute_64 in found

@@ -205,12 +205,16 @@ def _segments_template(crc: Algorithm) -> Any:
 
     def implement(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
         contiguous = _contiguous(buffer)
-        return contiguous and _segments(crc, contiguous, lengths, value)
+        return contiguous and _segments(crc, contiguous, offsets, lengths, value)
 
     return make_overload_template(call, implement, {}, strict=True, inline="never")
 
 
-def _segments(crc: Algorithm, contiguous: Any, lengths: Any, value: Any) -> Any:
+def _segments(crc: Algorithm, contiguous: Any, offsets: Any, lengths: Any, value: Any) -> Any:
+    for what in (offsets, lengths):
+        if isinstance(getattr(what, "dtype", types.int64), types.Integer):
+            continue
+        raise errors.TypingError(f"offsets and lengths must be integers, not {what}")
     kernel, start, dtype = _kernel(crc), _start(crc, value), dtype_of(crc)
     alone = lengths is None or isinstance(lengths, (types.Omitted, types.NoneType))
     length_of = _next_minus_this if alone else _given_length
@@ -221,6 +225,8 @@ def _segments(crc: Algorithm, contiguous: Any, lengths: Any, value: Any) -> Any:
         count = len(offsets) - 1 if alone else len(offsets)
         if count < 0:
             raise ValueError("offsets alone must be n + 1 for n records")
+        if not alone and len(lengths) != count:
+            raise ValueError("there must be as many lengths as offsets")
         for i in range(count):
             offset, length = types.int64(offsets[i]), types.int64(length_of(offsets, lengths, i))
             if length < 0 or length > size or offset < 0 or offset > size - length:

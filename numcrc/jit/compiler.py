@@ -96,11 +96,9 @@ def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) 
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:
-        if not function.is_declaration:
-            function.add_function_attribute("nounwind")  # nothing here throws C++ exceptions
-            if function.name != symbol:
-                function.linkage = "internal"
-                function.add_function_attribute("alwaysinline")
+        if not function.is_declaration and function.name != symbol:
+            function.linkage = "internal"
+            function.add_function_attribute("alwaysinline")
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"

@@ -1,0 +1,311 @@
+"""CRCs inside users' own Numba code: the values of Python, its errors where it can have them."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from support import run_python
+
+import numcrc
+
+DATA = np.frombuffer(random.Random(7).randbytes(4096), np.uint8)
+ARC = numcrc.algorithms["CRC-16/ARC"]
+NVME = numcrc.algorithms["CRC-64/NVME"]
+BZIP2 = numcrc.algorithms["CRC-32/BZIP2"]
+OPENPGP = numcrc.algorithms["CRC-24/OPENPGP"]
+WIDE = numcrc.algorithms["CRC-82/DARC"]
+ZIP = numcrc.algorithms["CRC-32/ISO-HDLC"]
+ISCSI = numcrc.algorithms["CRC-32/ISCSI"]
+
+
+@numba.njit
+def drop_ins(data):
+    """Call the drop-in functions."""
+    return numcrc.crc32(data), numcrc.crc32c(data), numcrc.crc64nvme(data)
+
+
+@numba.njit
+def with_values(data, value):
+    """Call algorithms with a value, by position and by keyword."""
+    return ARC(data, value), BZIP2(data, value=value), NVME(data, value), OPENPGP(data, None)
+
+
+@numba.njit
+def segments(data, offsets):
+    """Call segments with offsets alone."""
+    return ARC.segments(data, offsets), NVME.segments(data, offsets)
+
+
+@numba.njit
+def segments_of_lengths(data, offsets, lengths, value):
+    """Call segments with all it takes."""
+    return ISCSI.segments(data, offsets, lengths, value)
+
+
+@numba.njit(parallel=True)
+def in_parallel(rows):
+    """Call one in each turn of a parallel loop."""
+    found = np.empty(len(rows), np.uint32)
+    for i in numba.prange(len(rows)):
+        found[i] = numcrc.crc32c(rows[i])
+    return found
+
+
+@numba.njit(parallel=True)
+def segments_in_parallel(rows, offsets):
+    """Call segments in each turn of a parallel loop."""
+    found = np.empty((len(rows), len(offsets) - 1), np.uint16)
+    for i in numba.prange(len(rows)):
+        found[i] = ARC.segments(rows[i], offsets)
+    return found
+
+
+ARRAYS = {
+    "C": DATA[:600].reshape(20, 30),
+    "F": np.asfortranarray(DATA[:600].reshape(20, 30)),
+    "strided": DATA[:600].reshape(20, 30)[::2, ::-3],
+    "step": DATA[:600][::7],
+    "broadcast": np.broadcast_to(DATA[:30], (4, 30)),
+    "empty": DATA[:0],
+    "empty and strided": DATA[:600].reshape(20, 30)[:, :0:2],
+    "doubles": DATA[:800].view("f8"),
+    "complex": DATA[:800].view("c16").reshape(5, 10).T,
+    "bool": DATA[:99] > 100,
+    "times": DATA[:800].view("M8[ns]"),
+    "times, strided": DATA[:800].view("m8[s]")[::-2],
+    "structures": DATA[:90].view([("a", "u1"), ("b", "f8")]),
+    "text": np.array(["a", "żółw"]),
+    "bytes": np.array([b"a", b"bcd"]),
+    "0-d": np.array(5, "u4"),
+    "bytes object": DATA[:77].tobytes(),
+    "empty bytes": b"",
+    "bytearray": bytearray(DATA[:77].tobytes()),
+    "memoryview": memoryview(DATA[:77].tobytes()),
+    "large": np.tile(DATA, 20),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_drop_ins_on_every_kind_of_data(name):
+    data = ARRAYS[name]
+    plain = data if isinstance(data, bytes) else data.tobytes() if name != "bytearray" else data
+    assert drop_ins(data) == (
+        numcrc.crc32(plain),
+        numcrc.crc32c(plain),
+        numcrc.crc64nvme(plain),
+    )
+
+
+@pytest.mark.parametrize("value", [0, 0xFFFF, np.uint64(5)], ids=repr)
+def test_values(value):
+    for data in (DATA, DATA[::-3], b"123456789", b""):
+        expected = ARC(data, value), BZIP2(data, value), NVME(data, value), OPENPGP(data)
+        assert with_values(data, value) == expected
+
+
+def test_result_types():
+    drop_ins(b"")
+    (signature,) = [s for s in drop_ins.nopython_signatures if "bytes" in str(s)]
+    assert [str(one) for one in signature.return_type] == ["int64", "int64", "uint64"]
+    assert [type(one) for one in drop_ins(b"abc")] == [int, int, int]
+
+    @numba.njit
+    def xor_of_all(rows):
+        total = 0
+        for row in rows:
+            total ^= ISCSI(row)
+        return total
+
+    rows = DATA.reshape(16, 256)
+    assert xor_of_all(rows) == np.bitwise_xor.reduce(ISCSI.rows(rows))
+
+
+def test_continuing():
+    @numba.njit
+    def chained(parts):
+        value = NVME(parts[0])
+        for part in parts[1:]:
+            value = NVME(part, value)
+        return value
+
+    assert chained(DATA.reshape(8, 512)) == NVME(DATA)
+
+
+@pytest.mark.parametrize("value", [-1, 2**16, 2**63 - 1, np.uint64(2**64 - 1)])
+def test_value_outside_the_register(value):
+    with pytest.raises(ValueError, match="value must not be negative, nor wider"):
+        with_values(DATA, value)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u8"])
+def test_segments(dtype):
+    ends = np.array([0, 0, 5, 100, 101, 255], dtype)
+    for data in (DATA, DATA[::-1], DATA.tobytes(), np.asfortranarray(DATA.reshape(64, 64))):
+        plain = np.ascontiguousarray(np.frombuffer(data) if isinstance(data, bytes) else data)
+        for found, crc in zip(segments(data, ends), (ARC, NVME), strict=True):
+            assert found.tolist() == crc.segments(plain, ends).tolist()
+            assert found.dtype == crc.segments(plain, ends).dtype
+    starts, sizes = np.array([100, 3, 3], dtype), np.array([0, 9, 200], dtype)
+    expected = ISCSI.segments(DATA, starts, sizes, 7).tolist()
+    assert segments_of_lengths(DATA, starts, sizes, 7).tolist() == expected
+    expected = ISCSI.segments(DATA, starts, sizes).tolist()
+    assert segments_of_lengths(DATA, starts, sizes, None).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("offsets", "lengths"),
+    [
+        ([0, 4097], None),
+        ([-1, 5], None),
+        ([4, 3], None),
+        ([0, 2**63 - 1, -(2**63)], None),
+        ([], None),
+        ([4096], [1]),
+        ([-1], [1]),
+        ([0], [-1]),
+        ([10], [-5]),
+        ([2**63 - 1], [2**63 - 1]),
+        ([-(2**63)], [2**63 - 1]),
+    ],
+)
+def test_segments_outside_the_buffer(offsets, lengths):
+    starts = np.array(offsets, np.int64)
+    if lengths is None:
+        with pytest.raises(ValueError, match=r"outside the buffer|n \+ 1"):
+            segments(DATA, starts)
+    else:
+        sizes = np.array(lengths, np.int64)
+        with pytest.raises(ValueError, match="outside the buffer"):
+            segments_of_lengths(DATA, starts, sizes, 0)
+
+
+def test_segments_need_a_length_each():
+    """Nothing is read beyond the lengths."""
+    for starts, sizes in (([0, 1], [1]), ([1], [1, 1]), ([0, 1], [])):
+        lengths = np.array([*sizes, 1, 1])[: len(sizes)]
+        with pytest.raises(ValueError, match="lengths"):
+            segments_of_lengths(DATA, np.array(starts), lengths, 0)
+
+
+def test_unsigned_offsets_outside_the_buffer():
+    for ends in ([0, 2**64 - 1], [2**63, 2**63], [2**64 - 4, 0]):
+        with pytest.raises(ValueError, match="outside the buffer"):
+            segments(DATA, np.array(ends, np.uint64))
+
+
+def test_segments_value_outside_the_register():
+    with pytest.raises(ValueError, match="value must not be negative"):
+        segments_of_lengths(DATA, np.array([0]), np.array([1]), 2**32)
+
+
+def test_in_parallel_loops():
+    rows = np.tile(DATA, 50).reshape(400, 512)
+    for view in (rows, rows[::-1], rows[:, ::3], np.asfortranarray(rows)):
+        assert in_parallel(view).tolist() == ISCSI.rows(view).tolist()
+        ends = np.array([0, 3, 3, 100])
+        expected = [ARC.segments(row.copy(), ends).tolist() for row in view]
+        assert segments_in_parallel(view, ends).tolist() == expected
+
+
+@pytest.mark.parametrize("argument", ["abc", 5, 1.5, (1, 2), None], ids=repr)
+def test_what_is_no_data(argument):
+    with pytest.raises(numba.TypingError):
+        drop_ins(argument)
+
+
+@pytest.mark.parametrize("value", [1.5, "1", b"1"], ids=repr)
+def test_what_is_no_value(value):
+    with pytest.raises(numba.TypingError):
+        with_values(DATA, value)
+
+
+def test_what_is_no_offset():
+    with pytest.raises(numba.TypingError):
+        segments(DATA, np.array([0.0, 1.5]))
+    with pytest.raises(numba.TypingError):
+        segments_of_lengths(DATA, np.array([0]), np.array([1.5]), 0)
+
+
+def test_wide_algorithms():
+    @numba.njit
+    def wide(data):
+        return WIDE(data)
+
+    with pytest.raises(numba.TypingError, match="widths up to 64 bits"):
+        wide(DATA)
+
+
+def test_algorithms_of_the_users_own():
+    own = numcrc.Algorithm(13, 0x1CF5, init=5, refin=True, refout=False, xorout=9)
+
+    @numba.njit
+    def call(data, value):
+        return own(data), own(data, value)
+
+    assert call(DATA, 77) == (own(DATA), own(DATA, 77))
+
+
+def test_an_algorithm_that_has_been_called_and_one_that_has_not():
+    fresh = numcrc.Algorithm(17, 0x1CF5)
+    called = numcrc.Algorithm(18, 0x1CF5)
+    expected = called(DATA)
+
+    @numba.njit
+    def call(data):
+        return fresh(data), called(data)
+
+    assert call(DATA) == (fresh(DATA), expected)
+
+
+CACHED = """
+import numba
+import numpy as np
+import numcrc
+
+crc = numcrc.algorithms["CRC-16/ARC"]
+
+@numba.njit(cache=True)
+def function(a):
+    return crc(a), numcrc.crc32c(a)
+"""
+
+
+def test_a_function_that_calls_one_is_not_cached(tmp_path: Path):
+    """A cached address would be another process's."""
+    (tmp_path / "users_own.py").write_text(CACHED)
+    code = (
+        "import warnings\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    from users_own import function, np\n"
+        "    print(function(np.arange(9, dtype='u1')))\n"
+        "print([w.category.__name__ for w in caught if 'cannot cache' in str(w.message).lower()])\n"
+    )
+    data = np.arange(9, dtype="u1")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    for _ in range(2):
+        process = run_python(code, cwd=str(tmp_path), PYTHONPATH=path)
+        assert process.returncode == 0, process.stderr
+        result, warnings = process.stdout.splitlines()
+        assert result == str((ARC(data), numcrc.crc32c(data)))
+        assert warnings == "['NumbaWarning']"
+    assert not list(tmp_path.rglob("*.nbc"))
+
+
+def test_numba_alone_compiles_nothing_of_ours():
+    code = (
+        "import sys, numba\n"
+        "assert numba.njit(lambda x: x + 1)(1) == 2\n"
+        "print(sorted(m for m in sys.modules if m.startswith('numcrc')))\n"
+    )
+    process = run_python(code)
+    assert process.returncode == 0, process.stderr
+    loaded: Any = process.stdout
+    assert "numcrc.jit.compiler" not in loaded
+    assert "numcrc.jit.kernels" not in loaded
