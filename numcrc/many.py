@@ -244,9 +244,10 @@ def _bounds(records: Records, threads: int) -> Array:
     if isinstance(lengths, int) or threads == 1 or cost <= CHUNK:
         return np.append(np.arange(0, count, max(1, CHUNK * count // cost)), count)
     # Chunks of as many bytes, however unlike the lengths: a thread must not wait for another.
+    # A chunk may be empty.
     ends = np.cumsum(lengths + _RECORD_COST)
     cuts = np.searchsorted(ends, np.arange(CHUNK, int(ends[-1]), CHUNK))
-    return np.unique(np.concatenate(([0], cuts, [count])))
+    return np.concatenate(([0], cuts, [count]))
 
 
 def _compute_pieces(

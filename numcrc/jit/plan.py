@@ -117,7 +117,7 @@ def _mirrors(target: Target) -> bool:
 def _crc32_plan(arch: str, bits: int, blocks: tuple[int, ...], castagnoli: bool) -> Plan:
     """Return the plan of the crc32 instruction: it wins short messages, wide folding long ones."""
     if bits > 128:
-        return Plan("crc32", arch, bits, blocks, castagnoli=castagnoli, chain_below=80)
+        return Plan("crc32", arch, bits, blocks, castagnoli=castagnoli, chain_below=64)
     streams = (128, 1024) if bits else (1024,)
     return Plan("crc32", arch, bits, castagnoli=castagnoli, streams=streams)
 
