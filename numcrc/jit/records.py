@@ -114,7 +114,13 @@ def records_entry(kernel: Any) -> Any:
                     prefetch(load_pointer(pointers, _POINTER * (i + _AHEAD)), 0)
                 p = load_pointer(pointers, _POINTER * i)
             elif has_offsets:
+                if i + _AHEAD < last:
+                    ahead = advance(base, i64(load64(offsets, 8 * (i + _AHEAD))))
+                    prefetch(ahead, 0)
+                    prefetch(ahead, 64)
                 p = advance(base, i64(load64(offsets, 8 * i)))
+            else:
+                prefetch(p, 2048)
             n = i64(load64(lengths, 8 * i)) if has_lengths else length
             _store_out(out, size, i, value_of(block, kernel(k, p, n, register)))
 
