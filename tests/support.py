@@ -40,11 +40,13 @@ class Callee(NamedTuple):
 
 
 def crc_on(crc: numcrc.Algorithm, machine: Machine) -> numcrc.Algorithm:
-    """Return *crc*, computed by the kernel that *machine* would use."""
+    """Return *crc*, computed by the kernels that *machine* would use."""
     copy = numcrc.Algorithm._known(crc.name, crc._model, crc.check, crc.aliases)
     plan = plans.plan(crc._model, machine.target, machine.tier)
     if crc.width <= 64:
         vars(copy)["_crc"] = engine.builtin(crc._model, plan, copy._general, "crc")
+        records = plan._replace(form="records")
+        vars(copy)["_records"] = engine.builtin(crc._model, records, None, "run")
     return copy
 
 

@@ -12,6 +12,7 @@ import mmap
 import random
 import sys
 
+import numpy as np
 import pytest
 from conftest import machines
 from support import crc_on, prefix_crcs
@@ -115,6 +116,23 @@ def test_nothing_is_read_outside_the_message(name, machine, guarded, references)
             assert crc(message) == references[name][length], length
 
 
+@pytest.mark.parametrize("name", NAMES[:6])
+def test_records_of_every_length(name, machine, guarded, references):
+    """Several at once, alike and unlike, at both ends of memory that may be read."""
+    crc = crc_on(numcrc.algorithms[name], machine)
+    address, size = guarded
+    ctypes.memmove(address, DATA, size)
+    area = (ctypes.c_char * size).from_address(address)
+    alike = np.repeat(np.arange(300), 5)
+    unlike = np.concatenate([np.random.default_rng(1).permutation(300) for _ in range(3)])
+    short = np.random.default_rng(2).integers(1, 65, 300)
+    for lengths in (alike, unlike, short):
+        found = crc.segments(area, np.zeros(len(lengths), int), lengths)
+        assert found.tolist() == [references[name][length] for length in lengths.tolist()]
+        at_end = crc.segments(area, size - lengths, lengths).tolist()
+        assert at_end == [crc(DATA[size - length : size]) for length in lengths.tolist()]
+
+
 def test_models_of_every_width(machine):
     lengths = (0, 1, 3, 8, 15, 16, 63, 64, 100, 255, 256, 700)
     for width in range(1, 65):
@@ -124,6 +142,9 @@ def test_models_of_every_width(machine):
         expected = prefix_crcs(model, DATA[: lengths[-1]], value)
         for length in lengths:
             assert crc(DATA[:length], value) == expected[length], (model, length)
+        fresh = prefix_crcs(model, DATA[: lengths[-1]])
+        found = crc.segments(DATA, [0] * len(lengths), lengths).tolist()
+        assert found == [fresh[length] for length in lengths], model
 
 
 def test_wide_models():

@@ -14,6 +14,7 @@ from llvmlite import binding as llvm
 from numcrc.jit import algebra, capi, entry, records
 from numcrc.jit.kernels.crc32 import streams_kernel
 from numcrc.jit.kernels.fold import choose, fold_kernel
+from numcrc.jit.kernels.quad import quad_kernel
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.memory import Pointer, lower, lowered
 from numcrc.jit.plan import Plan
@@ -24,7 +25,6 @@ _RUNTIME = {"memcpy", "memset"}
 
 _FORMS = {
     "call": (entry.crc_entry, capi.BUILTIN),
-    "records": (records.records_entry, capi.BUILTIN),
     "raw": (entry.raw_entry, capi.RAW),
 }
 _WITHOUT_KERNEL = {
@@ -42,6 +42,9 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
         return entry.wide_entry(wide_kernel), capi.BUILTIN
     if plan.family in _WITHOUT_KERNEL:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
+    if plan.form == "records":
+        longest = max(plan.windows, default=0)
+        return records.records_entry(_kernel(plan), _quad(plan), longest), capi.BUILTIN
     make, signature = _FORMS[plan.form]
     return make(_kernel(plan)), signature
 
@@ -58,7 +61,13 @@ def _kernel(plan: Plan) -> Any:
 
 
 def _fold(plan: Plan) -> Any:
-    return fold_kernel(plan.arch, plan.bits, plan.blocks, plan.order)
+    return fold_kernel(plan.arch, plan.bits, plan.windows, plan.blocks, plan.order)
+
+
+def _quad(plan: Plan) -> Any:
+    if not plan.windows:
+        return None
+    return quad_kernel(plan.arch, plan.bits, plan.windows, plan.blocks, plan.order)
 
 
 def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:

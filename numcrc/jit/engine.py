@@ -31,8 +31,8 @@ from numcrc.model import Model
 _SOURCES = (
     "constants.py",
     *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "linker", "memory")),
-    *(f"jit/{name}.py" for name in ("algebra", "plan", "records", "simd")),
-    *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "table", "words", "zeros")),
+    *(f"jit/{name}.py" for name in ("algebra", "lanes", "plan", "records", "simd")),
+    *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "quad", "table", "words", "zeros")),
 )
 
 _lock = threading.RLock()

@@ -1,9 +1,9 @@
-"""The vocabulary kernels are written in, first half: pointers, loads and words.
+"""The vocabulary kernels are written in, first part: pointers, loads and words.
 
 Addresses are made by pointer and GEP, never by integer arithmetic, which LLVM treats as
 having no provenance. Polynomials are unsigned 64-bit integers throughout; a constant in
-a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only this file
-and `numcrc.jit.simd` write LLVM IR for kernels.
+a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only this file,
+`numcrc.jit.simd` and `numcrc.jit.lanes` write LLVM IR for kernels.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ class Plan(NamedTuple):
     arch: str = ""
     bits: int = 0
     """Width of the carry-less multiply; 0: none is used."""
+    windows: tuple[int, ...] = ()
+    """Sizes in bytes of the vectors, masked, that messages below the smallest block lie in."""
     blocks: tuple[int, ...] = ()
     """Block sizes in bytes that messages are folded in."""
     order: str = "reflected"
@@ -40,16 +42,21 @@ class Plan(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A short name: "fold512-16.64.256-reflected", "crc32c-128.1024-fold0"."""
+        """A short name: "fold512-w64.w128.w256.256-reflected", "crc32c-0-128.1024-clmul"."""
         if self.family == "fold":
-            return f"fold{self.bits}-{'.'.join(map(str, self.blocks))}-{self.order}"
+            return f"{self._fold_name}-{self.order}"
         if self.family == "crc32":
             streams = ".".join(map(str, self.streams)) or "chain"
-            then = f"-fold{self.bits}-{'.'.join(map(str, self.blocks))}" if self.blocks else ""
+            then = f"-{self._fold_name}" if self.blocks else ""
             kind = "crc32c" if self.castagnoli else "crc32"
             clmul = "clmul" if self.bits else "soft"
             return f"{kind}-{self.chain_below}-{streams}-{clmul}{then}"
         return self.family
+
+    @property
+    def _fold_name(self) -> str:
+        sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
+        return f"fold{self.bits}-{'.'.join(sizes)}"
 
     def constants(self, model: Model) -> bytes:
         """Return the constants that this plan's kernel reads, for *model*."""
@@ -91,7 +98,8 @@ TABLE = Plan("table")
 
 # Measured: four accumulators hide the multiply's latency, and eight gain nothing; the
 # smaller blocks serve short messages.
-_BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (16, 64, 256)}
+_BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (256,)}
+_WINDOWS = {512: (64, 128, 256)}
 
 
 def plan(model: Model, target: Target, tier: Tier) -> Plan:
@@ -99,11 +107,11 @@ def plan(model: Model, target: Target, tier: Tier) -> Plan:
     if model.width > 64:
         return WIDE
     arch, bits = target.arch, tier.fold_bits
-    blocks = _BLOCKS[bits] if bits else ()
+    windows, blocks = _WINDOWS.get(bits, ()), _BLOCKS.get(bits, ())
     if tier.name != "table" and target.crc32_instruction and _has_instruction(arch, model):
-        return _crc32_plan(arch, bits, blocks, model.poly == CRC32C_POLY)
+        return _crc32_plan(arch, bits, windows, blocks, model.poly == CRC32C_POLY)
     order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
-    return Plan("fold", arch, bits, blocks, order) if bits else TABLE
+    return Plan("fold", arch, bits, windows, blocks, order) if bits else TABLE
 
 
 def _mirrors(target: Target) -> bool:
@@ -114,10 +122,12 @@ def _mirrors(target: Target) -> bool:
     return target.arch == "aarch64" or "gfni" in target.usable
 
 
-def _crc32_plan(arch: str, bits: int, blocks: tuple[int, ...], castagnoli: bool) -> Plan:
+def _crc32_plan(
+    arch: str, bits: int, windows: tuple[int, ...], blocks: tuple[int, ...], castagnoli: bool
+) -> Plan:
     """Return the plan of the crc32 instruction: it wins short messages, wide folding long ones."""
     if bits > 128:
-        return Plan("crc32", arch, bits, blocks, castagnoli=castagnoli, chain_below=64)
+        return Plan("crc32", arch, bits, windows, blocks, castagnoli=castagnoli, chain_below=64)
     streams = (128, 1024) if bits else (1024,)
     return Plan("crc32", arch, bits, castagnoli=castagnoli, streams=streams)
 

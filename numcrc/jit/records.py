@@ -58,7 +58,7 @@ _BOUNDS, _CHUNKS, _NEXT = (_OFFSET[name] for name in ("bounds", "chunks", "next"
 _INIT, _CONSTANTS = abi.INIT, abi.CONSTANTS
 _POINTER, _OB_SIZE, _BYTES_DATA = abi.POINTER, abi.OB_SIZE, abi.BYTES_DATA
 _ITEMS = abi.TUPLE_ITEMS
-_AHEAD = 16
+_AHEAD, _LINE = 16, 64
 _BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
 
 
@@ -85,44 +85,68 @@ def _store_out(out: Any, size: Any, i: Any, value: Any) -> Any:
         store8(out, i, value)
 
 
-def records_entry(kernel: Any) -> Any:
+def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
     """Return the builtin ``run(work_address, limit) -> chunks done``, without the GIL.
 
-    It takes chunks until it has done *limit*, or until there are no more.
+    It takes chunks until it has done *limit*, or until there are no more. *quad* is a kernel
+    of four records at a time, of up to *longest_quad* bytes (`numcrc.jit.kernels.quad`), or None.
     """
+
+    @inline
+    def place(
+        base: Any, stride: Any, pointers: Any, offsets: Any, lengths: Any, length: Any, i: Any
+    ) -> Any:
+        """Return the address and the length of record *i*."""
+        if address(lengths) != u64(0):
+            length = i64(load64(lengths, 8 * i))
+        if address(pointers) != u64(0):
+            return load_pointer(pointers, _POINTER * i), length
+        if address(offsets) != u64(0):
+            return advance(base, i64(load64(offsets, 8 * i))), length
+        return advance(base, stride * i), length
 
     @inline
     def chunk(block: Any, work: Any, first: Any, last: Any) -> Any:
         k = advance(block, _CONSTANTS)
         base, stride = load_pointer(work, _BASE), i64(load64(work, _STRIDE))
         pointers, offsets = load_pointer(work, _POINTERS), load_pointer(work, _OFFSETS)
-        has_pointers, has_offsets = address(pointers) != u64(0), address(offsets) != u64(0)
         lengths, length = load_pointer(work, _LENGTHS), i64(load64(work, _LENGTH))
-        has_lengths = address(lengths) != u64(0)
         values, value_step = load_pointer(work, _VALUES), i64(load64(work, _VALUE_STEP))
         has_values, chain = address(values) != u64(0), load64(work, _CHAIN) != u64(0)
         out, size = load_pointer(work, _OUT), i64(load64(work, _OUT_SIZE))
-        for i in range(first, last):
+        alone = ahead = first
+        i = first
+        while i < last:
             register = load64(block, _INIT)
+            while ahead < last and ahead < i + _AHEAD:
+                p, n = place(base, stride, pointers, offsets, lengths, length, ahead)
+                prefetch(p, 0)
+                prefetch(p, _LINE)
+                ahead += 1
+            p, n = place(base, stride, pointers, offsets, lengths, length, i)
+            if quad is not None and i >= alone and i + 4 <= last and not has_values and not chain:
+                p2, n2 = place(base, stride, pointers, offsets, lengths, length, i + 1)
+                p3, n3 = place(base, stride, pointers, offsets, lengths, length, i + 2)
+                p4, n4 = place(base, stride, pointers, offsets, lengths, length, i + 3)
+                longest, shortest = n, n
+                for other in (n2, n3, n4):
+                    longest = other if other > longest else longest
+                    shortest = other if other < shortest else shortest
+                if shortest > 0 and longest <= longest_quad:
+                    a, b, c, d = quad(k, p, p2, p3, p4, n, n2, n3, n4, longest, register)
+                    _store_out(out, size, i, value_of(block, a))
+                    _store_out(out, size, i + 1, value_of(block, b))
+                    _store_out(out, size, i + 2, value_of(block, c))
+                    _store_out(out, size, i + 3, value_of(block, d))
+                    i += 4
+                    continue
+                alone = i + 4
             if chain and i > 0:
                 register = register_of(block, _load_out(out, size, i - 1))
             elif has_values:
                 register = register_of(block, load64(values, value_step * i))
-            p = advance(base, stride * i)
-            if has_pointers:
-                if i + _AHEAD < last:
-                    prefetch(load_pointer(pointers, _POINTER * (i + _AHEAD)), 0)
-                p = load_pointer(pointers, _POINTER * i)
-            elif has_offsets:
-                if i + _AHEAD < last:
-                    ahead = advance(base, i64(load64(offsets, 8 * (i + _AHEAD))))
-                    prefetch(ahead, 0)
-                    prefetch(ahead, 64)
-                p = advance(base, i64(load64(offsets, 8 * i)))
-            else:
-                prefetch(p, 2048)
-            n = i64(load64(lengths, 8 * i)) if has_lengths else length
             _store_out(out, size, i, value_of(block, kernel(k, p, n, register)))
+            i += 1
 
     def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
         block = advance(self, _BYTES_DATA)

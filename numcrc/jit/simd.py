@@ -1,4 +1,4 @@
-"""The vocabulary kernels are written in, second half: vectors and special instructions.
+"""The vocabulary kernels are written in, second part: vectors and special instructions.
 
 A vector is a Numba type whose data model is an array of LLVM vectors of 64-bit lanes,
 one a register: a block of several accumulators is one value, and one template serves
@@ -40,15 +40,18 @@ PAIR = Vector(16)
 """128 bits: what one carry-less multiply yields."""
 
 
-def _index(*lanes: int) -> ir.Constant:
+def indices(*lanes: int) -> ir.Constant:
+    """Return the constant that tells a shuffle which lanes to take."""
     return ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
 
 
-def _registers(builder: Any, array: Any) -> list[Any]:
+def registers_of(builder: Any, array: Any) -> list[Any]:
+    """Return the LLVM vectors that are a vector."""
     return [builder.extract_value(array, k) for k in range(array.type.count)]
 
 
-def _array(builder: Any, registers: list[Any]) -> Any:
+def as_array(builder: Any, registers: list[Any]) -> Any:
+    """Return the vector that LLVM vectors are."""
     array = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
     for k, register in enumerate(registers):
         array = builder.insert_value(array, register, k)
@@ -67,7 +70,44 @@ def load_vector(vector: Vector) -> Any:
                 behind = ir.Constant(I64, k * vector.lanes * 8)
                 place = at(builder, first, behind, vector.register)
                 loaded.append(builder.load(place, align=1))
-            return _array(builder, loaded)
+            return as_array(builder, loaded)
+
+        return vector(Pointer, types.int64), generate
+
+    return load
+
+
+def load_end(vector: Vector) -> Any:
+    """Return the load of the *n* bytes at a pointer into the end of a *vector*, zeros before.
+
+    No more than *n* bytes are read. Needs masks of bytes (AVX-512), and *n* not above the size.
+    """
+    size, step = vector.registers * vector.lanes * 8, vector.lanes * 8
+    data, mask_type = ir.VectorType(I8, step), ir.VectorType(ir.IntType(1), step)
+    bits, name = ir.IntType(step), f"llvm.masked.load.v{step}i8.p0"
+
+    @intrinsic
+    def load(typing: Any, pointer: Any, n: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.FunctionType(data, [data.as_pointer(), I32, mask_type, data])
+            function, loaded = declare(builder, kind, name), []
+            zeros = builder.sub(ir.Constant(I64, size), args[1])
+            first = builder.gep(args[0], [builder.neg(zeros)])
+            for k in range(vector.registers):
+                # Of the zeros, those in this register: some, all or none.
+                here = builder.sub(zeros, ir.Constant(I64, k * step))
+                none, all_ = (
+                    builder.icmp_signed(order, here, ir.Constant(I64, limit))
+                    for order, limit in (("<", 0), (">=", step))
+                )
+                here = builder.select(none, ir.Constant(I64, 0), here)
+                amount = builder.trunc(here, bits) if step < 64 else here
+                mask = builder.shl(ir.Constant(bits, -1), amount)
+                mask = builder.select(all_, ir.Constant(bits, 0), mask)
+                place = at(builder, first, ir.Constant(I64, k * step), data)
+                masked = [place, i32(1), builder.bitcast(mask, mask_type), ir.Constant(data, None)]
+                loaded.append(builder.bitcast(builder.call(function, masked), vector.register))
+            return as_array(builder, loaded)
 
         return vector(Pointer, types.int64), generate
 
@@ -82,8 +122,8 @@ def splat(vector: Vector) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             one = ir.Constant(vector.register, ir.Undefined)
             one = builder.insert_element(one, args[0], i32(0))
-            one = builder.shuffle_vector(one, one, _index(*[0] * vector.lanes))
-            return _array(builder, [one] * vector.registers)
+            one = builder.shuffle_vector(one, one, indices(*[0] * vector.lanes))
+            return as_array(builder, [one] * vector.registers)
 
         return vector(u64), generate
 
@@ -98,7 +138,7 @@ def only(vector: Vector, position: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             zeros = ir.Constant(vector.register, None)
             first = builder.insert_element(zeros, args[0], i32(position))
-            return _array(builder, [first] + [zeros] * (vector.registers - 1))
+            return as_array(builder, [first] + [zeros] * (vector.registers - 1))
 
         return vector(u64), generate
 
@@ -106,14 +146,14 @@ def only(vector: Vector, position: int) -> Any:
 
 
 def lane(position: int) -> Any:
-    """Return the function that takes lane *position* out of a pair."""
+    """Return the function that takes lane *position* out of a vector of one register."""
 
     @intrinsic
-    def extract(typing: Any, pair: Any) -> Any:
+    def extract(typing: Any, vector: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.extract_element(builder.extract_value(args[0], 0), i32(position))
 
-        return u64(PAIR), generate
+        return u64(vector), generate
 
     return extract
 
@@ -124,8 +164,8 @@ def _registerwise(emit: Any) -> Any:
     @intrinsic
     def function(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            registers = zip(*(_registers(builder, array) for array in args), strict=True)
-            return _array(builder, [emit(builder, x, y) for x, y in registers])
+            registers = zip(*(registers_of(builder, array) for array in args), strict=True)
+            return as_array(builder, [emit(builder, x, y) for x, y in registers])
 
         return a(a, a), generate
 
@@ -144,14 +184,14 @@ def sum_pairs(typing: Any, vector: Any) -> Any:
     """Add the 128-bit pairs of a vector up."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total, *others = _registers(builder, args[0])
+        total, *others = registers_of(builder, args[0])
         for other in others:
             total = builder.xor(total, other)
         while (half := total.type.count // 2) > 1:
-            low, high = _index(*range(half)), _index(*range(half, 2 * half))
+            low, high = indices(*range(half)), indices(*range(half, 2 * half))
             parts = (builder.shuffle_vector(total, total, lanes) for lanes in (low, high))
             total = builder.xor(*parts)
-        return _array(builder, [total])
+        return as_array(builder, [total])
 
     return PAIR(vector), generate
 
@@ -165,9 +205,9 @@ def _bytewise(emit: Any) -> Any:
             as_bytes = ir.VectorType(I8, vector.lanes * 8)
             changed = (
                 emit(builder, builder.bitcast(register, as_bytes))
-                for register in _registers(builder, args[0])
+                for register in registers_of(builder, args[0])
             )
-            return _array(builder, [builder.bitcast(data, vector.register) for data in changed])
+            return as_array(builder, [builder.bitcast(data, vector.register) for data in changed])
 
         return vector(vector), generate
 
@@ -176,7 +216,7 @@ def _bytewise(emit: Any) -> Any:
 
 def _reverse_sixteens(builder: Any, data: Any) -> Any:
     starts = range(0, data.type.count, 16)
-    order = _index(*(start + k for start in starts for k in range(15, -1, -1)))
+    order = indices(*(start + k for start in starts for k in range(15, -1, -1)))
     return builder.shuffle_vector(data, data, order)
 
 

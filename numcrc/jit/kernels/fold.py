@@ -16,7 +16,10 @@ so R is added to the first eight bytes of M, and the rest is reduction of M:
   adding all products leaves 128 bits T with ``T = M*x^64 (mod G)``.
 * **Barrett reduction** takes T to its 64-bit remainder with two more products.
 
-Lengths below the smallest block take the same last steps from scalar registers.
+Lengths below the smallest block take the same last steps from scalar registers. Or, where
+bytes can be masked, from a *window*: the message at the end of a vector with zeros in front
+is a last block already, and R, which may stand anywhere in it, gets a weight of its own:
+``T = M * x^64 + R * x^(8n)``. Nothing in that depends on n but a mask and an address.
 
 Sources: Gopal et al., "Fast CRC computation for generic polynomials using PCLMULQDQ"
 (Intel, 2009), for folding; P. Barrett (CRYPTO '86) for the reduction.
@@ -28,6 +31,7 @@ from typing import Any
 
 from numcrc.constants import FoldLayout
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
+from numcrc.jit.lanes import repeat, swap_lanes
 from numcrc.jit.memory import address, i64, inline, load64, prefetch, reverse_bits, swap_bytes, u64
 from numcrc.jit.simd import (
     PAIR,
@@ -35,6 +39,7 @@ from numcrc.jit.simd import (
     both,
     clmul,
     lane,
+    load_end,
     load_vector,
     mirror_bytes,
     only,
@@ -64,33 +69,42 @@ def _mirrored_word(value: Any) -> Any:
 
 
 #: How a vector and a word of the message become polynomials, and if these are reflected.
-_ORDERS = {
+ORDERS = {
     "reflected": (_as_loaded, _as_loaded, True),
     "normal": (reverse_pairs, swap_bytes, False),
     "mirrored": (mirror_bytes, _mirrored_word, True),
 }
 
 
-def fold_kernel(arch: str, bits: int, blocks: tuple[int, ...], order: str) -> Any:
+def fold_kernel(
+    arch: str, bits: int, windows: tuple[int, ...], blocks: tuple[int, ...], order: str
+) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``.
 
     *bits* is the width of the carry-less multiply; *blocks* are the block sizes in bytes,
-    powers of two from 16 up. A message is folded in the largest block that it fills.
+    powers of two from 16 up. A message is folded in the largest block that it fills. Shorter
+    ones lie in the smallest of *windows* that holds them, the largest of which is a block.
     *order* says how bytes become polynomials: "reflected" as they are, their lowest bit
     first; "normal" by reversing the bytes of each pair; "mirrored" by reversing the bits
     of each byte, and then as reflected.
     """
     layout = FoldLayout(blocks[-1])
-    in_order, word, reflected = _ORDERS[order]
-    remains = _below_16_bytes(arch, bits, layout, word, reflected)
+    in_order, word, reflected = ORDERS[order]
+    if windows:
+        remains = _empty(reflected)
+        for below, size in zip((0, *windows), windows, strict=False):
+            window = _window(arch, bits, size, layout, in_order, reflected)
+            remains = choose(below + 1, window, remains)
+    else:
+        remains = _below_16_bytes(arch, bits, layout, word, reflected)
     for size in blocks:
         blockwise = _fold_blocks(arch, bits, size, layout, in_order, reflected)
         remains = choose(size, blockwise, remains)
-    reduce = _barrett_reduction(arch, layout, reflected)
+    reduce, low = barrett_reduction(arch, layout, reflected, PAIR), lane(int(reflected))
 
     @inline
     def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
-        return reduce(k, remains(k, p, n, register))
+        return low(reduce(k, remains(k, p, n, register)))
 
     return kernel
 
@@ -156,17 +170,54 @@ def _fold_blocks(
 
 
 def _weigh(arch: str, bits: int, size: int, layout: FoldLayout) -> Any:
-    """Return the function that takes a block of *size* bytes to T: each lane by its weight."""
+    """Return the function that takes a block of *size* bytes to T."""
+    weighted = weighting(arch, bits, size, layout)
+
+    @inline
+    def weigh(k: Any, block: Any) -> Any:
+        return sum_pairs(weighted(k, block))
+
+    return weigh
+
+
+def weighting(arch: str, bits: int, size: int, layout: FoldLayout) -> Any:
+    """Return the product of a block of *size* bytes: each lane by its weight, pairs apart."""
     load = load_vector(Vector(size, bits))
     even, odd = clmul(arch, 0, 0), clmul(arch, 1, 1)
     offset = layout.weights + layout.block - size
 
     @inline
-    def weigh(k: Any, block: Any) -> Any:
+    def weighted(k: Any, block: Any) -> Any:
         weights = load(k, offset)
-        return sum_pairs(xor(even(block, weights), odd(block, weights)))
+        return xor(even(block, weights), odd(block, weights))
 
-    return weigh
+    return weighted
+
+
+def _empty(reflected: bool) -> Any:
+    """Return the function that takes no bytes to T, the register."""
+    at_low = only(PAIR, 1 if reflected else 0)
+
+    @inline
+    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+        return at_low(register)
+
+    return remains
+
+
+def _window(
+    arch: str, bits: int, size: int, layout: FoldLayout, in_order: Any, reflected: bool
+) -> Any:
+    """Return the function that takes a message of 1 to *size* bytes to T."""
+    load, weigh = load_end(Vector(size, bits)), _weigh(arch, bits, size, layout)
+    in_lane, times, powers = only(PAIR, 0), clmul(arch, 0, 0), layout.powers
+
+    @inline
+    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+        behind = times(in_lane(register), in_lane(load64(k, powers + 8 * n)))
+        return xor(weigh(k, in_order(load(p, n))), behind)
+
+    return remains
 
 
 def _below_16_bytes(arch: str, bits: int, layout: FoldLayout, word: Any, reflected: bool) -> Any:
@@ -193,26 +244,27 @@ def _below_16_bytes(arch: str, bits: int, layout: FoldLayout, word: Any, reflect
     return remains
 
 
-def _barrett_reduction(arch: str, layout: FoldLayout, reflected: bool) -> Any:
-    """Return the function that takes T to ``T mod G = T - floor(T / G) * G``.
+def barrett_reduction(arch: str, layout: FoldLayout, reflected: bool, vector: Vector) -> Any:
+    """Return the function of T, in each pair of a *vector*, whose low lanes are ``T mod G``.
 
-    Of that product only the low 64 bits are needed: the high ones cancel T's.
+    That is ``T - floor(T / G) * G``. Of the product only the low 64 bits are needed: the
+    high ones cancel T's.
     """
     factors, constant_term = layout.barrett, layout.odd
-    load = load_vector(PAIR)
+    load, everywhere, spread = load_vector(PAIR), repeat(vector), splat(vector)
     high = 0 if reflected else 1
-    high_lane, low_lane = lane(high), lane(1 - high)
     by_reciprocal, by_generator = clmul(arch, high, 0), clmul(arch, high, 1)
 
     @inline
     def reduce(k: Any, t: Any) -> Any:
-        pair = load(k, factors)
+        pair = everywhere(load(k, factors))
         quotient = by_reciprocal(t, pair)
         if not reflected:  # the reciprocal's own x^64
             quotient = xor(quotient, t)
-        remainder = low_lane(xor(t, by_generator(quotient, pair)))
+        remainder = xor(t, by_generator(quotient, pair))
         if reflected:  # the polynomial's own x^0
-            remainder ^= high_lane(quotient) & load64(k, constant_term)
+            ones = spread(load64(k, constant_term))
+            remainder = xor(remainder, both(swap_lanes(quotient), ones))
         return remainder
 
     return reduce
