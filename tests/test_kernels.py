@@ -1,6 +1,6 @@
 """Every kernel against the bit-at-a-time definition: the same suite for each tier.
 
-Lengths run past every cut-off of every plan (blocks of 16 to 256 bytes, chains below 64,
+Lengths run past every cut-off of every plan (blocks of 16 to 512 bytes, chains below 64,
 four streams of 128 and of 1024 bytes) and around them; the message ends or begins flush
 with a page that must not be read.
 """

@@ -13,8 +13,9 @@ from llvmlite import binding as llvm
 
 from numcrc.jit import algebra, capi, entry, records
 from numcrc.jit.kernels.crc32 import streams_kernel
-from numcrc.jit.kernels.fold import choose, fold_kernel
+from numcrc.jit.kernels.fold import fold_kernel
 from numcrc.jit.kernels.quad import quad_kernel
+from numcrc.jit.kernels.remainder import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.memory import Pointer, lower, lowered
 from numcrc.jit.plan import Plan
@@ -43,8 +44,8 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
     if plan.family in _WITHOUT_KERNEL:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
     if plan.form == "records":
-        longest = max(plan.windows, default=0)
-        return records.records_entry(_kernel(plan), _quad(plan), longest), capi.BUILTIN
+        quad, longest = (quad_kernel(plan), plan.windows[-1]) if plan.windows else (None, 0)
+        return records.records_entry(_kernel(plan), quad, longest), capi.BUILTIN
     make, signature = _FORMS[plan.form]
     return make(_kernel(plan)), signature
 
@@ -56,18 +57,8 @@ def _kernel(plan: Plan) -> Any:
         streams = streams_kernel(
             plan.arch, plan.castagnoli, plan.streams, plan.streams_offset, bool(plan.bits)
         )
-        return choose(plan.chain_below, _fold(plan), streams) if plan.blocks else streams
-    return _fold(plan)
-
-
-def _fold(plan: Plan) -> Any:
-    return fold_kernel(plan.arch, plan.bits, plan.windows, plan.blocks, plan.order)
-
-
-def _quad(plan: Plan) -> Any:
-    if not plan.windows:
-        return None
-    return quad_kernel(plan.arch, plan.bits, plan.windows, plan.blocks, plan.order)
+        return choose(plan.chain_below, fold_kernel(plan), streams) if plan.blocks else streams
+    return fold_kernel(plan)
 
 
 def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:

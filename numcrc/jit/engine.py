@@ -30,9 +30,11 @@ from numcrc.model import Model
 
 _SOURCES = (
     "constants.py",
-    *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "linker", "memory")),
-    *(f"jit/{name}.py" for name in ("algebra", "lanes", "plan", "records", "simd")),
-    *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "quad", "table", "words", "zeros")),
+    "planes.py",
+    *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "gfni", "linker")),
+    *(f"jit/{name}.py" for name in ("algebra", "lanes", "memory", "plan", "records", "simd")),
+    *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "quad", "remainder")),
+    *(f"jit/kernels/{name}.py" for name in ("table", "words", "zeros")),
 )
 
 _lock = threading.RLock()

@@ -12,6 +12,7 @@ from numcrc import constants
 from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
 from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
+from numcrc.planes import planes
 
 CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
 
@@ -28,6 +29,11 @@ class Plan(NamedTuple):
     """Sizes in bytes of the vectors, masked, that messages below the smallest block lie in."""
     blocks: tuple[int, ...] = ()
     """Block sizes in bytes that messages are folded in."""
+    kinds: str = ""
+    """How each register of the largest block is folded: "c" by the carry-less multiply, "g" by
+    bit matrices; empty: all by the former."""
+    planes: int = 0
+    """Lanes a set of the matrices (`numcrc.planes`)."""
     order: str = "reflected"
     """How the fold makes polynomials of bytes (`numcrc.jit.kernels.fold`)."""
     castagnoli: bool = False
@@ -56,7 +62,8 @@ class Plan(NamedTuple):
     @property
     def _fold_name(self) -> str:
         sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
-        return f"fold{self.bits}-{'.'.join(sizes)}"
+        mixture = f"-{self.planes}{self.kinds}" if self.kinds else ""
+        return f"fold{self.bits}-{'.'.join(sizes)}{mixture}"
 
     def constants(self, model: Model) -> bytes:
         """Return the constants that this plan's kernel reads, for *model*."""
@@ -68,13 +75,25 @@ class Plan(NamedTuple):
             return constants.zeros(model)
         streams = constants.crc32_streams(model, self.streams)
         if self.blocks:
-            return constants.fold(model, self.blocks[-1], self._representation) + streams
+            block = self.blocks[-1]
+            folding = constants.fold(model, block, self._representation)
+            return folding + constants.matrices(model, block if self.kinds else 0) + streams
         return streams
+
+    @property
+    def layout(self) -> FoldLayout:
+        """Where the fold's constants lie. The matrices are behind them."""
+        return FoldLayout(self.blocks[-1])
+
+    @property
+    def reflected(self) -> bool:
+        """Whether what is folded has the lowest terms in the highest bits."""
+        return self.order != "normal"
 
     @property
     def streams_offset(self) -> int:
         """Where the streams' constants lie, behind those of the fold."""
-        return FoldLayout(self.blocks[-1]).size if self.blocks else 0
+        return self.layout.size + constants.MATRIX_BYTES * self.planes if self.blocks else 0
 
     def header(self, model: Model) -> bytes:
         """Return the words by which this plan's builtin makes a CRC a register and back."""
@@ -87,7 +106,7 @@ class Plan(NamedTuple):
         """How the kernel holds its register."""
         if self.family == "table":
             return MEMORY
-        return NORMAL if self.family in _ALGEBRA or self.order == "normal" else REFLECTED
+        return NORMAL if self.family in _ALGEBRA or not self.reflected else REFLECTED
 
 
 WIDE = Plan("wide")
@@ -100,18 +119,35 @@ TABLE = Plan("table")
 # smaller blocks serve short messages.
 _BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (256,)}
 _WINDOWS = {512: (64, 128, 256)}
+# By lanes a set, which are matrices a lane.
+_KINDS = {1: "gggggggg", 2: "cgggcggg", 4: "cgcgcgcg", 8: "ccgccgcc"}
 
 
 def plan(model: Model, target: Target, tier: Tier) -> Plan:
     """Return the plan for checksums of *model*."""
     if model.width > 64:
         return WIDE
-    arch, bits = target.arch, tier.fold_bits
-    windows, blocks = _WINDOWS.get(bits, ()), _BLOCKS.get(bits, ())
-    if tier.name != "table" and target.crc32_instruction and _has_instruction(arch, model):
-        return _crc32_plan(arch, bits, windows, blocks, model.poly == CRC32C_POLY)
+    folding = _fold_plan(model, target, tier.fold_bits) if tier.fold_bits else TABLE
+    if tier.name == "table" or not target.crc32_instruction or not _has_instruction(target, model):
+        return folding
+    # The instruction wins short messages, wide folding long ones.
+    castagnoli = model.poly == CRC32C_POLY
+    if tier.fold_bits > 128:
+        return folding._replace(family="crc32", castagnoli=castagnoli, chain_below=64)
+    streams = (128, 1024) if tier.fold_bits else (1024,)
+    return Plan("crc32", target.arch, tier.fold_bits, castagnoli=castagnoli, streams=streams)
+
+
+def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
     order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
-    return Plan("fold", arch, bits, windows, blocks, order) if bits else TABLE
+    folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
+    sets = planes(model.generator) if bits == 512 and "gfni" in target.usable else None
+    if sets is None:
+        return folding
+    kinds = _KINDS[sets.size]
+    return folding._replace(
+        blocks=(*folding.blocks, bits // 8 * len(kinds)), kinds=kinds, planes=sets.size
+    )
 
 
 def _mirrors(target: Target) -> bool:
@@ -122,16 +158,6 @@ def _mirrors(target: Target) -> bool:
     return target.arch == "aarch64" or "gfni" in target.usable
 
 
-def _crc32_plan(
-    arch: str, bits: int, windows: tuple[int, ...], blocks: tuple[int, ...], castagnoli: bool
-) -> Plan:
-    """Return the plan of the crc32 instruction: it wins short messages, wide folding long ones."""
-    if bits > 128:
-        return Plan("crc32", arch, bits, windows, blocks, castagnoli=castagnoli, chain_below=64)
-    streams = (128, 1024) if bits else (1024,)
-    return Plan("crc32", arch, bits, castagnoli=castagnoli, streams=streams)
-
-
-def _has_instruction(arch: str, model: Model) -> bool:
-    known = {"x86_64": (CRC32C_POLY,), "aarch64": (CRC32_POLY, CRC32C_POLY)}.get(arch, ())
+def _has_instruction(target: Target, model: Model) -> bool:
+    known = {"x86_64": (CRC32C_POLY,), "aarch64": (CRC32_POLY, CRC32C_POLY)}.get(target.arch, ())
     return model.width == 32 and model.refin and model.poly in known

@@ -29,25 +29,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.constants import FoldLayout
-from numcrc.jit.kernels.words import load_few, shift_left, shift_right
-from numcrc.jit.lanes import repeat, swap_lanes
-from numcrc.jit.memory import address, i64, inline, load64, prefetch, reverse_bits, swap_bytes, u64
-from numcrc.jit.simd import (
-    PAIR,
-    Vector,
-    both,
-    clmul,
-    lane,
-    load_end,
-    load_vector,
-    mirror_bytes,
-    only,
-    reverse_pairs,
-    splat,
-    sum_pairs,
-    xor,
+from numcrc.jit.gfni import by_matrices, pick
+from numcrc.jit.kernels.remainder import (
+    ORDERS,
+    as_loaded,
+    barrett_reduction,
+    below_16_bytes,
+    choose,
+    empty,
+    weighing,
+    window,
 )
+from numcrc.jit.memory import address, i64, inline, load64, prefetch, u64
+from numcrc.jit.plan import Plan
+from numcrc.jit.simd import PAIR, Vector, both, clmul, lane, load_vector, only, splat, xor
 
 LINE = 64
 ALIGNED_FROM = 4096
@@ -58,49 +53,21 @@ AHEAD = 3072
 the second cache, 2 to 8 KiB a tenth more than less."""
 
 
-@inline
-def _as_loaded(value: Any) -> Any:
-    return value
-
-
-@inline
-def _mirrored_word(value: Any) -> Any:
-    return swap_bytes(reverse_bits(value))
-
-
-#: How a vector and a word of the message become polynomials, and if these are reflected.
-ORDERS = {
-    "reflected": (_as_loaded, _as_loaded, True),
-    "normal": (reverse_pairs, swap_bytes, False),
-    "mirrored": (mirror_bytes, _mirrored_word, True),
-}
-
-
-def fold_kernel(
-    arch: str, bits: int, windows: tuple[int, ...], blocks: tuple[int, ...], order: str
-) -> Any:
+def fold_kernel(plan: Plan) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``.
 
-    *bits* is the width of the carry-less multiply; *blocks* are the block sizes in bytes,
-    powers of two from 16 up. A message is folded in the largest block that it fills. Shorter
-    ones lie in the smallest of *windows* that holds them, the largest of which is a block.
-    *order* says how bytes become polynomials: "reflected" as they are, their lowest bit
-    first; "normal" by reversing the bytes of each pair; "mirrored" by reversing the bits
-    of each byte, and then as reflected.
+    A message is folded in the largest of the plan's blocks that it fills. A shorter one lies
+    in the smallest of the windows that holds it, the largest of which is a block.
     """
-    layout = FoldLayout(blocks[-1])
-    in_order, word, reflected = ORDERS[order]
-    if windows:
-        remains = _empty(reflected)
-        for below, size in zip((0, *windows), windows, strict=False):
-            window = _window(arch, bits, size, layout, in_order, reflected)
-            remains = choose(below + 1, window, remains)
+    if plan.windows:
+        remains = empty(plan)
+        for below, size in zip((0, *plan.windows), plan.windows, strict=False):
+            remains = choose(below + 1, window(plan, size), remains)
     else:
-        remains = _below_16_bytes(arch, bits, layout, word, reflected)
-    for size in blocks:
-        blockwise = _fold_blocks(arch, bits, size, layout, in_order, reflected)
-        remains = choose(size, blockwise, remains)
-    reduce, low = barrett_reduction(arch, layout, reflected, PAIR), lane(int(reflected))
+        remains = below_16_bytes(plan)
+    for size in plan.blocks:
+        remains = choose(size, _fold_blocks(plan, size), remains)
+    reduce, low = barrett_reduction(plan, PAIR), lane(int(plan.reflected))
 
     @inline
     def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
@@ -109,30 +76,19 @@ def fold_kernel(
     return kernel
 
 
-def choose(size: int, long: Any, short: Any) -> Any:
-    """Return the function that is *long* from *size* bytes up, *short* below."""
-
-    @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
-        if n >= size:
-            return long(k, p, n, register)
-        return short(k, p, n, register)
-
-    return remains
-
-
-def _fold_blocks(
-    arch: str, bits: int, size: int, layout: FoldLayout, in_order: Any, reflected: bool
-) -> Any:
+def _fold_blocks(plan: Plan, size: int) -> Any:
     """Return the function that takes a message of *size* bytes or more to 128 bits, T."""
-    block_type = Vector(size, bits)
-    high = 0 if reflected else 1
+    arch, layout, in_order = plan.arch, plan.layout, ORDERS[plan.order][0]
+    block_type = Vector(size, plan.bits)
+    high = 1 - plan.reflected
     load, put_first, spread = load_vector(block_type), only(block_type, high), splat(block_type)
     aligns = size == layout.block and size >= LINE
     powers, last = layout.powers, layout.last + layout.block - size
     step = powers + 8 * size
     high_by, low_by = clmul(arch, high, high), clmul(arch, 1 - high, 1 - high)
-    weigh = _weigh(arch, bits, size, layout)
+    weigh = weighing(plan, size)
+    mixes = plan.kinds and size == layout.block
+    loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
 
     @inline
     def fold(block: Any, high_power: Any, low_power: Any) -> Any:
@@ -157,11 +113,15 @@ def _fold_blocks(
             block = over(k, p, i, odd, block)
             i += odd
         high_power, low_power = spread(load64(k, step + 64)), spread(load64(k, step))
+        by = loaded(k)
+        block = turned(block)
         while i + size <= n:
             for line in range(0, size, LINE):
                 prefetch(p, i + AHEAD + line)
-            block = xor(fold(block, high_power, low_power), in_order(load(p, i)))
+            folded = mixed(fold(block, high_power, low_power), block, by)
+            block = xor(folded, ordered(load(p, i)))
             i += size
+        block = turned(block)
         if aligns and i < n:
             block = over(k, p, i, n - i, block)
         return weigh(k, block)
@@ -169,102 +129,45 @@ def _fold_blocks(
     return remains
 
 
-def _weigh(arch: str, bits: int, size: int, layout: FoldLayout) -> Any:
-    """Return the function that takes a block of *size* bytes to T."""
-    weighted = weighting(arch, bits, size, layout)
+def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
+    """Return how a block is folded where *kinds* says "g": by matrices, its bytes as loaded.
 
-    @inline
-    def weigh(k: Any, block: Any) -> Any:
-        return sum_pairs(weighted(k, block))
-
-    return weigh
-
-
-def weighting(arch: str, bits: int, size: int, layout: FoldLayout) -> Any:
-    """Return the product of a block of *size* bytes: each lane by its weight, pairs apart."""
-    load = load_vector(Vector(size, bits))
-    even, odd = clmul(arch, 0, 0), clmul(arch, 1, 1)
-    offset = layout.weights + layout.block - size
-
-    @inline
-    def weighted(k: Any, block: Any) -> Any:
-        weights = load(k, offset)
-        return xor(even(block, weights), odd(block, weights))
-
-    return weighted
-
-
-def _empty(reflected: bool) -> Any:
-    """Return the function that takes no bytes to T, the register."""
-    at_low = only(PAIR, 1 if reflected else 0)
-
-    @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
-        return at_low(register)
-
-    return remains
-
-
-def _window(
-    arch: str, bits: int, size: int, layout: FoldLayout, in_order: Any, reflected: bool
-) -> Any:
-    """Return the function that takes a message of 1 to *size* bytes to T."""
-    load, weigh = load_end(Vector(size, bits)), _weigh(arch, bits, size, layout)
-    in_lane, times, powers = only(PAIR, 0), clmul(arch, 0, 0), layout.powers
-
-    @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
-        behind = times(in_lane(register), in_lane(load64(k, powers + 8 * n)))
-        return xor(weigh(k, in_order(load(p, n))), behind)
-
-    return remains
-
-
-def _below_16_bytes(arch: str, bits: int, layout: FoldLayout, word: Any, reflected: bool) -> Any:
-    """Return the function that takes a message of 0..15 bytes to T, in scalar registers.
-
-    Of 8 bytes or more, the message is a 128-bit block, short of some leading zeros. Of
-    less, it stands above some of the register: ``T = (R + M) * x^(8n)``, M leftmost.
+    That is: what loads the matrices, the fold, what takes loaded bytes to the loop's order, and
+    what takes a block into that order and back.
     """
-    times_x, over_x = (shift_right, shift_left) if reflected else (shift_left, shift_right)
-    high = 0 if reflected else 1
-    at_high, at_low = only(PAIR, high), only(PAIR, 1 - high)
-    weigh = _weigh(arch, bits, 16, layout)
+    size, in_order = plan.bits // 8 * plan.planes, ORDERS[plan.order][0]
+    load, take = load_vector(Vector(size, plan.bits)), pick(plan.kinds, "c")
+    matrices, seen = plan.layout.size, plan.layout.size + size
 
     @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
-        if n >= 8:
-            odd = 8 * (n - 8)
-            first = register ^ word(load64(p, 0))
-            second = times_x(register, odd) ^ word(load64(p, n - 8))
-            return weigh(k, xor(at_high(over_x(first, 64 - odd)), at_low(second)))
-        first = register ^ word(load_few(p, n))
-        return xor(at_high(over_x(first, 64 - 8 * n)), at_low(times_x(first, 8 * n)))
-
-    return remains
-
-
-def barrett_reduction(arch: str, layout: FoldLayout, reflected: bool, vector: Vector) -> Any:
-    """Return the function of T, in each pair of a *vector*, whose low lanes are ``T mod G``.
-
-    That is ``T - floor(T / G) * G``. Of the product only the low 64 bits are needed: the
-    high ones cancel T's.
-    """
-    factors, constant_term = layout.barrett, layout.odd
-    load, everywhere, spread = load_vector(PAIR), repeat(vector), splat(vector)
-    high = 0 if reflected else 1
-    by_reciprocal, by_generator = clmul(arch, high, 0), clmul(arch, high, 1)
+    def loaded(k: Any) -> Any:
+        return load(k, matrices), load(k, seen)
 
     @inline
-    def reduce(k: Any, t: Any) -> Any:
-        pair = everywhere(load(k, factors))
-        quotient = by_reciprocal(t, pair)
-        if not reflected:  # the reciprocal's own x^64
-            quotient = xor(quotient, t)
-        remainder = xor(t, by_generator(quotient, pair))
-        if reflected:  # the polynomial's own x^0
-            ones = spread(load64(k, constant_term))
-            remainder = xor(remainder, both(swap_lanes(quotient), ones))
-        return remainder
+    def mixed(multiplied: Any, block: Any, by: Any) -> Any:
+        return take(multiplied, by_matrices(block, by[0], by[1]))
 
-    return reduce
+    @inline
+    def ordered(block: Any) -> Any:
+        return take(in_order(block), block)
+
+    @inline
+    def turned(block: Any) -> Any:
+        return take(block, in_order(block))
+
+    return loaded, mixed, ordered, turned
+
+
+def _multiplying(plan: Plan) -> tuple[Any, Any, Any, Any]:
+    """Return the same for a block that is folded by the multiplier alone."""
+    in_order = ORDERS[plan.order][0]
+
+    @inline
+    def loaded(k: Any) -> Any:
+        return 0
+
+    @inline
+    def mixed(multiplied: Any, block: Any, by: Any) -> Any:
+        return multiplied
+
+    return loaded, mixed, in_order, as_loaded

@@ -11,29 +11,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.constants import FoldLayout
-from numcrc.jit.kernels.fold import ORDERS, barrett_reduction, weighting
+from numcrc.jit.kernels.remainder import ORDERS, barrett_reduction, weighting
 from numcrc.jit.lanes import QUAD, in_low_lanes, sum_pairs_of_four, sum_registers
 from numcrc.jit.memory import inline, load64
+from numcrc.jit.plan import Plan
 from numcrc.jit.simd import Vector, clmul, lane, load_end, xor
 
 
-def quad_kernel(
-    arch: str, bits: int, windows: tuple[int, ...], blocks: tuple[int, ...], order: str
-) -> Any:
+def quad_kernel(plan: Plan) -> Any:
     """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, register) -> registers``.
 
     Four records at p to p4, of n to n4 bytes: 1 to ``windows[-1]``, *longest* being the
     largest. All continue from *register*.
     """
-    layout = FoldLayout(blocks[-1])
-    in_order, _, reflected = ORDERS[order]
-    reduce, times = barrett_reduction(arch, layout, reflected, QUAD), clmul(arch, 0, 0)
-    first, second, third, fourth = (lane(2 * record + int(reflected)) for record in range(4))
-    powers = layout.powers
-    sums = _four_sums(arch, bits, windows[-1], layout, in_order)
-    for size in reversed(windows[:-1]):
-        sums = _up_to(size, _four_sums(arch, bits, size, layout, in_order), sums)
+    reduce, times = barrett_reduction(plan, QUAD), clmul(plan.arch, 0, 0)
+    first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))
+    powers = plan.layout.powers
+    *shorter, longest_window = plan.windows
+    sums = _four_sums(plan, longest_window)
+    for size in reversed(shorter):
+        sums = _up_to(size, _four_sums(plan, size), sums)
 
     @inline
     def kernel(
@@ -54,9 +51,13 @@ def quad_kernel(
     return kernel
 
 
-def _four_sums(arch: str, bits: int, size: int, layout: FoldLayout, in_order: Any) -> Any:
+def _four_sums(plan: Plan, size: int) -> Any:
     """Return the function that weighs four records of at most *size* bytes."""
-    load, weighted = load_end(Vector(size, bits)), weighting(arch, bits, size, layout)
+    load, weighted, in_order = (
+        load_end(Vector(size, plan.bits)),
+        weighting(plan, size),
+        ORDERS[plan.order][0],
+    )
 
     @inline
     def one(k: Any, p: Any, n: Any) -> Any:
