@@ -23,10 +23,11 @@ from numcrc.jit import engine
 from numcrc.jit.plan import Plan
 
 _KINDS = {
-    1: ("gggggggg", "cggggggg", "gggg"),
-    2: ("cgggcggg", "cggcggcg", "cggggggg", "gggggggg", "cggg"),
-    4: ("cgcgcgcg", "cgcgcggg", "cggcggcg", "ccgcccgc", "cgcg"),
-    8: ("ccgccgcc", "cccgcccg", "cgcgcgcg", "ccgc"),
+    (1, 1): ("gggggggg", "cggggggg", "gggg"),
+    (2, 1): ("cgggcggg", "cggcggcg", "cggggggg", "gggggggg", "cggg"),
+    (4, 1): ("cgcgcgcg", "cgcgcggg", "cggcggcg", "ccgcccgc", "cgcg"),
+    (8, 1): ("ccgccgcc", "cccgcccg", "cgcgcgcg", "ccgc"),
+    (8, 2): ("gccccccg",),
 }
 
 
@@ -35,8 +36,8 @@ def variants(plan: Plan, kinds: list[str] | None) -> dict[str, Plan]:
     found = [plan]
     if plan.planes:
         register = plan.bits // 8
-        found.append(plan._replace(kinds="", planes=0, blocks=plan.blocks[:-1]))
-        for mixture in kinds or _KINDS[plan.planes]:
+        found.append(plan._replace(kinds="", planes=0, vectors=1, blocks=plan.blocks[:-1]))
+        for mixture in kinds or _KINDS[plan.planes, plan.vectors]:
             blocks = (*plan.blocks[:-1], register * len(mixture))
             found.append(plan._replace(kinds=mixture, blocks=blocks))
     return {variant.name: variant for variant in found}

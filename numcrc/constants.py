@@ -22,7 +22,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from numcrc import gf2, planes
+from numcrc import gf2
 from numcrc.model import Model
 
 NORMAL, REFLECTED, MEMORY = "normal", "reflected", "memory"
@@ -170,16 +170,6 @@ def fold(model: Model, block: int, representation: str) -> bytes:
         pair = [power[behind + 8], power[behind + 16]]
         weights += pair[::-1] if reflected else pair
     return words(barrett + power + weights) + bytes(block) + b"\xff" * block
-
-
-MATRIX_BYTES = 128
-"""What each lane of a set adds: a matrix and the number of a lane for each of eight lanes."""
-
-
-def matrices(model: Model, block: int) -> bytes:
-    """Return what folds registers over *block* bytes by bit matrices; nothing over none."""
-    found = planes.planes(model.generator) if block else None
-    return words(planes.matrices(found, 8 * block, model.refin)) if found else b""
 
 
 # Tables

@@ -13,7 +13,8 @@ bytes of a lane share their blocks, as the instruction wants. To fold A over D b
 r = 0..n/8-1: let each lane see the r-th next one of its set, multiply by that block, and add up.
 
 Which sets are bases depends on P alone. A random set is one with probability 0.29, so they are
-searched for.
+searched for. Where all eight lanes are none, two vectors X and Y of a distance may do, with sets
+of four lanes in X and the same four in Y: then, of both, each folded lane is a sum over both.
 """
 
 from __future__ import annotations
@@ -32,70 +33,91 @@ class Planes(NamedTuple):
     """The sets of lanes for one polynomial."""
 
     modulus: int
-    """P times a factor: of degree ``8 * size``."""
+    """P times a factor: of degree ``8 * size * vectors``."""
     sets: tuple[tuple[int, ...], ...]
+    """The lanes of a vector, split."""
+    gap: int = 0
+    """Bits that the first of two vectors stands above the second; 0: one vector is enough."""
 
     @property
     def size(self) -> int:
-        """Lanes in a set, and matrices a lane is multiplied by."""
+        """Lanes of one vector in a set."""
         return len(self.sets[0])
+
+    @property
+    def vectors(self) -> int:
+        """Vectors that are folded together."""
+        return 2 if self.gap else 1
 
 
 @cache
-def planes(generator: int) -> Planes | None:
-    """Return sets for the polynomial *generator* (with its leading term), the smallest there are.
+def planes(generator: int, gap: int) -> Planes | None:
+    """Return the smallest sets for the polynomial *generator* (with its leading term).
 
-    None: there are none in eight lanes.
+    *gap* is that of two vectors, if they are needed. None: no sets were found.
     """
     width = generator.bit_length() - 1
-    for size in (1, 2, 4, 8):
-        more = 8 * size - width
+    for size, apart in ((1, 0), (2, 0), (4, 0), (8, 0), (4, gap)):
+        more = 8 * size * (2 if apart else 1) - width
         if more < 0:
             continue
         factors = (1 << more | low for low in range(1, 16, 2)) if more > 3 else (1 << more | 1,)
         for factor in factors if more else (1,):
-            modulus = gf2.multiply(generator, factor)
-            elements = _elements(modulus)
             for sets in _splits(size):
-                if all(_coordinates([e for q in lanes for e in elements[q]]) for lanes in sets):
-                    return Planes(modulus, sets)
+                found = Planes(gf2.multiply(generator, factor), sets, apart)
+                elements = _elements(found)
+                if all(_coordinates(_basis(elements, lanes)) for lanes in sets):
+                    return found
     return None
 
 
 def matrices(found: Planes, distance: int, refin: bool) -> list[int]:
-    """Return the words by which 64 bytes are folded over *distance* bits.
+    """Return the words by which 64 bytes, or twice as many, are folded over *distance* bits.
 
-    When not *refin*, bit b of a byte stands for ``x^b`` instead: the bytes are as loaded then,
-    too, and need no mirroring.
-
-    Eight words, one a lane, for each r: first the matrices, row i (what makes bit i) in byte
-    7-i; then the lanes that are seen.
+    Eight words, one a lane. For each vector that is made, each that it is made from, and each
+    r, the matrices, with row i (what makes bit i) in byte 7-i. Then for each r the lanes that are
+    seen. When not *refin*, bit b of a byte stands for ``x^b`` instead: the bytes are as loaded
+    then, too, and need no mirroring.
     """
-    elements, shift = _elements(found.modulus), gf2.power_of_x(distance, found.modulus)
+    elements, shift = _elements(found), gf2.power_of_x(distance, found.modulus)
     if not refin:
-        elements = [of_a_lane[::-1] for of_a_lane in elements]
-    blocks = [[0] * LANES for _ in range(found.size)]
-    seen = [[0] * LANES for _ in range(found.size)]
+        elements = [[of_a_lane[::-1] for of_a_lane in vector] for vector in elements]
+    size, vectors = found.size, found.vectors
+    blocks = [[0] * LANES for _ in range(vectors * vectors * size)]
+    seen = [[0] * LANES for _ in range(size)]
     for lanes in found.sets:
-        solve = _coordinates([element for q in lanes for element in elements[q]])
+        solve = _coordinates(_basis(elements, lanes))
         assert solve is not None
-        for source, q in enumerate(lanes):
-            for bit, element in enumerate(elements[q]):
+        for source in range(vectors * size):
+            q = lanes[source % size]
+            for bit, element in enumerate(elements[source // size][q]):
                 image = solve(gf2.mod(gf2.multiply(element, shift), found.modulus))
-                for target, lane in enumerate(lanes):
-                    turn = (source - target) % found.size
+                for target in range(vectors * size):
+                    lane, turn = lanes[target % size], (source - target) % size
                     seen[turn][lane] = q
+                    block = blocks[(target // size * vectors + source // size) * size + turn]
                     for row in range(8):
                         if image >> (8 * target + row) & 1:
-                            blocks[turn][lane] |= 1 << (8 * (7 - row) + bit)
+                            block[lane] |= 1 << (8 * (7 - row) + bit)
     return [word for words in (*blocks, *seen) for word in words]
 
 
-def _elements(modulus: int) -> list[list[int]]:
-    """Return what bits 0..7 of the last byte of lanes 0..7 stand for."""
-    return [
-        [gf2.power_of_x(64 * (7 - q) + 7 - bit, modulus) for bit in range(8)] for q in range(LANES)
-    ]
+def _elements(found: Planes) -> list[list[list[int]]]:
+    """Return, for each vector and lane, what bits 0..7 of the last byte stand for."""
+    return [_vector(found.modulus, above) for above in ((found.gap, 0) if found.gap else (0,))]
+
+
+@cache
+def _vector(modulus: int, above: int) -> list[list[int]]:
+    powers, over = [gf2.power_of_x(above, modulus)], modulus.bit_length() - 1
+    for _ in range(64 * LANES):
+        more = powers[-1] << 1
+        powers.append(more ^ modulus if more >> over else more)
+    return [[powers[64 * (7 - q) + 7 - bit] for bit in range(8)] for q in range(LANES)]
+
+
+def _basis(elements: list[list[list[int]]], lanes: tuple[int, ...]) -> list[int]:
+    return [element for vector in elements for q in lanes for element in vector[q]]
 
 
 def _splits(size: int) -> Iterator[tuple[tuple[int, ...], ...]]:

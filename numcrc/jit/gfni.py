@@ -11,44 +11,54 @@ from numcrc.jit.memory import I8, declare
 from numcrc.jit.simd import as_array, registers_of
 
 
-@intrinsic
-def by_matrices(typing: Any, block: Any, matrices: Any, seen: Any) -> Any:
-    """Return the sum, over r, of the lanes that *seen*[r] names times *matrices*[r].
+def by_matrices(kinds: str, vectors: int, bits: int) -> Any:
+    """Return the fold of a block's registers that *kinds* calls "g", *vectors* at a time.
 
-    Their r-th registers are for all registers of the block; *seen*[0] is every lane itself.
+    Of ``(multiplied, block, matrices, seen)`` it gives *multiplied* with these registers
+    replaced: by the sum, over u and r, of the lanes of register u that *seen*[r] names, times
+    matrices[v, u, r]. *seen*[0] is every lane itself.
     """
+    which = [position for position, kind in enumerate(kinds) if kind == "g"]
+    together = [which[first : first + vectors] for first in range(0, len(which), vectors)]
+    as_bytes = ir.VectorType(I8, bits // 8)
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        lanes = block.register
-        as_bytes = ir.VectorType(I8, 8 * block.lanes)
-        multiply = declare(
-            builder,
-            ir.FunctionType(as_bytes, [as_bytes, as_bytes, I8]),
-            f"llvm.x86.vgf2p8affineqb.{64 * block.lanes}",
-        )
-        permute = declare(
-            builder, ir.FunctionType(lanes, [lanes, lanes]), "llvm.x86.avx512.permvar.di.512"
-        )
-        first, *others = (
-            builder.bitcast(matrix, as_bytes) for matrix in registers_of(builder, args[1])
-        )
-        orders = registers_of(builder, args[2])[1:]
+    @intrinsic
+    def mixed(typing: Any, multiplied: Any, block: Any, matrices: Any, seen: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            affine = declare(
+                builder,
+                ir.FunctionType(as_bytes, [as_bytes, as_bytes, I8]),
+                f"llvm.x86.vgf2p8affineqb.{bits}",
+            )
+            permute = declare(
+                builder,
+                ir.FunctionType(block.register, [block.register] * 2),
+                f"llvm.x86.avx512.permvar.di.{bits}",
+            )
+            results, registers, factors, orders = (registers_of(builder, array) for array in args)
+            factors = [builder.bitcast(factor, as_bytes) for factor in factors]
 
-        def times(register: Any, matrix: Any) -> Any:
-            data = builder.bitcast(register, as_bytes)
-            product = builder.call(multiply, [data, matrix, ir.Constant(I8, 0)])
-            return builder.bitcast(product, lanes)
+            def turned(register: Any) -> list[Any]:
+                lanes = [builder.call(permute, [register, order]) for order in orders[1:]]
+                return [builder.bitcast(each, as_bytes) for each in (register, *lanes)]
 
-        results = []
-        for register in registers_of(builder, args[0]):
-            total = times(register, first)
-            for matrix, order in zip(others, orders, strict=True):
-                turned = builder.call(permute, [register, order])
-                total = builder.xor(total, times(turned, matrix))
-            results.append(total)
-        return as_array(builder, results)
+            for group in together:
+                sources = [each for position in group for each in turned(registers[position])]
+                for v, position in enumerate(group):
+                    mine = factors[v * len(sources) : (v + 1) * len(sources)]
+                    products = [
+                        builder.call(affine, [source, factor, ir.Constant(I8, 0)])
+                        for source, factor in zip(sources, mine, strict=True)
+                    ]
+                    total, *others = (builder.bitcast(p, block.register) for p in products)
+                    for other in others:
+                        total = builder.xor(total, other)
+                    results[position] = total
+            return as_array(builder, results)
 
-    return block(block, matrices, seen), generate
+        return block(multiplied, block, matrices, seen), generate
+
+    return mixed
 
 
 def pick(kinds: str, kind: str) -> Any:

@@ -12,7 +12,7 @@ from numcrc import constants
 from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
 from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
-from numcrc.planes import planes
+from numcrc.planes import LANES, matrices, planes
 
 CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
 
@@ -34,6 +34,8 @@ class Plan(NamedTuple):
     bit matrices; empty: all by the former."""
     planes: int = 0
     """Lanes a set of the matrices (`numcrc.planes`)."""
+    vectors: int = 1
+    """Registers that are folded together by them."""
     order: str = "reflected"
     """How the fold makes polynomials of bytes (`numcrc.jit.kernels.fold`)."""
     castagnoli: bool = False
@@ -62,7 +64,8 @@ class Plan(NamedTuple):
     @property
     def _fold_name(self) -> str:
         sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
-        mixture = f"-{self.planes}{self.kinds}" if self.kinds else ""
+        together = f"by{self.vectors}" if self.vectors > 1 else ""
+        mixture = f"-{self.planes}{together}{self.kinds}" if self.kinds else ""
         return f"fold{self.bits}-{'.'.join(sizes)}{mixture}"
 
     def constants(self, model: Model) -> bytes:
@@ -76,8 +79,9 @@ class Plan(NamedTuple):
         streams = constants.crc32_streams(model, self.streams)
         if self.blocks:
             block = self.blocks[-1]
-            folding = constants.fold(model, block, self._representation)
-            return folding + constants.matrices(model, block if self.kinds else 0) + streams
+            return (
+                constants.fold(model, block, self._representation) + self._matrices(model) + streams
+            )
         return streams
 
     @property
@@ -93,7 +97,12 @@ class Plan(NamedTuple):
     @property
     def streams_offset(self) -> int:
         """Where the streams' constants lie, behind those of the fold."""
-        return self.layout.size + constants.MATRIX_BYTES * self.planes if self.blocks else 0
+        words = LANES * self.planes // self.vectors * (self.vectors**2 + 1)
+        return self.layout.size + 8 * words if self.blocks else 0
+
+    def _matrices(self, model: Model) -> bytes:
+        found = self.kinds and planes(model.generator, _gap(self.kinds, self.bits))
+        return constants.words(matrices(found, 8 * self.blocks[-1], model.refin)) if found else b""
 
     def header(self, model: Model) -> bytes:
         """Return the words by which this plan's builtin makes a CRC a register and back."""
@@ -119,8 +128,14 @@ TABLE = Plan("table")
 # smaller blocks serve short messages.
 _BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (256,)}
 _WINDOWS = {512: (64, 128, 256)}
-# By lanes a set, which are matrices a lane.
-_KINDS = {1: "gggggggg", 2: "cgggcggg", 4: "cgcgcgcg", 8: "ccgccgcc"}
+# By lanes a set and registers together.
+_KINDS = {
+    (1, 1): "gggggggg",
+    (2, 1): "cgggcggg",
+    (4, 1): "cgcgcgcg",
+    (8, 1): "ccgccgcc",
+    (8, 2): "gccccccg",  # whose gap suits every 64-bit polynomial of the catalogue
+}
 
 
 def plan(model: Model, target: Target, tier: Tier) -> Plan:
@@ -141,13 +156,20 @@ def plan(model: Model, target: Target, tier: Tier) -> Plan:
 def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
     order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
     folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
-    sets = planes(model.generator) if bits == 512 and "gfni" in target.usable else None
-    if sets is None:
+    if bits < 512 or "gfni" not in target.usable:
         return folding
-    kinds = _KINDS[sets.size]
-    return folding._replace(
-        blocks=(*folding.blocks, bits // 8 * len(kinds)), kinds=kinds, planes=sets.size
-    )
+    for (lanes, vectors), kinds in _KINDS.items():
+        found = planes(model.generator, _gap(kinds, bits))
+        if found and (found.size * found.vectors, found.vectors) == (lanes, vectors):
+            blocks = (*folding.blocks, bits // 8 * len(kinds))
+            return folding._replace(blocks=blocks, kinds=kinds, planes=lanes, vectors=vectors)
+    return folding
+
+
+def _gap(kinds: str, bits: int) -> int:
+    """Return the bits between the first two registers that are folded by matrices."""
+    first = kinds.index("g")
+    return bits * (kinds.index("g", first + 1) - first)
 
 
 def _mirrors(target: Target) -> bool:

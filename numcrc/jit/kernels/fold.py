@@ -135,17 +135,20 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
     That is: what loads the matrices, the fold, what takes loaded bytes to the loop's order, and
     what takes a block into that order and back.
     """
-    size, in_order = plan.bits // 8 * plan.planes, ORDERS[plan.order][0]
-    load, take = load_vector(Vector(size, plan.bits)), pick(plan.kinds, "c")
-    matrices, seen = plan.layout.size, plan.layout.size + size
+    size, turns = plan.bits // 8, plan.planes // plan.vectors
+    matrices, seen = plan.layout.size, plan.layout.size + size * plan.vectors * plan.planes
+    load = load_vector(Vector(size * plan.vectors * plan.planes, plan.bits))
+    load_seen = load_vector(Vector(size * turns, plan.bits))
+    fold = by_matrices(plan.kinds, plan.vectors, plan.bits)
+    in_order, take = ORDERS[plan.order][0], pick(plan.kinds, "c")
 
     @inline
     def loaded(k: Any) -> Any:
-        return load(k, matrices), load(k, seen)
+        return load(k, matrices), load_seen(k, seen)
 
     @inline
     def mixed(multiplied: Any, block: Any, by: Any) -> Any:
-        return take(multiplied, by_matrices(block, by[0], by[1]))
+        return fold(multiplied, block, by[0], by[1])
 
     @inline
     def ordered(block: Any) -> Any:
