@@ -156,7 +156,7 @@ def plan(model: Model, target: Target, tier: Tier) -> Plan:
 def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
     order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
     folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
-    if bits < 512 or "gfni" not in target.usable:
+    if bits < 512 or not _mixes(target):
         return folding
     for (lanes, vectors), kinds in _KINDS.items():
         found = planes(model.generator, _gap(kinds, bits))
@@ -164,6 +164,15 @@ def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
             blocks = (*folding.blocks, bits // 8 * len(kinds))
             return folding._replace(blocks=blocks, kinds=kinds, planes=lanes, vectors=vectors)
     return folding
+
+
+def _mixes(target: Target) -> bool:
+    """Whether bit matrices beside the multiplier are a gain.
+
+    They are on AMD's Zen, which multiplies carry-less every other cycle (measured by
+    asv_bench/tune.py on a Zen 5). Intel's multiplier is twice as fast, and shares its ports.
+    """
+    return "gfni" in target.usable and target.cpu.startswith("znver")
 
 
 def _gap(kinds: str, bits: int) -> int:
