@@ -100,11 +100,11 @@ class Rows(Records):
             ],
         }
 
-    def read(self) -> dict[str, Task]:
-        """Return plain reads of the same memory by two threads, by what they compute."""
+    def read(self, threads: int) -> dict[str, Task]:
+        """Return plain reads of the same memory by some threads, by what they compute."""
         pieces = self._pieces()
-        pool = ThreadPoolExecutor(2)
-        shares = pieces[::2], pieces[1::2]
+        pool = ThreadPoolExecutor(threads)
+        shares = tuple(pieces[number::threads] for number in range(threads))
         return {
             "xor": partial(_read_shares, pool, np.bitwise_xor.reduce, shares),
             "sum": partial(_read_shares, pool, np.add.reduce, shares),

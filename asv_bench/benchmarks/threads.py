@@ -17,7 +17,7 @@ class Threads:
         if name == "numcrc":
             self.task = found.numcrc(_ALGORITHM, int(threads.split()[0]))
         else:
-            self.task = found.read()["xor"]
+            self.task = found.read(2)["xor"]
         self.task()
 
     def time_call(self, engine: str, records: str) -> None:
