@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "sum": ("sums", "print the CRCs of files"),
     "check": ("check", "check files against lists of CRCs"),
+    "manifest": ("manifest", "list the objects of a store with their checksums"),
+    "verify": ("verify", "tell which objects of a store are good"),
     "list": ("listing", "list the algorithms"),
     "info": ("info", "tell what this machine's CPU allows and which kernels are used"),
 }

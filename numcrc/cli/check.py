@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numcrc
 from numcrc.cli import report, workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
-from numcrc.cli.lines import Entry, Parser
-from numcrc.cli.names import escaped, shown
 from numcrc.files import Reader
+from numcrc.lists.lines import Entry, Parser
+from numcrc.lists.names import escaped, shown
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from mmap import mmap
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 # A shorter job needs no bar.
@@ -34,17 +35,22 @@ class Meter:
 
 
 class Bar:
-    """Shows how much of *paths* several processes have done, while in its ``with`` block."""
+    """Shows how much is done, while in its ``with`` block.
 
-    def __init__(self, paths: Sequence[str], processes: int) -> None:
-        self._paths = paths
-        self._slots = memoryview(mmap(-1, 8 * processes)).cast("Q")  # shared with forked children
+    *done* and *total* are asked again and again by a thread; a total of None is not known yet.
+    They are bytes if *sized*. *text* stands beside the bar.
+    """
+
+    def __init__(
+        self,
+        done: Callable[[], int],
+        total: Callable[[], int | None],
+        text: Callable[[], str] = str,
+        sized: bool = True,
+    ) -> None:
+        self._done, self._total, self._text, self._sized = done, total, text, sized
         self._finished = Event()
         self._thread = Thread(target=self._draw, daemon=True)
-
-    def meter(self, number: int) -> Meter:
-        """Return the counter of process *number*."""
-        return Meter(self._slots, number)
 
     def __enter__(self) -> Bar:
         self._thread.start()
@@ -65,17 +71,41 @@ class Bar:
         from rich import progress as rich
         from rich.console import Console
 
-        columns = (
+        columns = [
+            rich.TextColumn("{task.description}", markup=False),
             rich.BarColumn(),
             rich.DownloadColumn(binary_units=True),
             rich.TransferSpeedColumn(),
             rich.TimeRemainingColumn(),
-        )
+        ]
+        if not self._sized:
+            del columns[2:4]
         console = Console(file=sys.stderr)
-        with rich.Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("", total=_total(self._paths))
+        # What is printed meanwhile goes above the bar, if it goes to the same terminal.
+        redirect = sys.stdout is not None and sys.stdout.isatty()
+        with rich.Progress(
+            *columns, console=console, transient=True, redirect_stdout=redirect
+        ) as bar:
+            task = bar.add_task(self._text(), total=self._total())
             while not self._finished.wait(INTERVAL):
-                bar.update(task, completed=sum(self._slots))
+                bar.update(
+                    task,
+                    completed=self._done(),
+                    total=self._total(),
+                    description=self._text(),
+                )
+
+
+class PathsBar(Bar):
+    """Shows how much of *paths* several processes have done."""
+
+    def __init__(self, paths: Sequence[str], processes: int) -> None:
+        self._slots = memoryview(mmap(-1, 8 * processes)).cast("Q")  # shared with forked children
+        super().__init__(lambda: sum(self._slots), cache(lambda: _total(paths)))
+
+    def meter(self, number: int) -> Meter:
+        """Return the counter of process *number*."""
+        return Meter(self._slots, number)
 
 
 def _total(paths: Sequence[str]) -> int | None:

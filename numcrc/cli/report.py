@@ -10,8 +10,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
-from numcrc.cli.names import shown
 from numcrc.cli.workers import BATCH, in_order
+from numcrc.lists.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,16 +10,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numcrc
-from numcrc.cli import formats, report, tree, workers
+from numcrc.cli import report, tree, workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
 from numcrc.files import Reader
+from numcrc.lists import formats
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
     from numcrc.algorithm import Algorithm
-    from numcrc.cli.progress import Bar
+    from numcrc.cli.progress import PathsBar
 
 EPILOG = f"""\
 Without PATH, or for "-", standard input is read. The files of a folder come sorted by path;
@@ -130,10 +131,10 @@ def _paths(options: Namespace) -> tuple[list[str], list[tuple[str, str]]]:
     return paths, complaints
 
 
-def _bar(paths: Sequence[str], processes: int) -> Bar | None:
+def _bar(paths: Sequence[str], processes: int) -> PathsBar | None:
     """Return a progress bar where it disturbs nobody."""
     if not sys.stderr.isatty() or (sys.stdout.isatty() and len(paths) > 1):
         return None
-    from numcrc.cli.progress import Bar
+    from numcrc.cli.progress import PathsBar
 
-    return Bar(paths, processes)
+    return PathsBar(paths, processes)

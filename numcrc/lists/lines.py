@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numcrc
-from numcrc.cli import values
-from numcrc.cli.names import unescaped
+from numcrc.lists import values
+from numcrc.lists.names import unescaped
 
 if TYPE_CHECKING:
-    from numcrc.algorithm import Algorithm
+    from numcrc.lists.values import Sized
 
 
 class Entry(NamedTuple):
@@ -35,10 +35,13 @@ class Parser:
     Without it a gnu line means CRC-32C, and an SFV line the CRC-32 of every SFV program.
     """
 
-    def __init__(self, chosen: Algorithm | None = None) -> None:
-        self._gnu = chosen or numcrc.algorithms["CRC-32/ISCSI"]
-        self._sfv = chosen or numcrc.algorithms["CRC-32/ISO-HDLC"]
-        self._known: dict[str, Algorithm] = {}
+    contents = "CRCs"
+    """What the lines hold."""
+
+    def __init__(self, chosen: Sized | None = None) -> None:
+        self._gnu: Sized = chosen or numcrc.algorithms["CRC-32/ISCSI"]
+        self._sfv: Sized = chosen or numcrc.algorithms["CRC-32/ISO-HDLC"]
+        self._known: dict[str, Sized] = {}
 
     def __call__(self, line: str) -> Entry | None:
         """Return what *line* asks for (None: nothing), or raise ValueError saying what is wrong."""
@@ -51,18 +54,17 @@ class Parser:
         return entry
 
     def _text(self, line: str) -> Entry | None:
-        problem = "not a line of CRCs"
+        problem = f"not a line of {self.contents}"
         if match := _GNU.fullmatch(line):
             mark, text, name = match.groups()
+            crc = self._unnamed(text)
             try:
-                return Entry(
-                    unescaped(mark, name), (self._gnu.name,), [values.read(text, self._gnu)]
-                )
+                return Entry(unescaped(mark, name), (crc.name,), [values.read(text, crc)])
             except ValueError as error:
                 problem = str(error)  # it may still be SFV, with spaces in its name
         if match := _BSD.fullmatch(line):
             mark, tag, name, text = match.groups()
-            crc = self._algorithm(tag)
+            crc = self._named(tag, text)
             return Entry(unescaped(mark, name), (crc.name,), [values.read(text, crc)])
         if match := _SFV.fullmatch(line):
             name, text = match.groups()
@@ -80,7 +82,7 @@ class Parser:
             path = row["path"]
             if "path_base64" in row:
                 path = os.fsdecode(a2b_base64(row["path_base64"]))
-            crcs = [(self._algorithm(name), str(text)) for name, text in row["crc"].items()]
+            crcs = [(self._named(name, text), str(text)) for name, text in row["crc"].items()]
             if not (isinstance(path, str) and path and crcs):
                 raise TypeError
             os.fsencode(path)  # not every JSON string can be a name
@@ -90,11 +92,19 @@ class Parser:
             path, tuple(crc.name for crc, _ in crcs), [values.read(text, crc) for crc, text in crcs]
         )
 
-    def _algorithm(self, name: str) -> Algorithm:
-        crc = self._known.get(name)
-        if crc is None:
-            try:
-                crc = self._known[name] = numcrc.algorithms[name]
-            except KeyError as error:
-                raise ValueError(error.args[0]) from None
-        return crc
+    def _unnamed(self, _text: str) -> Sized:
+        """Return the algorithm of a gnu line with the value *_text*."""
+        return self._gnu
+
+    def _named(self, name: str, text: str) -> Sized:
+        """Return the algorithm called *name*, one of whose values is *text*."""
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = self._found(name, text)
+        return known
+
+    def _found(self, name: str, _text: str) -> Sized:
+        try:
+            return numcrc.algorithms[name]
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None

@@ -1,4 +1,4 @@
-"""CRCs in hexadecimal and base64."""
+"""Checksums in hexadecimal and base64."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from numcrc.algorithm import Algorithm
+    class Sized(Protocol):
+        """An algorithm, as far as its values go."""
+
+        @property
+        def name(self) -> str:
+            """What messages call it."""
+
+        @property
+        def width(self) -> int:
+            """The bits of its values."""
 
 
-def writer(crc: Algorithm, base64: bool) -> Callable[[int], str]:
+def writer(crc: Sized, base64: bool) -> Callable[[int], str]:
     """Return what writes a CRC: in hexadecimal, or as the base64 of its big-endian bytes."""
     if base64:
         size = -(-crc.width // 8)
@@ -21,7 +31,7 @@ def writer(crc: Algorithm, base64: bool) -> Callable[[int], str]:
     return f"{{:0{-(-crc.width // 4)}x}}".format
 
 
-def read(text: str, crc: Algorithm) -> int:
+def read(text: str, crc: Sized) -> int:
     """Return the CRC that *text* writes in hexadecimal or base64; no width confuses the two."""
     value = -1
     if len(text) == -(-crc.width // 4) and not text.strip(hexdigits):

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import os
 from binascii import b2a_base64
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from numcrc.cli.names import escaped
-from numcrc.cli.values import writer
+from numcrc.lists.names import escaped
+from numcrc.lists.values import writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from numcrc.algorithm import Algorithm
+    from numcrc.lists.values import Sized
 
     Line: TypeAlias = Callable[[str, int, list[int]], str]
 
@@ -39,12 +40,12 @@ TAGS = {
 }
 
 
-def line(form: str, crcs: Sequence[Algorithm], base64: bool) -> Line:
+def line(form: str, crcs: Sequence[Sized], base64: bool) -> Line:
     """Return what makes the lines of *form* for a path, its size and its CRCs."""
     return {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}[form](crcs, base64)
 
 
-def _gnu(crcs: Sequence[Algorithm], base64: bool) -> Line:
+def _gnu(crcs: Sequence[Sized], base64: bool) -> Line:
     (write,) = (writer(crc, base64) for crc in crcs)
 
     def gnu(path: str, _size: int, values: list[int]) -> str:
@@ -54,7 +55,7 @@ def _gnu(crcs: Sequence[Algorithm], base64: bool) -> Line:
     return gnu
 
 
-def _bsd(crcs: Sequence[Algorithm], base64: bool) -> Line:
+def _bsd(crcs: Sequence[Sized], base64: bool) -> Line:
     columns = [(TAGS.get(crc.name, crc.name), writer(crc, base64)) for crc in crcs]
 
     def bsd(path: str, _size: int, values: list[int]) -> str:
@@ -67,24 +68,27 @@ def _bsd(crcs: Sequence[Algorithm], base64: bool) -> Line:
     return bsd
 
 
-def _sfv(crcs: Sequence[Algorithm], base64: bool) -> Line:
-    from numcrc.cli.lines import Parser
+def _sfv(crcs: Sequence[Sized], base64: bool) -> Line:
+    from numcrc.lists.lines import Parser
 
     (crc,) = crcs
     write, parse = writer(crc, base64), Parser(crc)
 
     def sfv(path: str, _size: int, values: list[int]) -> str:
         # SFV has no escapes: a name that looks like something else may still pass as "./name".
-        for name in (path, f"./{path}"):
+        # In front of a list, "{" would tell of JSON, and a byte order mark would be taken for one.
+        plain = not path.startswith(("{", "\N{ZERO WIDTH NO-BREAK SPACE}"))
+        for name in (path, f"./{path}") if plain else (f"./{path}",):
             text = f"{name} {write(values[0])}"
-            if "\n" not in name and parse(text) == (name, (crc.name,), values):
-                return f"{text}\n"
+            with suppress(ValueError):
+                if "\n" not in name and parse(text) == (name, (crc.name,), values):
+                    return f"{text}\n"
         raise ValueError("an SFV list cannot hold this name")
 
     return sfv
 
 
-def _json(crcs: Sequence[Algorithm], base64: bool) -> Line:
+def _json(crcs: Sequence[Sized], base64: bool) -> Line:
     from json import dumps
 
     columns = [(crc.name, writer(crc, base64)) for crc in crcs]

@@ -1,0 +1,1 @@
+"""Lists of checksums as other programs write and read them: GNU, BSD, SFV, JSON Lines."""

@@ -1,0 +1,60 @@
+"""Object stores: which objects of a bucket, a prefix or a folder are good."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numcrc.store.manifests import read_manifest, write_manifest
+    from numcrc.store.manifests.reports import read_results
+    from numcrc.store.objects import Checksum, Entry, Part, Result, State
+    from numcrc.store.progress import Progress
+    from numcrc.store.report import Report
+    from numcrc.store.source import Source, StoreError, open_source
+    from numcrc.store.verifying import verify
+    from numcrc.store.writing import Manifest, manifest
+
+__all__ = [
+    "Checksum",
+    "Entry",
+    "Manifest",
+    "Part",
+    "Progress",
+    "Report",
+    "Result",
+    "Source",
+    "State",
+    "StoreError",
+    "manifest",
+    "open_source",
+    "read_manifest",
+    "read_results",
+    "verify",
+    "write_manifest",
+]
+
+_HOME = {
+    **dict.fromkeys(("Checksum", "Entry", "Part", "Result", "State"), "objects"),
+    **dict.fromkeys(("Source", "StoreError", "open_source"), "source"),
+    **dict.fromkeys(("read_manifest", "write_manifest"), "manifests"),
+    **dict.fromkeys(("Manifest", "manifest"), "writing"),
+    "Progress": "progress",
+    "Report": "report",
+    "read_results": "manifests.reports",
+    "verify": "verifying",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'numcrc.store' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"numcrc.store.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,127 @@
+"""Threads that work on objects, and the putting of their results into order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from numcrc.store.reading import Large, Reader
+from numcrc.store.retries import StoppedError
+
+R = TypeVar("R")
+
+GOODBYE = 5.0
+"""Seconds to wait for requests under way when all is called off."""
+
+
+class Crew(Generic[R]):
+    """Threads, each with a reader, that take work from one place.
+
+    Parameters
+    ----------
+    readers : sequence of Reader
+        One for each thread.
+    closing : Event
+        Set to call everything off.
+    own : Reader, optional
+        With which who brings work on small objects does it at once: where that is all system
+        calls and Python code, threads only wait for each other.
+    """
+
+    def __init__(
+        self, readers: Sequence[Reader], closing: threading.Event, own: Reader | None = None
+    ) -> None:
+        self._own = own
+        self._small: deque[Callable[[Reader], None]] = deque()
+        self._large: deque[Large] = deque()
+        self._closing = closing
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._done: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._live, args=(reader,), daemon=True) for reader in readers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def do(self, work: Callable[[Reader], None]) -> bool:
+        """Have some thread call *work* with its reader; return whether that is done already."""
+        if self._own is not None:
+            work(self._own)
+            return True
+        with self._lock:
+            self._small.append(work)
+            self._changed.notify()
+        return False
+
+    def read(self, large: Large) -> None:
+        """Have all threads read a large object."""
+        with self._lock:
+            self._large.append(large)
+            self._changed.notify_all()
+
+    def deliver(self, results: dict[int, R]) -> None:
+        """Hand over results by their place in the order."""
+        self._done.put(results)
+
+    @property
+    def inline(self) -> bool:
+        """Whether small objects are worked on at once."""
+        return self._own is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no small object waits for a thread."""
+        return not self._small
+
+    def wait(self, seconds: float) -> dict[int, R]:
+        """Return results, as soon as there are any; after *seconds*, none."""
+        try:
+            results = self._done.get(timeout=seconds)
+        except Empty:
+            return {}
+        if isinstance(results, BaseException):
+            raise results
+        return results
+
+    def close(self) -> None:
+        """Call everything off, and wait until nobody reads any more."""
+        self._closing.set()
+        with self._lock:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(GOODBYE / len(self._threads))
+
+    def _live(self, reader: Reader) -> None:
+        try:
+            while (work := self._next()) is not None:
+                if isinstance(work, tuple):
+                    large, start = work
+                    large.read(start, reader)
+                    with self._lock:
+                        finished = large.release()
+                    if finished:
+                        large.finish(reader)
+                else:
+                    work(reader)
+        except StoppedError:
+            pass
+        except BaseException as error:
+            self._done.put(error)
+
+    def _next(self) -> Callable[[Reader], None] | tuple[Large, int] | None:
+        """Return what to do next, as soon as there is anything; None: no more."""
+        with self._lock:
+            while not self._closing.is_set():
+                if self._small:
+                    return self._small.popleft()
+                while self._large:
+                    start = self._large[0].claim()
+                    if start is not None:
+                        return self._large[0], start
+                    self._large.popleft()
+                self._changed.wait()
+            return None

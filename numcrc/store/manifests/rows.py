@@ -1,0 +1,274 @@
+r"""Entries and results as rows: what JSON Lines, CSV and Parquet hold alike.
+
+A row is a dictionary without what is empty. Its key is text; bytes that are no UTF-8 stand in
+``key_base64``, and ``key`` only shows them.
+
+The ``checksums`` of an entry are ``{"crc32c": "e3069283", ...}``. One with parts has a dictionary
+in place of the digits, ``{"value": "e3069283", "composite": 2, "part_sizes": [8388608, 17],
+"part_values": ["...", "..."]}``, where ``composite`` is there when the value is that of the
+parts' values; several of one algorithm are a list.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
+
+from numcrc.lists.digests import known
+from numcrc.lists.values import read
+from numcrc.store.objects import Checksum, Entry, Part, Result, State
+
+Row: TypeAlias = dict[str, Any]
+
+
+class Table(NamedTuple):
+    """What a file is a table of."""
+
+    kind: str
+    columns: dict[str, str]
+    """By name: text, int, bool, ints or checksums."""
+
+    @property
+    def mark(self) -> str:
+        """What own files say of themselves: the format's version ends it."""
+        return f"numcrc {self.kind} 1"
+
+    def checked_mark(self, mark: object) -> None:
+        """Raise ValueError unless *mark* is ours."""
+        if mark != self.mark:
+            raise ValueError(f"this is {str(mark)[:80]!r}, and not {self.mark!r}")
+
+
+ENTRIES = Table(
+    "manifest",
+    {
+        "key": "text",
+        "key_base64": "text",
+        "size": "int",
+        "checksums": "checksums",
+        "version": "text",
+        "archived": "bool",
+        "complete": "bool",
+    },
+)
+RESULTS = Table(
+    "report",
+    {
+        "state": "text",
+        "key": "text",
+        "key_base64": "text",
+        "size": "int",
+        "algorithm": "text",
+        "expected": "text",
+        "actual": "text",
+        "parts": "ints",
+        "detail": "text",
+        "version": "text",
+    },
+)
+_LARGEST = (1 << 63) - 1
+
+
+def entry_to_row(entry: Entry) -> Row:
+    """Return the row of *entry*; ValueError when it could not be read back."""
+    row = _key_to_row(entry.key)
+    if not entry.key or "\0" in entry.key:
+        raise ValueError(f"a manifest cannot hold the key {entry.key!r}")
+    if entry.size is not None:
+        row["size"] = entry.size
+    if entry.checksums:
+        found: dict[str, Any] = {}
+        for checksum in entry.checksums:
+            value = _checksum_to_value(checksum)
+            if checksum.algorithm not in found:
+                found[checksum.algorithm] = value
+            elif isinstance(found[checksum.algorithm], list):
+                found[checksum.algorithm].append(value)
+            else:
+                found[checksum.algorithm] = [found[checksum.algorithm], value]
+        row["checksums"] = found
+    if entry.version:
+        row["version"] = _utf8(entry.version)
+    if entry.archived:
+        row["archived"] = True
+    if entry.complete:
+        row["complete"] = True
+    return row
+
+
+def row_to_entry(row: Row) -> Entry:
+    """Return the entry that *row* tells of, or raise ValueError saying what is wrong.
+
+    A column with the name of an algorithm holds its values, as tables of other makers have it.
+    """
+    key = _row_to_key(row)
+    if "\0" in key:
+        raise ValueError("a key with a null character")
+    checksums: list[Checksum] = []
+    for algorithm, values in _typed(row, "checksums", dict, {}).items():
+        several = values if isinstance(values, list) else (values,)
+        checksums += [_value_to_checksum(algorithm, value) for value in several]
+    if not row.keys() <= ENTRIES.columns.keys():
+        for name, value in row.items():
+            if name not in ENTRIES.columns and value is not None:
+                if known(name) is None:
+                    raise ValueError(f"unknown column {name[:80]!r}")
+                checksums.append(_value_to_checksum(name, value))
+    return Entry(
+        key,
+        _size(row),
+        tuple(checksums),
+        _typed(row, "version", str, ""),
+        _typed(row, "archived", bool, False),
+        _typed(row, "complete", bool, False),
+    )
+
+
+def result_to_row(result: Result) -> Row:
+    """Return the row of *result*."""
+    row: Row = {"state": result.state.value, **_key_to_row(result.key)}
+    if result.size is not None:
+        row["size"] = result.size
+    if result.parts:
+        row["parts"] = list(result.parts)
+    for name in ("algorithm", "expected", "actual", "detail", "version"):
+        if text := getattr(result, name):
+            row[name] = _utf8(text)
+    return row
+
+
+def row_to_result(row: Row) -> Result:
+    """Return the result that *row* tells of, or raise ValueError saying what is wrong."""
+    parts = _typed(row, "parts", list, [])
+    if not all(type(part) is int for part in parts):
+        raise ValueError("'parts' must be numbers")
+    return Result(
+        _row_to_key(row),
+        State(_typed(row, "state", str, "")),
+        _size(row),
+        _typed(row, "algorithm", str, ""),
+        _typed(row, "expected", str, ""),
+        _typed(row, "actual", str, ""),
+        tuple(parts),
+        _typed(row, "detail", str, ""),
+        _typed(row, "version", str, ""),
+    )
+
+
+def _key_to_row(key: str) -> Row:
+    if key.isascii():
+        return {"key": key}
+    raw = key.encode("utf-8", "surrogateescape")
+    text = raw.decode(errors="replace")
+    if text == key:
+        return {"key": key}
+    return {"key": text, "key_base64": b2a_base64(raw, newline=False).decode()}
+
+
+def _row_to_key(row: Row) -> str:
+    key: str = _typed(row, "key", str, "")
+    if encoded := _typed(row, "key_base64", str, ""):
+        try:
+            raw = a2b_base64(encoded)
+        except ValueError:
+            raw = b""
+        if b2a_base64(raw, newline=False).decode() != encoded:  # a2b passes over what is none
+            raise ValueError(f"{encoded[:80]!r} is not base64")
+        key = raw.decode("utf-8", "surrogateescape")
+    elif not key.isascii():
+        _checked_utf8(key)
+    if not key:
+        raise ValueError("no key")
+    return key
+
+
+def _checked_utf8(key: str) -> None:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise ValueError("'key' is no Unicode; 'key_base64' holds such keys") from None
+
+
+def _utf8(text: str) -> str:
+    """Return *text* as files can hold it: names in messages may have bytes that are no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _typed(row: Row, name: str, kind: type, default: Any) -> Any:
+    value = row.get(name)
+    if value is None:
+        return default
+    if type(value) is not kind:
+        raise ValueError(f"{name!r} is not of the kind {kind.__name__}: {str(value)[:80]!r}")
+    return value
+
+
+def _size(row: Row) -> int | None:
+    size: int | None = _typed(row, "size", int, None)
+    if size is not None and not 0 <= size <= _LARGEST:
+        raise ValueError(f"{size} is no size")
+    return size
+
+
+def _checksum_to_value(checksum: Checksum) -> Any:
+    value = checksum.value.hex()
+    if not (checksum.composite or checksum.parts):
+        return value
+    found: Row = {"value": value}
+    if checksum.composite:
+        found["composite"] = checksum.composite
+    if checksum.parts:
+        found["part_sizes"] = [part.size for part in checksum.parts]
+        if any(part.value is not None for part in checksum.parts):
+            found["part_values"] = [
+                None if part.value is None else part.value.hex() for part in checksum.parts
+            ]
+    return found
+
+
+def _value_to_checksum(algorithm: str, value: Any) -> Checksum:
+    if isinstance(value, str):
+        return Checksum(algorithm, digits(algorithm, value))
+    if not isinstance(value, dict) or not isinstance(value.get("value"), str):
+        raise ValueError(f"no value of {algorithm!r}")
+    if unknown := value.keys() - {"value", "composite", "part_sizes", "part_values"}:
+        raise ValueError(f"{algorithm!r} has an unknown {min(unknown)[:80]!r}")
+    composite = _typed(value, "composite", int, 0)
+    sizes = _typed(value, "part_sizes", list, [])
+    values = _typed(value, "part_values", list, None)
+    if values is None:
+        values = [None] * len(sizes)
+    if not 0 <= composite <= _LARGEST or not all(type(size) is int and size >= 0 for size in sizes):
+        raise ValueError(f"{algorithm!r} has a part count or size that is none")
+    if len(values) != len(sizes) or (composite and sizes and len(sizes) != composite):
+        raise ValueError(f"{algorithm!r} has other numbers of sizes, of values and of parts")
+    parts = tuple(
+        Part(size, None if text is None else digits(algorithm, text))
+        for size, text in zip(sizes, values, strict=True)
+    )
+    return Checksum(algorithm, digits(algorithm, value["value"]), composite, parts)
+
+
+def digits(algorithm: str, text: Any) -> bytes:
+    """Return the value that *text* writes in hexadecimal or, where the width is known, base64.
+
+    Examples
+    --------
+    >>> digits("crc32c", "4waSgw==") == digits("crc32c", "e3069283")
+    True
+    """
+    digest = known(algorithm)
+    size = -(-digest.width // 8) if digest else 0
+    if type(text) is str:
+        with suppress(ValueError):
+            value = bytes.fromhex(text)
+            # fromhex takes spaces too; a CRC of 12 bits has two bytes, the upper four bits 0.
+            if value and 2 * len(value) == len(text) and (not digest or len(value) == size):
+                if digest and int.from_bytes(value, "big") >> digest.width:
+                    raise ValueError
+                return value
+        if digest:
+            with suppress(ValueError):
+                return read(text, digest).to_bytes(size, "big")
+    raise ValueError(f"{str(text)[:80]!r} is not a value of {algorithm[:80]!r}")

@@ -1,0 +1,296 @@
+"""HTTP/1.1 connections that are kept, shared by threads and read straight into buffers.
+
+`numcrc.store.sources` has the measurements that led here. The time of other clients goes into
+parsing headers as if they were e-mail. So an answer whose length is stated, that is nearly every
+one, is read here; any other framing is left to http.client.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import socket
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from types import TracebackType
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from numcrc._version import __version__
+from numcrc.store.source import RetryError, StoreError
+
+TIMEOUT = 60.0
+"""Seconds without a byte."""
+DRAIN = 64 << 10
+"""A rest of a body that is read to keep the connection rather than closing it."""
+LARGEST_TEXT = 64 << 20
+"""Of answers that are no object: listings and errors."""
+_HEAD = 64 << 10
+_END = b"\r\n\r\n"
+
+
+class BadAnswerError(Exception):
+    """The connection broke, or what came over it is no HTTP."""
+
+
+class Pool:
+    """Connections to the server of a URL, as many as there are threads in it at once.
+
+    *authorities* is a file of the certificates to trust; None: the system's.
+    """
+
+    def __init__(self, base: str, timeout: float = TIMEOUT, authorities: str | None = None) -> None:
+        url = urlsplit(base)
+        if not url.hostname or url.scheme not in ("http", "https"):
+            raise ValueError(f"{base}: an endpoint must be an http:// or https:// URL")
+        self.host = url.netloc.rpartition("@")[2]
+        self._where = url.hostname, url.port
+        self._timeout = timeout
+        self._tls = ssl.create_default_context(cafile=authorities) if url.scheme[4:] else None
+        proxy = None if proxy_bypass(self.host) else getproxies().get(url.scheme)
+        self._proxy = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+        self._absolute, self._login = "", ""
+        if self._proxy is not None and self._tls is None:
+            self._absolute = f"http://{self.host}"
+            self._login = "".join(f"{k}: {v}\r\n" for k, v in _proxy_login(self._proxy).items())
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to a request without a body, its own body still to be read.
+
+        Raises `RetryError` when there is none.
+        """
+        lines = [f"{method} {self._absolute}{target} HTTP/1.1\r\nHost: {self.host}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+        text = f"{''.join(lines)}{self._login}User-Agent: numcrc/{__version__}\r\n\r\n"
+        if not text.isascii() or text.count("\n") != len(headers) + 4 + bool(self._login):
+            raise StoreError("what a manifest calls a version is none")
+        request = text.encode()
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = Connection(self, self._connected())
+            try:
+                return connection.ask(request, method)
+            except (OSError, BadAnswerError) as error:
+                connection.close()
+                # A server may hang up on a connection that it kept, just as we use it again.
+                hung_up = isinstance(error, (BadAnswerError, ConnectionError))
+                if not (connection.uses > 1 and hung_up and not connection.heard):
+                    raise RetryError(f"{self.host}: {_reason(error)}") from error
+
+    def keep(self, connection: Connection) -> None:
+        """Take back a connection on which nothing is under way."""
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close every connection, those in use as soon as they are given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connected(self) -> socket.socket:
+        host, port = self._where
+        proxy = self._proxy
+        if proxy is not None and proxy.hostname:
+            host, port = proxy.hostname, proxy.port or 80
+        try:
+            if self._tls is None:
+                client = HTTPConnection(host, port, self._timeout)
+            else:
+                client = HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
+                if proxy is not None:
+                    client.set_tunnel(self._where[0], self._where[1] or 443, _proxy_login(proxy))
+            client.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise StoreError(f"{self.host}: {error.verify_message}") from error
+        except (OSError, HTTPException) as error:
+            raise RetryError(f"{self.host}: {_reason(error)}") from error
+        return client.sock
+
+
+class Connection:
+    """A socket, and what has come over it that nobody has asked for yet."""
+
+    def __init__(self, pool: Pool, sock: socket.socket) -> None:
+        self.pool = pool
+        self.sock = sock
+        self.uses = 0
+        self.heard = False
+        """Whether a byte has come since the last request."""
+        self._buffer = bytearray(_HEAD)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+
+    def ask(self, request: bytes, method: str) -> Answer:
+        """Send a request and read the head of its answer."""
+        self.uses += 1
+        self.heard = False
+        self.sock.sendall(request)
+        at = end = 0
+        while (found := self._buffer.find(_END, max(at - 3, 0), end)) < 0:
+            at = end
+            count = self.sock.recv_into(self._view[end:])
+            if not count:
+                raise BadAnswerError("the server hung up" if end < _HEAD else "an endless header")
+            self.heard = True
+            end += count
+        self._start, self._end = found + 4, end
+        status, headers = _head(self._buffer[:found].decode("latin-1"))
+        if status == 100:
+            raise BadAnswerError("an answer to a body that was not sent")
+        length = headers.get("content-length", "")
+        if method == "HEAD" or status in (204, 304):
+            return Answer(self, status, headers, 0)
+        if length.isdecimal() and "transfer-encoding" not in headers:
+            return Answer(self, status, headers, int(length))
+        self._start = 0  # what http.client reads begins with the head
+        return Answer(self, status, headers, None, method)
+
+    def readinto(self, into: memoryview) -> int:
+        """Read some bytes; 0: the server hung up."""
+        waiting = self._end - self._start
+        if not waiting:
+            return self.sock.recv_into(into)
+        count = min(waiting, len(into))
+        into[:count] = self._view[self._start : self._start + count]
+        self._start += count
+        return count
+
+    def close(self) -> None:
+        """Hang up."""
+        self.sock.close()
+
+
+class _Replayed(io.RawIOBase):
+    """A connection as the file that http.client reads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: memoryview, /) -> int:  # type: ignore[override]
+        return self._connection.readinto(memoryview(into))
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Do as a socket."""
+        return io.BufferedReader(self)
+
+
+class Answer:
+    """Status, headers with names in small letters, and a body. Leaving it frees the connection."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        status: int,
+        headers: dict[str, str],
+        length: int | None,
+        method: str = "GET",
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
+        """Of the body, in bytes; None: not stated."""
+        self._connection = connection
+        self._left = length
+        self._odd: HTTPResponse | None = None
+        if length is None:
+            self._odd = HTTPResponse(_Replayed(connection), method=method)  # type: ignore[arg-type]
+            try:
+                self._odd.begin()
+            except HTTPException as error:
+                raise BadAnswerError(_reason(error)) from error
+
+    def readinto(self, into: memoryview) -> memoryview:
+        """Fill *into* and return it, or as much of it as there is of the body."""
+        size = len(into) if self._left is None else min(len(into), self._left)
+        into = into[:size]
+        at = 0
+        while at < size:
+            try:
+                if self._odd is not None:
+                    count = self._odd.readinto(into[at:])
+                else:
+                    count = self._connection.readinto(into[at:])
+            except (OSError, HTTPException) as error:
+                raise RetryError(f"{self._connection.pool.host}: {_reason(error)}") from error
+            if not count:
+                if self._left is None:
+                    break
+                raise RetryError(f"{self._connection.pool.host}: the body ended early")
+            at += count
+        if self._left is not None:
+            self._left -= at
+        return into[:at]
+
+    def skip(self, count: int) -> None:
+        """Read so many bytes into nowhere."""
+        nowhere = memoryview(bytearray(min(count, 1 << 20)))
+        while count and (got := len(self.readinto(nowhere[:count]))):
+            count -= got
+
+    def text(self) -> bytes:
+        """Return the rest of the body, which is no object's."""
+        pieces, size = [], 0
+        while piece := self.readinto(memoryview(bytearray(min(self._left or DRAIN, 1 << 20)))):
+            pieces.append(piece)
+            size += len(piece)
+            if size > LARGEST_TEXT:
+                raise StoreError(f"{self._connection.pool.host}: an answer of more than {size} B")
+        return b"".join(pieces)
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        connection = self._connection
+        if kind is None and self._left is not None and 0 < self._left <= DRAIN:
+            self.skip(self._left)
+        stays = self.headers.get("connection", "").lower() != "close"
+        if self._left == 0 and stays and self._odd is None:
+            connection.pool.keep(connection)
+        else:
+            connection.close()
+
+
+def _head(text: str) -> tuple[int, dict[str, str]]:
+    """Return status and headers; those of one name are joined by commas."""
+    first, *lines = text.split("\r\n")
+    version, _, rest = first.partition(" ")
+    if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
+        raise BadAnswerError("the answer is no HTTP")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    if version == "HTTP/1.0":
+        headers["connection"] = "close"
+    return int(rest[:3]), headers
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return str(error) or type(error).__name__
+
+
+def _proxy_login(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}

@@ -1,0 +1,198 @@
+"""A small S3 in this process, whose answers go wrong as a test asks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+from store.faults import Fault, Reply
+from store.servers import s3_environment
+from store.stub_objects import DictOfObjects, Objects, StubObject
+from store.stub_s3 import Request, answer, parse, span
+
+ALWAYS = -1
+EVERYTHING = ("GetObject", "HeadObject", "GetObjectAttributes", "ListObjectsV2")
+
+
+@dataclass
+class Queued:
+    """A fault, how often it is still to happen, and to what."""
+
+    fault: Fault
+    times: int
+    operations: Collection[str]
+
+
+class FaultyServer:
+    """Serves ``objects`` from every bucket, and records the requests it saw.
+
+    Each request takes the first fault in the queue of its key that concerns it, and has no other.
+    Signatures are not looked at, listings know no delimiter, and nothing can be written.
+    """
+
+    def __init__(self) -> None:
+        self.objects: Objects = DictOfObjects()
+        self.requests: list[Request] = []
+        self.stopping = threading.Event()
+        self._queues: defaultdict[str, list[Queued]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._server = _Server()
+        self._server.faulty = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables with which a client finds this server."""
+        return s3_environment(self.endpoint)
+
+    def __enter__(self) -> FaultyServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        if error is None and self._server.errors:
+            raise self._server.errors[0]
+
+    def put(self, key: str, body: bytes | StubObject) -> StubObject:
+        """Store an object, bytes with their CRC-64/NVME as S3 does, and return it."""
+        stored = body if isinstance(body, StubObject) else StubObject.of(body)
+        self.objects[key] = stored
+        return stored
+
+    def inject(
+        self, key: str, fault: Fault, times: int = 1, on: Collection[str] = ("GetObject",)
+    ) -> None:
+        """Queue a fault that happens to so many requests for *key*; listings have the key ``""``.
+
+        What is queued behind ``times=ALWAYS`` happens only to requests that it does not concern.
+        """
+        with self._lock:
+            self._queues[key].append(Queued(fault, times, on))
+
+    def seen(self, operation: str, key: str | None = None) -> list[Request]:
+        """Return the requests of this kind, for this key or all."""
+        return [r for r in self.requests if r.operation == operation and key in (None, r.key)]
+
+    def respond(self, request: Request) -> Reply:
+        """Return the answer, right or wrong."""
+        self.requests.append(request)
+        with self._lock:
+            stored = self.objects.get(request.key)
+            fault = self._next_fault(request, stored)
+            if stored is not None:
+                replaced = fault.before(stored)
+                if replaced is not stored:
+                    self.objects[request.key] = stored = replaced
+        return fault.after(answer(request, stored, self.objects))
+
+    def _next_fault(self, request: Request, stored: StubObject | None) -> Fault:
+        queue = self._queues[request.key]
+        found = span(request, stored) if stored is not None else None
+        start, stop = found[:2] if found is not None else (0, 0)
+        for queued in queue:
+            if request.operation in queued.operations and queued.fault.concerns(start, stop):
+                queued.times -= queued.times > 0
+                if queued.times == 0:
+                    queue.remove(queued)
+                return queued.fault
+        return Fault()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    request_queue_size = 128
+    faulty: FaultyServer
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.connections: set[socket.socket] = set()
+        self.errors: list[BaseException] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, to end its thread with the server."""
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection."""
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Hang up on clients that keep connections alive, and wait for their threads."""
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that hang up: tests make them."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            self.errors.append(error)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16  # headers and a small body in one packet
+    server: _Server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Log nothing."""
+
+    def do_GET(self) -> None:
+        """Answer GET."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self._send(self.server.faulty.respond(parse(self.command, self.path, headers)))
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
+
+    def _send(self, reply: Reply) -> None:
+        if reply.pause and reply.pause_at is None:
+            self.server.faulty.stopping.wait(reply.pause)
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        if self.command not in ("GET", "HEAD"):
+            self.close_connection = True  # what the request carried is left unread
+        self.end_headers()
+        body = memoryview(reply.body if self.command != "HEAD" else b"")[: reply.stop]
+        if reply.pause_at is not None:
+            self.wfile.write(body[: reply.pause_at])
+            self.wfile.flush()
+            self.server.faulty.stopping.wait(reply.pause)
+            body = body[reply.pause_at :]
+        self.wfile.write(body)
+        if reply.stop is not None:
+            self.wfile.flush()
+            self.close_connection = True
+        if reply.reset:
+            self._reset()
+
+    def _reset(self) -> None:
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        # Behind the back of the server, whose shutdown would say goodbye first.
+        os.close(self.connection.detach())

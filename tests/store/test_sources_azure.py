@@ -1,0 +1,105 @@
+"""Azure Blob Storage, as Azurite has it."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import shutil
+import urllib.parse
+from collections.abc import Iterator
+from email.utils import formatdate
+
+import pytest
+
+from numcrc.store.objects import Checksum, Entry
+from numcrc.store.source import ChangedError, MissingError, StoreError, open_source
+from numcrc.store.sources.azure_access import Access
+from store.conftest import started
+from store.servers import NotInstalledError, Server
+from store.stub_objects import digest
+
+KEY = base64.b64encode(bytes(64)).decode()
+
+
+class Azurite(Server):
+    """Blobs in memory, with MD5."""
+
+    ready_statuses = range(200, 500)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables with which a client finds this server."""
+        where = f"BlobEndpoint={self.endpoint}/account"
+        return {"AZURE_STORAGE_CONNECTION_STRING": f"AccountName=account;AccountKey={KEY};{where}"}
+
+    def command(self) -> list[str]:
+        """Return the command line, or raise NotInstalledError."""
+        name = os.environ.get("NUMCRC_AZURITE") or "azurite-blob"
+        found = shutil.which(name)
+        if found is None:
+            raise NotInstalledError(f"no {name}: npm install azurite, or set NUMCRC_AZURITE")
+        options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+        return [found, "--blobHost", "127.0.0.1", "--blobPort", str(self.port), *options]
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the process."""
+        return {"AZURITE_ACCOUNTS": f"account:{KEY}", "HOME": str(self.scratch)}
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[Azurite]:
+    """Start it."""
+    yield from started(Azurite())
+
+
+def put(access: Access, path: str, query: dict[str, str], body: bytes | None) -> None:
+    headers = {"x-ms-version": "2021-12-02", "x-ms-date": formatdate(usegmt=True)}
+    if body is not None:
+        headers |= {"x-ms-blob-type": "BlockBlob", "content-length": str(len(body))}
+    path = f"{access._base}/{path}"
+    headers["authorization"] = access._signature("PUT", path, query, headers)
+    connection = http.client.HTTPConnection(access._pool.host)
+    connection.request("PUT", f"{path}?{urllib.parse.urlencode(query)}", body, headers)
+    assert connection.getresponse().status == 201
+    connection.close()
+
+
+def test_azure(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(StoreError, match="AZURE_STORAGE_ACCOUNT"):
+        open_source("az://container")
+    for name, value in azurite.env.items():
+        monkeypatch.setenv(name, value)
+    access = Access("az://container", 10)
+    put(access, "container", {"restype": "container"}, None)
+    names = ["b", "a/b", "a-b", "sp ace+", "per%25", "ü~", "new\nline", "a//b", "a/../x"]
+    for name in names:
+        path = urllib.parse.quote(f"container/dir/{name}", "/~")
+        put(access, path, {}, name.encode())
+    access.close()
+
+    source = open_source("az://container/dir")
+    entries = list(source.entries())
+    assert [entry.key for entry in entries] == sorted(names, key=os.fsencode)
+    for entry in entries:
+        body = entry.key.encode()
+        assert entry.checksums == (Checksum("md5", digest("md5", body)),)
+        told, found = source.fetch(entry, memoryview(bytearray(99)))
+        assert (told, bytes(found)) == (entry, body)
+        assert source.stat(entry.key) == entry
+        assert bytes(source.read(entry, 1, memoryview(bytearray(2)))) == body[1:3]
+    space = memoryview(bytearray(9))
+    assert not source.read(source.stat("b"), 1, space)
+    with pytest.raises(ChangedError):
+        source.read(Entry("b", version='"0x1"'), 0, space)
+    for call in (lambda: source.stat("none"), lambda: source.fetch(Entry("none"), space)):
+        with pytest.raises(MissingError):
+            call()
+    source.close()
+    source = open_source("az://nowhere/")
+    with pytest.raises(StoreError, match="ContainerNotFound") as caught:
+        source.stat("key")
+    assert not isinstance(caught.value, MissingError)
+    source.close()

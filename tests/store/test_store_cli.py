@@ -1,0 +1,113 @@
+"""``numcrc verify`` and ``numcrc manifest``, from their arguments to their exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import numcrc
+from numcrc.cli import main, stores
+from store.fakes import NASTY
+
+
+class Outcome(NamedTuple):
+    """What a command line came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Its output."""
+        return self.out.splitlines()
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Outcome]:
+    """Run a command line."""
+
+    def run(*arguments: object) -> Outcome:
+        status = main(list(map(str, arguments)))
+        out, err = capfdbinary.readouterr()
+        return Outcome(status, os.fsdecode(out), os.fsdecode(err))
+
+    return run
+
+
+def test_commands(tree: Path, run: Callable[..., Outcome]) -> None:
+    made = run("manifest", tree, "-a", "crc32c", "-a", "md5", "-o", "sums.csv")
+    assert (made.status, made.out) == (0, "")
+    assert made.err.startswith(f"numcrc: {2 * len(NASTY)} objects, ")
+    good = run("verify", tree, "--manifest", "sums.csv")
+    assert (good.status, good.out) == (0, "")
+    assert good.err.endswith(f": {2 * len(NASTY)} match\n")
+    quiet = run("verify", tree, "--manifest", "sums.csv", "--quiet")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+    (tree / "a\nb").write_bytes(b"b\na")
+    (tree / "-").unlink()
+    bad = run("verify", tree, "--manifest", "sums.csv", "--report", "r.jsonl", "--max-errors", 9)
+    assert bad.status == 1
+    actual, expected = (f"{numcrc.crc32c(x):08x}" for x in (b"b\na", b"a\nb"))
+    assert bad.lines == [
+        "-: missing",
+        rf"\a\nb: differ (crc32c {actual}, expected {expected})",
+    ]
+    combined = run("verify", tree, "--manifest", "sums.csv", "--combined", "--exclude", "sub/")
+    assert {r"- -", r"* \a\nb", "= é", r"= \\\\"[:-1]} <= {*combined.lines}
+    assert len(combined.lines) == len(NASTY)
+    listed = run("manifest", tree, "--include", "/é", "-q")
+    assert [json.loads(line)["key"] for line in listed.lines[1:]] == ["é"]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "arguments"),
+    [
+        (2, "one SOURCE", []),
+        (2, "one SOURCE", ["a", "b"]),
+        (2, "not allowed with", ["tree", "--manifest", "x", "--against", "y"]),
+        (2, "shard 3 of 2", ["tree", "--shard", "3/2"]),
+        (2, "must be K/N", ["tree", "--shard", "3"]),
+        (2, "must be a size", ["tree", "--bwlimit", "fast"]),
+        (2, "no such kind of source", ["ftp://host", "-q"]),
+        (2, "bad.csv: line 3", ["tree", "--manifest", "bad.csv"]),
+        (3, "No such file", ["tree", "--manifest", "none.csv"]),
+        (3, "none", ["none"]),
+        (3, "", ["tree"]),
+    ],
+)
+def test_what_is_wrong_is_said(
+    tree: Path,
+    run: Callable[..., Outcome],
+    status: int,
+    message: str,
+    arguments: list[str],
+) -> None:
+    Path("bad.csv").write_text("key,size\na,1\nb,many\n")
+    found = run("verify", *arguments)
+    assert found.status == status
+    assert message in found.err
+    assert "Traceback" not in found.err
+
+
+def test_sizes_and_shares() -> None:
+    sizes = {"64M": 64 << 20, "1.5GiB": 3 << 29, "10": 10, "7B": 7, "2kb": 2000, "1T": 1 << 40}
+    assert {text: stores.size(text) for text in sizes} == sizes
+    for wrong in ("", "M", "0", "-1", "1X", "1iB", "1e3", "nan"):
+        with pytest.raises(stores.ArgumentTypeError):
+            stores.size(wrong)
+    assert (stores.sample("1%"), stores.sample("0.25"), stores.shard("2/8")) == (0.01, 0.25, (2, 8))
+
+
+def test_a_terminal_is_not_controlled_by_keys(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    stores.write_line("\x1b[2J: differ")
+    assert "\x1b" not in capsys.readouterr().out
