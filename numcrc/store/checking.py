@@ -64,7 +64,7 @@ class _Lane(NamedTuple):
 def _lane(source: Source, threads: int | None) -> _Lane:
     scheme, separator, _ = source.url.partition("://")
     if separator and scheme != "file":
-        threads = 16 if threads is None else checked_threads(threads)
+        threads = 8 if threads is None else checked_threads(threads)
         return _Lane(threads, False, 16, RANGE)
     # Small files are all system calls and Python code: threads get into each other's way.
     # Pieces stay in a CPU's second-level cache from the page cache to the checksum.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from mmap import mmap
+from contextlib import suppress
 from typing import NamedTuple
 
 from numcrc.store import composite
@@ -211,7 +212,11 @@ class Reader:
         meter: Meter,
         stopped: Callable[[], bool],
     ) -> None:
-        self.buffer = memoryview(mmap(-1, size))  # whose pages cost nothing until they are used
+        area = mmap.mmap(-1, size)  # whose pages cost nothing until they are used
+        if hasattr(mmap, "MADV_HUGEPAGE"):  # and then the less, the larger they are
+            with suppress(OSError):  # of a kernel without them
+                area.madvise(mmap.MADV_HUGEPAGE)
+        self.buffer = memoryview(area)
         self.retries = retries
         self._piece = min(piece, size)
         self._bandwidth = bandwidth

@@ -1,0 +1,180 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+"""
+# How fast, on this computer
+
+This notebook times numcrc and every other CRC package that is installed here, on the same bytes, in
+turn, and keeps the best of several rounds. The rounds are few, so that it ends in less than a
+minute: its figures are rough. Nothing here asserts a speed; that all engines give the same CRCs is
+asserted everywhere.
+
+`pip install -e '.[bench]'` in a clone of numcrc installs the others.
+"""
+
+# %%
+import os
+import random
+import sys
+
+import matplotlib.pyplot as plt
+
+sys.path.insert(0, "../asv_bench")  # the tools behind the tables of the README
+
+import plot
+from acceptance import gib_per_s
+from acceptance_many import loop_times
+from benchmarks import rivals
+from benchmarks.records import Batch, Rows, Segments
+from interleaved import best_times, take_turns, task_sampler
+
+import numcrc
+
+ALGORITHM = "CRC-32"  # or another of rivals.ALGORITHMS
+
+# %% [markdown]
+"""
+## Who takes part
+"""
+
+# %%
+print(plot.caption(ALGORITHM))
+for name, version in rivals.versions().items():
+    print(f"  {name} {version}")
+
+# %% [markdown]
+"""
+First of all, do they agree? On messages of many lengths, for every algorithm that is timed anywhere
+in numcrc's benchmarks:
+"""
+
+# %%
+data = random.Random(1).randbytes(5000)
+for algorithm in rivals.ALGORITHMS:
+    calls = rivals.crcs(algorithm)
+    for length in (*range(300), 1000, 4095, 5000):
+        values = {name: call(data[:length]) for name, call in calls.items()}
+        assert len(set(values.values())) == 1, (algorithm, length, values)
+    assert calls["numcrc"](b"123456789") == numcrc.algorithms[algorithm].check
+
+# %% [markdown]
+"""
+## One message
+
+Throughput grows with the message, until the message no longer fits a cache and memory sets the
+pace. The dashed line is a plain read of the same bytes by NumPy. It computes next to nothing, so no
+checksum can be much faster; where one is, it asks for memory earlier than NumPy does.
+"""
+
+# %%
+sizes = [1 << k for k in range(3, 26)]
+speeds = plot.measure(ALGORITHM, sizes, rounds=30)
+axes = plt.figure(figsize=(9, 4), layout="constrained").add_subplot()
+plot.draw(axes, sizes, speeds)
+axes.set_title(plot.caption(ALGORITHM), fontsize=10, loc="left")
+plt.show()
+
+# %% [markdown]
+"""
+For short messages the time of the call is what counts, Python's own part included. It is the same
+measurement, drawn the other way round.
+"""
+
+# %%
+short = [size for size in sizes if size <= 4096]
+engines = [name for name in speeds if name != plot.READ]
+calls_ns = {
+    name: [size / speed / 2**30 * 1e9 for size, speed in zip(short, speeds[name], strict=False)]
+    for name in engines
+}
+axes = plt.figure(figsize=(9, 3.6), layout="constrained").add_subplot()
+plot.draw(axes, short, calls_ns)
+axes.set_ylabel("ns a call")
+axes.set_ylim(0, 400)
+plt.show()
+
+# %% [markdown]
+"""
+## Many records
+
+A loop over small records spends its time in Python. numcrc takes them all in one call: the rows of
+an array, a list of buffers, or segments of one buffer. The others run in the fastest loop found for
+each. Shorter bars are better.
+"""
+
+# %%
+workloads = {
+    "rows of 64 B": Rows.filled(20_000, 64),
+    "rows of 1 KiB": Rows.filled(5_000, 1024),
+    "a batch of 64 B": Batch(20_000, 64),
+    "segments of 50 to 150 B": Segments(20_000),
+}
+nanoseconds = {}
+for name, records in workloads.items():
+    times, _ = loop_times(records, ALGORITHM, rounds=3)  # asserts that the results are the same
+    nanoseconds[name] = {engine: taken / records.count * 1e9 for engine, taken in times.items()}
+
+# %%
+figure, panels = plt.subplots(1, len(workloads), figsize=(11, 3.2), layout="constrained")
+for axes, (name, times) in zip(panels, nanoseconds.items(), strict=True):
+    by_time = sorted(times, key=times.__getitem__, reverse=True)
+    colours = [plot.COLOURS.get(engine) for engine in by_time]
+    bars = axes.barh(by_time, [times[engine] for engine in by_time], color=colours)
+    axes.bar_label(bars, fmt="{:.0f}", padding=3, fontsize=9, color=plot.INK)
+    axes.set_title(f"{name}, ns", fontsize=10, color=plot.INK)
+    plot.restyle(axes)
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.margins(x=0.25)
+plt.show()
+
+# %% [markdown]
+"""
+## Threads
+
+Records are shared out to threads by their bytes. Out of the caches, threads add up; out of memory,
+they soon meet the limit of memory itself. The dashed line is a plain read by as many threads of
+NumPy.
+"""
+
+# %%
+threads = sorted({1, 2, min(4, os.cpu_count() or 1), min(8, os.cpu_count() or 1)})
+places = {"in the caches": Rows.in_cache(), "in memory, 128 MiB": Rows.filled(128 << 20)}
+by_threads = {}
+for place, rows in places.items():
+    tasks = {str(count): rows.numcrc(ALGORITHM, count) for count in threads}
+    times = best_times(tasks, rounds=5)  # asserts that the results are the same
+    by_threads[place] = [gib_per_s(rows.size, taken) for taken in times.values()]
+
+reads = []
+for count in threads:
+    tasks = {name: task_sampler(task) for name, task in rows.read(count).items()}
+    reads.append(gib_per_s(rows.size, min(take_turns(tasks, 5).values())))
+
+# %%
+axes = plt.figure(figsize=(8, 3.4), layout="constrained").add_subplot()
+for place, found in by_threads.items():
+    axes.plot(threads, found, marker="o", label=place)
+axes.plot(threads, reads, color=plot.INK, linestyle="--", label=plot.READ)
+axes.set_xticks(threads)
+axes.set_ylim(bottom=0)
+axes.set_xlabel("threads")
+axes.set_ylabel("GiB/s")
+plot.legend(axes.lines, axes)
+plot.restyle(axes)
+plt.show()
+
+# %% [markdown]
+"""
+## More
+
+- `python asv_bench/compare.py` prints the tables of the README for this computer, with more rounds.
+- `python asv_bench/plot.py --algorithm CRC-32C` draws the first chart here.
+- `numcrc info` says which kernels were chosen, and `how_a_crc_folds.ipynb` what they do.
+"""
