@@ -116,6 +116,10 @@ def share(work: Callable[[int], int], stop: Callable[[], Any], threads: int) -> 
     thread takes signals. *stop* makes every caller of *work* find no more chunks; whatever
     happens, nobody is inside *work* when this returns.
     """
+    if threads == 1:
+        while work(_TURN) == _TURN:
+            pass
+        return
     crew = _Crew(work)
     try:
         for _ in range(threads - 1):
