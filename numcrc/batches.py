@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numcrc.jit import abi
-from numcrc.many import Output, Records, address, checked_values, compute, per_record
+from numcrc.many import Array, Output, Records, address, checked_values, compute, per_record
 from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def _natively(
 
     collect, release = engine.tool(COLLECT), engine.tool(RELEASE)
     count = len(items)
-    pointers, lengths = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    area = _area(count)
+    pointers, lengths = area[0, :count].view(np.uint64), area[1, :count]
+    lengths[:] = 0
     places = address(pointers), address(lengths)
     views, held, others = None, 0, []
     reached = collect(items, *places, 0, 0)
@@ -66,8 +69,23 @@ def _natively(
     finally:
         if views is not None:
             release(held)
+    if area.shape[1] <= _KEPT:
+        _areas.append(area)
     for i, result in found:
         out[i] = result
+
+
+_areas: list[Array] = []
+_KEPT = 1 << 18
+"""Buffers whose places are kept for the next batch: fresh memory costs as much as short CRCs."""
+
+
+def _area(count: int) -> Array:
+    """Return rows for *count* pointers and lengths, used before if there are any."""
+    with suppress(IndexError):
+        if (area := _areas.pop()).shape[1] >= count:
+            return area
+    return np.empty((2, count), np.int64)
 
 
 def _checked_others(

@@ -58,7 +58,11 @@ _BOUNDS, _CHUNKS, _NEXT = (_OFFSET[name] for name in ("bounds", "chunks", "next"
 _INIT, _CONSTANTS = abi.INIT, abi.CONSTANTS
 _POINTER, _OB_SIZE, _BYTES_DATA = abi.POINTER, abi.OB_SIZE, abi.BYTES_DATA
 _ITEMS = abi.TUPLE_ITEMS
-_AHEAD, _LINE = 16, 64
+_LINE = 64
+_AHEAD, _SOON = 16, 4
+"""Records ahead whose first two cache lines are prefetched, and where all of a long one's are."""
+_MOST = 4096
+"""Bytes of a record that are prefetched so: its kernel goes on from there."""
 _BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
 
 
@@ -141,6 +145,10 @@ def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
                     i += 4
                     continue
                 alone = i + 4
+            if i + _SOON < last:
+                q, m = place(base, stride, pointers, offsets, lengths, length, i + _SOON)
+                for line in range(2 * _LINE, m if m < _MOST else _MOST, _LINE):
+                    prefetch(q, line)
             if chain and i > 0:
                 register = register_of(block, _load_out(out, size, i - 1))
             elif has_values:
