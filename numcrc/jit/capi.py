@@ -126,11 +126,29 @@ def register_of(block: Any, value: Any) -> Any:
 @inline
 def value_of(block: Any, register: Any) -> Any:
     """Return the CRC that *register* shows as."""
-    if load64(block, _SWAP):
+    return shown(register, shape_of(block))
+
+
+@inline
+def shape_of(block: Any) -> Any:
+    """Return the words of a block that say how registers show."""
+    return (
+        load64(block, _SWAP),
+        load64(block, _FLIP),
+        load64(block, _SHIFT),
+        load64(block, _XOROUT),
+    )
+
+
+@inline
+def shown(register: Any, shape: Any) -> Any:
+    """Return the CRC that *register* shows as, by `shape_of` its block."""
+    swap, flip, shift, xorout = shape
+    if swap:
         register = swap_bytes(register)
-    if load64(block, _FLIP):
+    if flip:
         register = reverse_bits(register)
-    return register >> load64(block, _SHIFT) ^ load64(block, _XOROUT)
+    return register >> shift ^ xorout
 
 
 @inline

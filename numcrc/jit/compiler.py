@@ -14,7 +14,7 @@ from llvmlite import binding as llvm
 from numcrc.jit import algebra, capi, entry, records
 from numcrc.jit.kernels.crc32 import streams_kernel
 from numcrc.jit.kernels.fold import fold_kernel
-from numcrc.jit.kernels.quad import quad_kernel
+from numcrc.jit.kernels.quad import quad_kernel, register_quad
 from numcrc.jit.kernels.remainder import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.memory import Pointer, lower, lowered
@@ -44,8 +44,10 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
     if plan.family in _WITHOUT_KERNEL:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
     if plan.form == "records":
-        quad, longest = (quad_kernel(plan), plan.windows[-1]) if plan.windows else (None, 0)
-        return records.records_entry(_kernel(plan), quad, longest), capi.BUILTIN
+        quads = (quad_kernel(plan), register_quad(plan)) if plan.windows else None
+        return records.records_entry(
+            _kernel(plan), quads, max(plan.windows, default=0)
+        ), capi.BUILTIN
     make, signature = _FORMS[plan.form]
     return make(_kernel(plan)), signature
 

@@ -23,7 +23,8 @@ from numcrc.jit.capi import (
     release_buffer,
     restore_thread,
     save_thread,
-    value_of,
+    shape_of,
+    shown,
 )
 from numcrc.jit.memory import (
     address,
@@ -61,6 +62,7 @@ _ITEMS = abi.TUPLE_ITEMS
 _LINE = 64
 _AHEAD, _SOON = 16, 4
 """Records ahead whose first two cache lines are prefetched, and where all of a long one's are."""
+_ROWS_AHEAD = 2048
 _MOST = 4096
 """Bytes of a record that are prefetched so: its kernel goes on from there."""
 _BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
@@ -89,12 +91,16 @@ def _store_out(out: Any, size: Any, i: Any, value: Any) -> Any:
         store8(out, i, value)
 
 
-def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
+def records_entry(kernel: Any, quads: Any, longest_quad: int) -> Any:
     """Return the builtin ``run(work_address, limit) -> chunks done``, without the GIL.
 
-    It takes chunks until it has done *limit*, or until there are no more. *quad* is a kernel
-    of four records at a time, of up to *longest_quad* bytes (`numcrc.jit.kernels.quad`), or None.
+    It takes chunks until it has done *limit*, or until there are no more. *quads*, or None, is
+    a kernel of four records at a time, of up to *longest_quad* bytes, and what it gets for
+    their register (`numcrc.jit.kernels.quad`).
     """
+    quad: Any
+    behind: Any
+    quad, behind = quads or (None, None)
 
     @inline
     def place(
@@ -110,6 +116,33 @@ def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
         return advance(base, stride * i), length
 
     @inline
+    def store_four(out: Any, size: Any, i: Any, a: Any, b: Any, c: Any, d: Any, shape: Any) -> Any:
+        _store_out(out, size, i, shown(a, shape))
+        _store_out(out, size, i + 1, shown(b, shape))
+        _store_out(out, size, i + 2, shown(c, shape))
+        _store_out(out, size, i + 3, shown(d, shape))
+
+    @inline
+    def rows(
+        block: Any, base: Any, stride: Any, length: Any, out: Any, size: Any, first: Any,
+        last: Any, shape: Any,
+    ) -> Any:  # fmt: skip
+        """Compute quads of records that are all alike, and return where the rest begins."""
+        k = advance(block, _CONSTANTS)
+        registers = behind(k, length, length, length, length, load64(block, _INIT))
+        i = first
+        while i + 4 <= last:
+            p = advance(base, stride * i)
+            p2, p3 = advance(p, stride), advance(p, 2 * stride)
+            p4 = advance(p, 3 * stride)
+            for line in range(0, 4 * length, _LINE):
+                prefetch(p, _ROWS_AHEAD + line)
+            a, b, c, d = quad(k, p, p2, p3, p4, length, length, length, length, length, registers)
+            store_four(out, size, i, a, b, c, d, shape)
+            i += 4
+        return i
+
+    @inline
     def chunk(block: Any, work: Any, first: Any, last: Any) -> Any:
         k = advance(block, _CONSTANTS)
         base, stride = load_pointer(work, _BASE), i64(load64(work, _STRIDE))
@@ -118,8 +151,14 @@ def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
         values, value_step = load_pointer(work, _VALUES), i64(load64(work, _VALUE_STEP))
         has_values, chain = address(values) != u64(0), load64(work, _CHAIN) != u64(0)
         out, size = load_pointer(work, _OUT), i64(load64(work, _OUT_SIZE))
-        alone = ahead = first
+        shape = shape_of(block)
         i = first
+        if quad is not None:
+            scattered = address(pointers) != u64(0) or address(offsets) != u64(0)
+            unlike = address(lengths) != u64(0) or has_values or chain
+            if not scattered and not unlike and 0 < length <= longest_quad:
+                i = rows(block, base, stride, length, out, size, first, last, shape)
+        alone = ahead = i
         while i < last:
             register = load64(block, _INIT)
             while ahead < last and ahead < i + _AHEAD:
@@ -137,11 +176,11 @@ def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
                     longest = other if other > longest else longest
                     shortest = other if other < shortest else shortest
                 if shortest > 0 and longest <= longest_quad:
-                    a, b, c, d = quad(k, p, p2, p3, p4, n, n2, n3, n4, longest, register)
-                    _store_out(out, size, i, value_of(block, a))
-                    _store_out(out, size, i + 1, value_of(block, b))
-                    _store_out(out, size, i + 2, value_of(block, c))
-                    _store_out(out, size, i + 3, value_of(block, d))
+                    a, b, c, d = quad(
+                        k, p, p2, p3, p4, n, n2, n3, n4, longest,
+                        behind(k, n, n2, n3, n4, register),
+                    )  # fmt: skip
+                    store_four(out, size, i, a, b, c, d, shape)
                     i += 4
                     continue
                 alone = i + 4
@@ -153,7 +192,7 @@ def records_entry(kernel: Any, quad: Any, longest_quad: int) -> Any:
                 register = register_of(block, _load_out(out, size, i - 1))
             elif has_values:
                 register = register_of(block, load64(values, value_step * i))
-            _store_out(out, size, i, value_of(block, kernel(k, p, n, register)))
+            _store_out(out, size, i, shown(kernel(k, p, n, register), shape))
             i += 1
 
     def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:

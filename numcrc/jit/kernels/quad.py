@@ -18,15 +18,31 @@ from numcrc.jit.plan import Plan
 from numcrc.jit.simd import Vector, clmul, lane, load_end, xor
 
 
+def register_quad(plan: Plan) -> Any:
+    """Return ``behind(constants, n, n2, n3, n4, register)``: ``R * x^(8n)`` of each record."""
+    powers, times = plan.layout.powers, clmul(plan.arch, 0, 0)
+
+    @inline
+    def behind(k: Any, n: Any, n2: Any, n3: Any, n4: Any, register: Any) -> Any:
+        powers_of_x = in_low_lanes(
+            load64(k, powers + 8 * n),
+            load64(k, powers + 8 * n2),
+            load64(k, powers + 8 * n3),
+            load64(k, powers + 8 * n4),
+        )
+        return times(in_low_lanes(register, register, register, register), powers_of_x)
+
+    return behind
+
+
 def quad_kernel(plan: Plan) -> Any:
-    """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, register) -> registers``.
+    """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, behind) -> registers``.
 
     Four records at p to p4, of n to n4 bytes: 1 to ``windows[-1]``, *longest* being the
-    largest. All continue from *register*.
+    largest; *behind* is from `register_quad`.
     """
-    reduce, times = barrett_reduction(plan, QUAD), clmul(plan.arch, 0, 0)
+    reduce = barrett_reduction(plan, QUAD)
     first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))
-    powers = plan.layout.powers
     *shorter, longest_window = plan.windows
     sums = _four_sums(plan, longest_window)
     for size in reversed(shorter):
@@ -35,16 +51,9 @@ def quad_kernel(plan: Plan) -> Any:
     @inline
     def kernel(
         k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
-        longest: Any, register: Any,
+        longest: Any, behind: Any,
     ) -> Any:  # fmt: skip
-        powers_of_x = in_low_lanes(
-            load64(k, powers + 8 * n),
-            load64(k, powers + 8 * n2),
-            load64(k, powers + 8 * n3),
-            load64(k, powers + 8 * n4),
-        )
-        registers = in_low_lanes(register, register, register, register)
-        t = xor(sums(k, p, p2, p3, p4, n, n2, n3, n4, longest), times(registers, powers_of_x))
+        t = xor(sums(k, p, p2, p3, p4, n, n2, n3, n4, longest), behind)
         remainder = reduce(k, t)
         return first(remainder), second(remainder), third(remainder), fourth(remainder)
 
