@@ -19,7 +19,7 @@ from urllib.parse import quote_plus
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import orc
 from support import run_python
@@ -119,6 +119,7 @@ def test_check_files_hold_what_they_take(form, tmp_path):
     path = tmp_path / "list"
 
     @some
+    @example(" {", "crc32c")
     @given(keys, st.sampled_from(["crc32c", "md5", "sha512", "crc32"]))
     def check(key, name):
         width = {"md5": 16, "sha512": 64}.get(name, 4)

@@ -57,7 +57,7 @@ def recognised(stream: Stream) -> str:
         raise ManifestError(stream.name, "the file is empty")
     if start.startswith(b"PAR1"):
         return "parquet"
-    return "jsonl" if start.lstrip().startswith(b"{") else "csv"
+    return "jsonl" if start.startswith(b"{") else "csv"
 
 
 def rows(stream: Stream, table: Table, form: str) -> Iterator[tuple[int, Row]]:
