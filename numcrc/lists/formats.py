@@ -68,6 +68,10 @@ def _bsd(crcs: Sequence[Sized], base64: bool) -> Line:
     return bsd
 
 
+# What in front of a list would tell of JSON, of a byte order mark, of Parquet, gzip or zstd.
+_BEGINNINGS = (b"{", b"\xef\xbb\xbf", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+
+
 def _sfv(crcs: Sequence[Sized], base64: bool) -> Line:
     from numcrc.lists.lines import Parser
 
@@ -76,8 +80,7 @@ def _sfv(crcs: Sequence[Sized], base64: bool) -> Line:
 
     def sfv(path: str, _size: int, values: list[int]) -> str:
         # SFV has no escapes: a name that looks like something else may still pass as "./name".
-        # In front of a list, "{" would tell of JSON, and a byte order mark would be taken for one.
-        plain = not path.startswith(("{", "\N{ZERO WIDTH NO-BREAK SPACE}"))
+        plain = not os.fsencode(path).startswith(_BEGINNINGS)
         for name in (path, f"./{path}") if plain else (f"./{path}",):
             text = f"{name} {write(values[0])}"
             with suppress(ValueError):

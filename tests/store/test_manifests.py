@@ -120,6 +120,9 @@ def test_check_files_hold_what_they_take(form, tmp_path):
 
     @some
     @example(" {", "crc32c")
+    @example("PAR1", "crc32c")
+    @example("\x1f\udc8b", "crc32c")
+    @example("(\udcb5/\udcfd", "crc32c")
     @given(keys, st.sampled_from(["crc32c", "md5", "sha512", "crc32"]))
     def check(key, name):
         width = {"md5": 16, "sha512": 64}.get(name, 4)
