@@ -50,7 +50,7 @@ class Plan(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A short name: "fold512-w64.w128.w256.256-reflected", "crc32c-0-128.1024-clmul"."""
+        """A short name: "fold512-w16.w64.w128.w256.256-reflected", "crc32c-0-128.1024-clmul"."""
         if self.family == "fold":
             return f"{self._fold_name}-{self.order}"
         if self.family == "crc32":
@@ -127,7 +127,7 @@ TABLE = Plan("table")
 # Measured: four accumulators hide the multiply's latency, and eight gain nothing; the
 # smaller blocks serve short messages.
 _BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (256,)}
-_WINDOWS = {512: (64, 128, 256)}
+_WINDOWS = {512: (16, 64, 128, 256)}
 # By lanes a set and registers together.
 _KINDS = {
     (1, 1): "gggggggg",

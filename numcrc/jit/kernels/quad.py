@@ -43,7 +43,7 @@ def quad_kernel(plan: Plan) -> Any:
     """
     reduce = barrett_reduction(plan, QUAD)
     first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))
-    *shorter, longest_window = plan.windows
+    *shorter, longest_window = (size for size in plan.windows if size >= QUAD.lanes * 8)
     sums = _four_sums(plan, longest_window)
     for size in reversed(shorter):
         sums = _up_to(size, _four_sums(plan, size), sums)
