@@ -266,14 +266,26 @@ def test_localstack_odd_keys(localstack: LocalStack, use: Callable[..., None]) -
         assert told.checksums == (Checksum("crc32c", digest("crc32c", entry.key.encode())),)
 
 
-def test_rclone_keys_and_ranges(rclone_s3: RcloneS3, use: Callable[..., None]) -> None:
-    use(rclone_s3.env)
+@pytest.mark.parametrize("told", ["environment", "files"])
+def test_rclone_keys_and_ranges(
+    rclone_s3: RcloneS3, use: Callable[..., None], tmp_path: Path, told: str
+) -> None:
+    """Whose server checks signatures: of what variables tell alone, and of what botocore finds."""
+    env = rclone_s3.env | {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    if told == "files":
+        keys = "aws_access_key_id = test\naws_secret_access_key = test"
+        where = f"region = us-east-1\nendpoint_url = {env['AWS_ENDPOINT_URL']}"
+        (tmp_path / "config").write_text(f"[profile mine]\n{keys}\n{where}\n")
+        of_profile = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+        env = {name: env[name] for name in of_profile} | {"AWS_PROFILE": "mine"}
+    use(env)
     folder = rclone_s3.folder / "sources" / "sub"
     names = ["a-b", "a/b", "a0", "sp ace", "plus+", "per%25", "ü", "tilde~"]
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(BODY)
-    source = open_source("s3://sources/sub")
+    source = S3Source("s3://sources/sub")
+    assert source._access._place.fixed == (told == "environment")
     entries = list(source.entries())
     assert [entry.key for entry in entries] == in_order(names)
     for entry in entries:
