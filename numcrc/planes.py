@@ -51,20 +51,20 @@ class Planes(NamedTuple):
 
 
 @cache
-def planes(generator: int, gap: int) -> Planes | None:
+def planes(generator: int, gap: int = 0) -> Planes | None:
     """Return the smallest sets for the polynomial *generator* (with its leading term).
 
-    *gap* is that of two vectors, if they are needed. None: no sets were found.
+    They are of one vector or, with a *gap*, of two. None: no sets were found.
     """
     width = generator.bit_length() - 1
-    for size, apart in ((1, 0), (2, 0), (4, 0), (8, 0), (4, gap)):
-        more = 8 * size * (2 if apart else 1) - width
+    for size in (4,) if gap else (1, 2, 4, 8):
+        more = 8 * size * (2 if gap else 1) - width
         if more < 0:
             continue
         factors = (1 << more | low for low in range(1, 16, 2)) if more > 3 else (1 << more | 1,)
         for factor in factors if more else (1,):
             for sets in _splits(size):
-                found = Planes(gf2.multiply(generator, factor), sets, apart)
+                found = Planes(gf2.multiply(generator, factor), sets, gap)
                 elements = _elements(found)
                 if all(_coordinates(_basis(elements, lanes)) for lanes in sets):
                     return found

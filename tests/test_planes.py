@@ -44,7 +44,7 @@ def folded(data: bytes, words: list[int], size: int, vectors: int) -> bytes:
 @pytest.mark.parametrize("name", NARROW)
 def test_what_is_folded_is_congruent(name):
     model = numcrc.algorithms[name]._model
-    found = planes(model.generator, GAP)
+    found = planes(model.generator) or planes(model.generator, GAP)
     assert found is not None
     assert sorted(lane for lanes in found.sets for lane in lanes) == list(range(LANES))
     assert model.width <= 8 * found.size * found.vectors
@@ -63,4 +63,6 @@ def test_what_is_folded_is_congruent(name):
 
 
 def test_none_where_there_are_none():
-    assert planes(1 << 40, GAP) is None  # x^40: every power of x from there on is zero
+    assert (
+        planes(1 << 40) is planes(1 << 40, GAP) is None
+    )  # x^40: every power of x from there on is zero

@@ -101,7 +101,8 @@ class Plan(NamedTuple):
         return self.layout.size + 8 * words if self.blocks else 0
 
     def _matrices(self, model: Model) -> bytes:
-        found = self.kinds and planes(model.generator, _gap(self.kinds, self.bits))
+        gap = _gap(self.kinds, self.bits) if self.vectors > 1 else 0
+        found = self.kinds and planes(model.generator, gap)
         return constants.words(matrices(found, 8 * self.blocks[-1], model.refin)) if found else b""
 
     def header(self, model: Model) -> bytes:
@@ -158,12 +159,13 @@ def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
     folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
     if bits < 512 or not _mixes(target):
         return folding
-    for (lanes, vectors), kinds in _KINDS.items():
-        found = planes(model.generator, _gap(kinds, bits))
-        if found and (found.size * found.vectors, found.vectors) == (lanes, vectors):
-            blocks = (*folding.blocks, bits // 8 * len(kinds))
-            return folding._replace(blocks=blocks, kinds=kinds, planes=lanes, vectors=vectors)
-    return folding
+    found = planes(model.generator) or planes(model.generator, _gap(_KINDS[8, 2], bits))
+    if found is None:
+        return folding
+    lanes, vectors = found.size * found.vectors, found.vectors
+    kinds = _KINDS[lanes, vectors]
+    blocks = (*folding.blocks, bits // 8 * len(kinds))
+    return folding._replace(blocks=blocks, kinds=kinds, planes=lanes, vectors=vectors)
 
 
 def _mixes(target: Target) -> bool:

@@ -1,7 +1,7 @@
 """Objects, many at a time, in order: whether they are as expected, or what their checksums are.
 
-Small objects go in groups, one after another into the buffer of a thread, and then into one
-call of each algorithm; large ones in ranges, by all threads.
+Small objects go in groups, one after another into the buffer of a thread, and are computed
+together; large ones in ranges, by all threads. Small local files are read where they are listed.
 """
 
 from __future__ import annotations

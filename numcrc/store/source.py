@@ -91,9 +91,9 @@ def open_source(url: str) -> Source:
 _HOMES = {
     "file": ("local", "LocalSource"),
     "s3": ("s3", "S3Source"),
-    "gs": ("remote", "RemoteSource"),
-    "az": ("remote", "RemoteSource"),
-    "http": ("remote", "RemoteSource"),
-    "https": ("remote", "RemoteSource"),
+    "gs": ("gcs", "GcsSource"),
+    "az": ("azure", "AzureSource"),
+    "http": ("web", "WebSource"),
+    "https": ("web", "WebSource"),
 }
 _KINDS = "file://, s3://, gs://, az://, http:// and https://"
