@@ -1,16 +1,22 @@
 """Time plans against each other on this machine: how the shipped ones were chosen.
 
-    python asv_bench/tune.py CRC-32 CRC-16/ARC --kinds cgcgcgcg cgggcggg --sizes 8192 65536
+    python asv_bench/tune.py CRC-32 CRC-16/ARC --mixtures 00c0c0 2:00c0c0cc --sizes 8192 65536
+    python asv_bench/tune.py CRC-32C --tier 256 --streams s8x1.512,v128s8x5.1280 v128s4x2.1024
 
-prints, for each algorithm, a table of GiB/s: a row a plan, a column a message's size. Without
-``--kinds`` it tries a choice of them. The plan in use is the first row.
+prints, for each algorithm, a table of GiB/s: a row a plan, a column a message's size. The plan in
+use is the first row, the multiplier alone the second. Without ``--mixtures``, every one that numcrc
+knows is tried, where a group of its registers suits the polynomial; "2:" takes pairs of lanes
+together. ``--streams`` are for the crc32 instruction: "v128s8x5.1280" folds 128 bytes while it takes
+5 words from each of 8 streams of 1280 bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
+from collections.abc import Iterator
 
 os.environ["NUMCRC_CACHE_DIR"] = tempfile.mkdtemp()  # nobody else wants these kernels
 
@@ -19,28 +25,41 @@ from benchmarks.records import filled_bytes
 from interleaved import best_times
 
 import numcrc
-from numcrc.jit import engine
-from numcrc.jit.plan import Plan
-
-_KINDS = {
-    (1, 1): ("gggggggg", "cggggggg", "gggg"),
-    (2, 1): ("cgggcggg", "cggcggcg", "cggggggg", "gggggggg", "cggg"),
-    (4, 1): ("cgcgcgcg", "cgcgcggg", "cggcggcg", "ccgcccgc", "cgcg"),
-    (8, 1): ("ccgccgcc", "cccgcccg", "cgcgcgcg", "ccgc"),
-    (8, 2): ("gccccccg",),
-}
+from numcrc.jit import engine, target
+from numcrc.jit.plan import KINDS, Plan, Streams, mixed, unmixed
+from numcrc.matrices import spans
 
 
-def variants(plan: Plan, kinds: list[str] | None) -> dict[str, Plan]:
-    """Return *plan* and its relatives, by name."""
-    found = [plan]
-    if plan.planes:
-        register = plan.bits // 8
-        found.append(plan._replace(kinds="", planes=0, vectors=1, blocks=plan.blocks[:-1]))
-        for mixture in kinds or _KINDS[plan.planes, plan.vectors]:
-            blocks = (*plan.blocks[:-1], register * len(mixture))
-            found.append(plan._replace(kinds=mixture, blocks=blocks))
-    return {variant.name: variant for variant in found}
+def variants(
+    plan: Plan, generator: int, mixtures: list[str] | None, stretches: list[str]
+) -> Iterator[Plan]:
+    """Give *plan* and its relatives."""
+    yield plan
+    if plan.blocks:
+        plain = unmixed(plan)
+        yield plain
+        for mixture in known(plan.bits) if mixtures is None else mixtures:
+            lanes, _, kinds = mixture.rpartition(":")
+            variant = mixed(plain, kinds, int(lanes or 1))
+            if spans(generator, variant.above, variant.lanes):
+                yield variant
+        plan = plain
+    for stretch in stretches:
+        yield plan._replace(streams=tuple(map(streams, stretch.split(","))))
+
+
+def known(bits: int) -> list[str]:
+    """Return the mixtures that numcrc chooses from."""
+    return [f"{lanes}:{kinds}" for (lanes, _), many in KINDS[bits].items() for kinds in many]
+
+
+def streams(name: str) -> Streams:
+    """Return what is called *name* in a plan's name."""
+    found = re.fullmatch(r"(?:v(\d+))?s(\d+)x(\d+)\.(\d+)", name)
+    if found is None:
+        raise SystemExit(f"no streams: {name!r}")
+    block, ways, words, length = (int(number or 0) for number in found.groups())
+    return Streams(ways, length, words, block)
 
 
 def main() -> None:
@@ -49,29 +68,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("algorithms", nargs="*", default=["CRC-32", "CRC-16/ARC", "CRC-8/SMBUS"])
-    parser.add_argument("--kinds", nargs="+")
+    parser.add_argument("--tier", help="a lower tier, as NUMCRC_TIER names it")
+    parser.add_argument("--mixtures", nargs="*")
+    parser.add_argument("--streams", nargs="+", default=[])
     parser.add_argument(
         "--sizes", nargs="+", type=int, default=[1 << k for k in (10, 13, 16, 20, 24)]
     )
     parser.add_argument("--rounds", type=int, default=40)
     options = parser.parse_args()
+    tier = target.tier(options.tier) if options.tier else target.best()
     for name in options.algorithms:
         crc = numcrc.algorithms[name]
-        plans = variants(engine.plan_of(crc._model), options.kinds)
-        calls = {
-            plan_name: engine.builtin(crc._model, plan, crc._general, "crc")
-            for plan_name, plan in plans.items()
-        }
-        print(f"{name:60}" + "".join(f"{size:>10}" for size in options.sizes))
+        model = crc._model
+        plan = engine.plan_of(model, tier)
+        plans = dict.fromkeys(variants(plan, model.generator, options.mixtures, options.streams))
+        calls = {plan.name: engine.builtin(model, plan, crc._general, "crc") for plan in plans}
+        print(f"{name:72}" + "".join(f"{size:>10}" for size in options.sizes))
         columns = [
             best_times(calls, filled_bytes(size), rounds=options.rounds) for size in options.sizes
         ]
-        for plan_name in plans:
+        for plan_name in calls:
             speeds = (
                 gib_per_s(size, times[plan_name])
                 for size, times in zip(options.sizes, columns, strict=True)
             )
-            print(f"{plan_name:60}" + "".join(f"{speed:10.1f}" for speed in speeds))
+            print(f"{plan_name:72}" + "".join(f"{speed:10.1f}" for speed in speeds))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ from collections import Counter
 import matplotlib.pyplot as plt
 
 import numcrc
-from numcrc import constants, gf2, planes
+from numcrc import constants, gf2, matrices
 from numcrc.jit import compiler, engine, target
+from numcrc.jit.plan import Plan
 
 data = random.Random(1).randbytes(4096)
 
@@ -360,97 +361,112 @@ assert all(affine(byte, identity) == byte for byte in range(256))
 
 # %% [markdown]
 """
-So n/8 lanes work together as a *set*. Their bits must be a basis of the polynomials modulo `P`;
-then every lane's new bytes are the sum of n/8 products, one with each lane of its set. Which lanes
-may be a set depends on `P` alone, and is searched for. Colours are sets here.
+So n/8 registers work together as a *group*. At one place of a byte, the bits of their bytes there
+must span the polynomials modulo `P`; then each register's new bytes are the sum of n/8 products,
+one with each register of the group. The place itself does not matter, for it is a common factor:
+one matrix serves all bytes of a register, and none has to move. Whether they span depends on `P`
+and on how far the registers stand apart; so numcrc knows several ways to arrange a block, and
+takes the first that suits. Blue are groups here, c is the carry-less multiply.
 """
 
 # %%
-SETS = ("#9ecae1", "#fdae6b", "#a1d99b", "#d4b9da", "#fdd0a2", "#c7e9c0", "#dadaeb", "#f2b6b6")
-names = ("CRC-8/SMBUS", "CRC-16/ARC", "CRC-32")
+GROUPS = ("#9ecae1", "#6baed6", "#c6dbef", "#4292c6")
+BITS = 512
+mixtures = {
+    "CRC-16/ARC": ("00112233", 1),
+    "CRC-32": ("00c0c0", 1),
+    "CRC-64/NVME": ("c0c0c0c0cc", 2),
+}
 axes = canvas(2.4, 3)
-for y, name in enumerate(reversed(names)):
-    found = planes.planes(numcrc.algorithms[name]._model.generator, 0)
-    assert sorted(lane for lanes in found.sets for lane in lanes) == list(range(8))
+for y, (name, (kinds, lanes)) in enumerate(reversed(mixtures.items())):
+    mixture = Plan("fold", bits=BITS, kinds=kinds, lanes=lanes)
+    assert matrices.spans(numcrc.algorithms[name]._model.generator, mixture.above, lanes)
     label(axes, y + 0.4, name)
-    for lanes, colour in zip(found.sets, SETS, strict=False):
-        for q in lanes:
-            box(axes, 2 * q, y, 2, f"lane {q}", colour)
+    for i, kind in enumerate(kinds):
+        box(axes, 1.6 * i, y, 1.6, kind, "#fdae6b" if kind == "c" else GROUPS[int(kind)])
 plt.show()
 
 # %% [markdown]
 """
-CRC-32 has two sets of four lanes. In turn r = 0..3 each lane sees the r-th next one of its set,
-multiplied by a matrix for that turn and lane. Here is a fold of 64 bytes over 4096 bits.
+Of CRC-32, four registers are a group: 32 bits at each place, and 16 matrices. For 64 bits it is
+four registers again, but the two lanes of each pair work together too. Here is a fold of the four
+registers, marked 0, of a block of six, over the block's length.
 """
 
 # %%
-found = planes.planes(P, 0)
-turns, step = found.size, 8 * 512
-words = planes.matrices(found, step, True)
-rows = [words[i : i + 8] for i in range(0, len(words), 8)]
-matrices, seen = rows[:turns], rows[turns:]
-
-axes = canvas(3, turns)
-for r in range(turns):
-    label(axes, turns - 1 - r + 0.4, f"turn {r} sees")
-    for q, other in enumerate(seen[r]):
-        colour = next(c for lanes, c in zip(found.sets, SETS, strict=False) if other in lanes)
-        box(axes, 2 * q, turns - 1 - r, 2, f"lane {other}", colour)
-plt.show()
+KINDS = "00c0c0"
+mixture = Plan("fold", bits=BITS, kinds=KINDS)
+(group,) = mixture.groups
+step = BITS * len(KINDS)
+words = matrices.matrices(P, mixture.above, 1, step, True)
+rows = [words[i : i + len(group)] for i in range(0, len(words), len(group))]
 
 
-# %%
-def fold_by_matrices(register):
-    lanes = [register[8 * q : 8 * q + 8] for q in range(8)]
-    folded = bytearray(64)
-    for r in range(turns):
-        for q in range(8):
-            for i, byte in enumerate(lanes[seen[r][q]]):
-                folded[8 * q + i] ^= affine(byte, matrices[r][q])
-    return bytes(folded)
+def fold_group(registers):
+    return [
+        bytes(
+            affine(a, m[0]) ^ affine(b, m[1]) ^ affine(c, m[2]) ^ affine(d, m[3])
+            for a, b, c, d in zip(*registers, strict=True)
+        )
+        for m in rows
+    ]
 
 
-register = data[:64]
-assert gf2.mod(message(fold_by_matrices(register)), P) == gf2.mod(message(register) << step, P)
+def group_sum(registers):
+    """Return the polynomial of a block's registers that are in the group."""
+    return sum(message(r) << above for r, above in zip(registers, mixture.above, strict=True))
+
+
+registers = [data[64 * i : 64 * i + 64] for i in group]
+assert gf2.mod(group_sum(fold_group(registers)), P) == gf2.mod(group_sum(registers) << step, P)
 
 # %% [markdown]
 """
 ## Both at once
 
 The sum is not the same as the multiplier's, but it leaves the same remainder, so one block may have
-registers of either kind: for CRC-32, eight of them, `cgcgcgcg`, c for the carry-less multiply and g
-for GFNI. Two units of the CPU work instead of one. That is a gain on AMD's Zen; on Intel's CPUs,
-whose multiplier is twice as fast, numcrc multiplies only.
+registers of either kind. Two units of the CPU work instead of one. That is a gain on AMD's Zen,
+where they fold CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is twice
+as fast, numcrc multiplies only.
 """
 
+
 # %%
-KINDS = "cgcgcgcg"
-
-
-def fold_register(kind, register):
-    if kind == "c":
-        return [fold(pair, step) for pair in register]
-    as_bytes = bytes(gf2.reflect(b, 8) for pair in register for b in pair.to_bytes(16, "big"))
-    return pairs_of(fold_by_matrices(as_bytes))
-
-
-block = pairs_of(data[:512])
-block[0] ^= R << 64
-for i in range(512, len(data), 512):
-    folded = [
-        p for k, kind in enumerate(KINDS) for p in fold_register(kind, block[4 * k : 4 * k + 4])
+def fold_mixed(block):
+    folded = [[fold(pair, step) for pair in register] for register in block]
+    as_bytes = [
+        bytes(gf2.reflect(b, 8) for pair in block[i] for b in pair.to_bytes(16, "big"))
+        for i in group
     ]
-    block = [a ^ b for a, b in zip(folded, pairs_of(data[i : i + 512]), strict=True)]
-mixed = gf2.reflect(reduce(weigh(block)) >> 32, 32) ^ ONES
-assert mixed == crc(data) == zlib.crc32(data)
+    for i, register in zip(group, fold_group(as_bytes), strict=True):
+        folded[i] = pairs_of(register)
+    return folded
+
+
+def registers_of(some_bytes):
+    return [pairs_of(some_bytes[i : i + 64]) for i in range(0, len(some_bytes), 64)]
+
+
+size = step // 8
+whole = len(data) - len(data) % size
+block = registers_of(data[:size])
+block[0][0] ^= R << 64
+for i in range(size, whole, size):
+    message_block = registers_of(data[i : i + size])
+    block = [
+        [a ^ b for a, b in zip(*pairs, strict=True)]
+        for pairs in zip(fold_mixed(block), message_block, strict=True)
+    ]
+every_pair = [pair for register in block for pair in register]
+mixed = gf2.reflect(reduce(weigh(every_pair)) >> 32, 32) ^ ONES
+assert mixed == crc(data[:whole]) == zlib.crc32(data[:whole])
 
 # %% [markdown]
 """
 ## What runs on this computer
 
 numcrc asks LLVM which CPU this is and plans the kernel for it. The plan's name says how: after
-`fold`, the bits of a register; the windows (`w`) and blocks in bytes; lanes in a set and the kinds.
+`fold`, the bits of a register; the windows (`w`) and blocks in bytes; what folds each register.
 """
 
 # %%
@@ -493,6 +509,7 @@ def main_loop(assembly):
             if not any(start <= inner for inner, _ in loops):
                 loops.append((start, i + 1))
     bodies = [lines[start:end] for start, end in loops]
+    bodies = [body for body in bodies if not any("\tret" in line for line in body)]  # only jumps
     products = "clmul|pmull|affine|crc32"
     return max(bodies, key=lambda body: (len(re.findall(products, "".join(body))), len(body)))
 
@@ -506,7 +523,7 @@ print(*(line.replace("\t", "    ", 1).expandtabs(20) for line in loop), sep="\n"
 counts = mnemonics(loop)
 if plan.kinds:
     assert counts["vpclmulqdq"] == 2 * plan.kinds.count("c")
-    assert counts["vgf2p8affineqb"] == plan.planes * plan.kinds.count("g")
+    assert counts["vgf2p8affineqb"] == len(plan.groups) * plan.factors
 
 # %% [markdown]
 """

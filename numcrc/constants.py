@@ -20,6 +20,7 @@ degree 64. Its register lives in 64 bits, in one of these representations:
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from numcrc import gf2
@@ -228,22 +229,15 @@ def wide_table(model: Model) -> bytes:
 
 # The crc32 instruction
 
-STREAMS = 4
 
+def crc32_joins(model: Model, distances: Iterable[int]) -> bytes:
+    """Return what takes 32-bit CRCs over *distances* in bytes, for the instruction.
 
-def crc32_streams(model: Model, lengths: tuple[int, ...]) -> bytes:
-    """Return, for each stream length L (bytes), what joins four streams of a 32-bit CRC.
-
-    Words ``x^(8dL-33) mod P``, d = 3, 2, 1, reflected in 32 bits: the instruction
-    multiplies a 64-bit product by x^32, and the reflected product has an x of its own.
+    Words ``x^(8d-33) mod P``, reflected in 32 bits: the instruction multiplies a 64-bit
+    product by x^32, and the reflected product has an x of its own.
     """
-    return words(
-        [
-            gf2.reflect(gf2.power_of_x(8 * d * length - 33, model.generator), 32)
-            for length in lengths
-            for d in range(STREAMS - 1, 0, -1)
-        ]
-    )
+    powers = (gf2.power_of_x(8 * distance - 33, model.generator) for distance in distances)
+    return words([gf2.reflect(power, 32) for power in powers])
 
 
 # Zero bytes

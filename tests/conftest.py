@@ -7,9 +7,11 @@ import shutil
 import tempfile
 
 import pytest
-from support import DROP_IN, Callee, Machine
+from support import DROP_IN, KERNELS, Callee, Machine
 
 import numcrc
+from numcrc import catalogue
+from numcrc.jit import plan as plans
 from numcrc.jit import target
 
 
@@ -29,15 +31,25 @@ def pytest_report_header() -> str:
 
 
 def machines() -> list[Machine]:
-    """Return this machine on each of its tiers, then as if without GFNI and crc32.
+    """Return this machine on each of its tiers, then as if it were others that it can stand for.
 
-    So every kernel that can run here is tested, not only those of the best plan.
+    So every kernel that can run here is tested, not only those of the best plan: what a Zen 5
+    and what an Intel CPU would choose, and what one without GFNI and crc32 instructions would.
     """
     host = target.host()
-    plainer = host._replace(usable=host.usable - {"gfni", target.CRC32_FEATURE.get(host.arch)})
-    found = [Machine(tier.name, host, tier) for tier in host.tiers]
-    found += [Machine(f"{tier.name}-plain", plainer, tier) for tier in plainer.tiers]
-    return [machine for machine in found if machine.name != "table-plain"]
+    plainer = host.usable - {"gfni", target.CRC32_FEATURE.get(host.arch)}
+    variants = {
+        "": host,
+        "-zen5": host._replace(cpu="znver5"),
+        "-intel": host._replace(cpu="icelake-server"),
+        "-plain": host._replace(cpu="generic", usable=plainer),
+    }
+    found: dict[tuple[plans.Plan, ...], Machine] = {}
+    for suffix, variant in variants.items():
+        for tier in variant.tiers:
+            used = tuple(plans.plan(catalogue.find(n).model, variant, tier) for n in KERNELS)
+            found.setdefault(used, Machine(tier.name + suffix, variant, tier))
+    return list(found.values())
 
 
 @pytest.fixture(params=machines(), ids=lambda machine: machine.name)

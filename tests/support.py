@@ -27,6 +27,19 @@ class Machine(NamedTuple):
 DROP_IN = {"crc32": "CRC-32/ISO-HDLC", "crc32c": "CRC-32/ISCSI", "crc64nvme": "CRC-64/NVME"}
 """The drop-in functions and their algorithms."""
 
+KERNELS = [
+    "CRC-32/ISCSI",
+    "CRC-32/ISO-HDLC",
+    "CRC-64/NVME",
+    "CRC-32/BZIP2",
+    "CRC-64/ECMA-182",
+    "CRC-16/ARC",
+    "CRC-12/UMTS",
+    "CRC-8/SMBUS",
+    "CRC-3/GSM",
+]
+"""Algorithms that among them use every kernel, in both bit orders."""
+
 
 class Callee(NamedTuple):
     """A function or an algorithm to call, and the algorithm that it computes."""
@@ -39,14 +52,15 @@ class Callee(NamedTuple):
         return reference.crc(self.algorithm._model, data, value)
 
 
-def crc_on(crc: numcrc.Algorithm, machine: Machine) -> numcrc.Algorithm:
-    """Return *crc*, computed by the kernels that *machine* would use."""
+def crc_on(crc: numcrc.Algorithm, machine: Machine, records: bool = False) -> numcrc.Algorithm:
+    """Return *crc*, computed by the kernel that *machine* would use, or those of *records* too."""
     copy = numcrc.Algorithm._known(crc.name, crc._model, crc.check, crc.aliases)
     plan = plans.plan(crc._model, machine.target, machine.tier)
     if crc.width <= 64:
         vars(copy)["_crc"] = engine.builtin(crc._model, plan, copy._general, "crc")
-        records = plan._replace(form="records")
-        vars(copy)["_records"] = engine.builtin(crc._model, records, None, "run")
+        if records:
+            many = plan._replace(form="records")
+            vars(copy)["_records"] = engine.builtin(crc._model, many, None, "run")
     return copy
 
 

@@ -17,14 +17,15 @@ LONGEST = 300
 # Bottom up. A module imports from lower lines only; a folder is all that is in it.
 FLOORS = [
     "_version _resources gf2 model threads",
-    "catalogue reference planes buffers files",
+    "catalogue reference matrices buffers files",
     "constants",
     "jit.target jit.abi jit.cache jit.linker jit.memory",
     "jit.plan jit.simd jit.capi",
-    "jit.lanes jit.gfni",
+    "jit.lanes jit.gfni jit.instruction",
     "jit.kernels.words jit.entry jit.records",
-    "jit.kernels.crc32 jit.kernels.remainder jit.kernels.table jit.kernels.zeros",
+    "jit.kernels.remainder jit.kernels.table jit.kernels.zeros",
     "jit.kernels.fold jit.kernels.quad",
+    "jit.kernels.crc32",
     "jit.algebra",
     "jit.compiler",
     "jit.engine",
@@ -53,7 +54,8 @@ FLOORS = [
     "__main__",
 ]
 # The only ones that import Numba; `numba_features` does in processes with Numba's settings.
-NUMBA = {"jit.memory", "jit.simd", "jit.lanes", "jit.gfni", "jit.capi", "integrations.numba"}
+NUMBA = {"jit.memory", "jit.simd", "jit.lanes", "jit.gfni", "jit.instruction", "jit.capi"}
+NUMBA |= {"integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
 # What machine code does not depend on, among the modules that make it or stand beside it.
 NOT_SOURCES = {"jit", "jit.kernels", "jit.target", "jit.cache", "jit.engine"}

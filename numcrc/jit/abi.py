@@ -38,7 +38,9 @@ VALUE_NAME = 64
 """Address of the interned string "value"."""
 FALLBACK = 72
 """Address of the Python function that takes every call the machine code does not."""
-CONSTANTS = 80
+BUFFER_TYPES = 80, 88
+"""Addresses of types that are known to be buffers: memoryview, bytearray."""
+CONSTANTS = 96
 
 
 class Work(NamedTuple):
@@ -83,4 +85,5 @@ def identity() -> str:
 
 def process_words(fallback: object) -> bytes:
     """Return the block's words that hold in this process only."""
-    return struct.pack("<4Q", id(bytes), id(None), id(sys.intern("value")), id(fallback))
+    held = bytes, None, sys.intern("value"), fallback, memoryview, bytearray
+    return struct.pack("<6Q", *map(id, held))

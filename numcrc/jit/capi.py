@@ -16,6 +16,7 @@ from numcrc.jit.memory import (
     load64,
     load_pointer,
     null,
+    outlined,
     reverse_bits,
     stack,
     swap_bytes,
@@ -28,6 +29,7 @@ _SIMPLE, _FORMAT_ND = abi.PYBUF_SIMPLE, abi.PYBUF_FORMAT_ND
 _XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
 _POINTER, _OB_SIZE, _TUPLE_ITEMS = abi.POINTER, abi.OB_SIZE, abi.TUPLE_ITEMS
 _FALLBACK = abi.FALLBACK
+_MEMORYVIEW, _BYTEARRAY = abi.BUFFER_TYPES
 _OBJECT_CODE = ord("O")
 _STRING = 1 << 28  # Py_TPFLAGS_UNICODE_SUBCLASS
 
@@ -99,12 +101,14 @@ def _plain_items(obj: Any, view: Any) -> Any:
 
 
 @inline
-def hold(obj: Any, view: Any) -> Any:
+def hold(block: Any, obj: Any, view: Any) -> Any:
     """Get the buffer of *obj* into *view*; False if the machine code does not take it.
 
     NumPy's strings have a buffer, yet are strings.
     """
-    if type_flags(load_pointer(obj, _OB_TYPE)) & u64(_STRING):
+    kind = load64(obj, _OB_TYPE)
+    known = kind == load64(block, _MEMORYVIEW) or kind == load64(block, _BYTEARRAY)
+    if not known and type_flags(load_pointer(obj, _OB_TYPE)) & u64(_STRING):
         return False
     if get_buffer(obj, view, _SIMPLE):
         clear_error()
@@ -152,8 +156,7 @@ def shown(register: Any, shape: Any) -> Any:
 
 
 @inline
-def fall_back(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
-    """Return what the block's Python function makes of the call."""
+def _fall_back(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
     clear_error()
     function = load_pointer(block, _FALLBACK)
     if address(kwnames) == u64(0):
@@ -169,3 +172,7 @@ def fall_back(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
     result = vectorcall_dict(function, args, nargs, keywords)
     drop(keywords)
     return result
+
+
+fall_back = outlined(_fall_back, BUILTIN, "fall_back")
+"""Return what the Python function of a block makes of ``(block, args, nargs, kwnames)``."""

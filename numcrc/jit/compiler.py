@@ -12,12 +12,12 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from numcrc.jit import algebra, capi, entry, records
-from numcrc.jit.kernels.crc32 import streams_kernel
-from numcrc.jit.kernels.fold import fold_kernel
+from numcrc.jit.kernels.crc32 import crc32_kernel, short_crc32_kernel
+from numcrc.jit.kernels.fold import fold_kernel, short_fold_kernel
 from numcrc.jit.kernels.quad import quad_kernel, register_quad
 from numcrc.jit.kernels.remainder import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
-from numcrc.jit.memory import Pointer, lower, lowered
+from numcrc.jit.memory import Pointer, i64, lower, lowered, outlined, outlines, u64
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 
@@ -28,6 +28,11 @@ _FORMS = {
     "call": (entry.crc_entry, capi.BUILTIN),
     "raw": (entry.raw_entry, capi.RAW),
 }
+_KERNEL = u64(Pointer, Pointer, i64, u64)
+"""The C signature of a kernel: constants, p, n, register."""
+
+#: Spilled registers of 512 bits would straddle cache lines on the stack as callers leave it.
+_ALIGNED = "alignstack(64)"
 _WITHOUT_KERNEL = {
     "zeros": algebra.zeros_entry,
     "zeros_many": algebra.zeros_many_entry,
@@ -43,47 +48,58 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
         return entry.wide_entry(wide_kernel), capi.BUILTIN
     if plan.family in _WITHOUT_KERNEL:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
+    kernel = _kernel(plan)
     if plan.form == "records":
         quads = (quad_kernel(plan), register_quad(plan)) if plan.windows else None
-        return records.records_entry(
-            _kernel(plan), quads, max(plan.windows, default=0)
-        ), capi.BUILTIN
+        return records.records_entry(kernel, quads, max(plan.windows, default=0)), capi.BUILTIN
     make, signature = _FORMS[plan.form]
-    return make(_kernel(plan)), signature
+    return make(kernel), signature
 
 
 def _kernel(plan: Plan) -> Any:
+    """Return ``kernel(constants, p, n, register) -> register``.
+
+    What is not for short messages is a C function of its own.
+    """
     if plan.family == "table":
-        return table_kernel()
+        return outlined(table_kernel(), _KERNEL, "table")
+    folds = fold_kernel(plan) if plan.blocks else None
+    short, below = (short_fold_kernel(plan), plan.windows[-1] + 1) if plan.windows else (None, 0)
     if plan.family == "crc32":
-        streams = streams_kernel(
-            plan.arch, plan.castagnoli, plan.streams, plan.streams_offset, bool(plan.bits)
-        )
-        return choose(plan.chain_below, fold_kernel(plan), streams) if plan.blocks else streams
-    return fold_kernel(plan)
+        whole = crc32_kernel(plan, folds)
+        short = short_crc32_kernel(plan, short)
+        below = max(below, 64)
+    else:
+        whole = folds
+    whole = outlined(whole, _KERNEL, plan.family, _ALIGNED)
+    return choose(below, whole, short) if short else whole
 
 
 def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:
     """Return the LLVM module of one C function *symbol*, *plan*'s, with all its parts."""
-    function, signature = entry_function(plan)
-    name = lower(function, signature.args, signature.return_type).fndesc.llvm_func_name
-    module = llvm.parse_assembly(lowered[name] + _c_function(symbol, name, signature))
-    while missing := [f.name for f in module.functions if f.is_declaration and f.name in lowered]:
-        for part in missing:
-            module.link_in(llvm.parse_assembly(lowered[part]))
+    module = llvm.parse_assembly(_c_function(symbol, *entry_function(plan)))
+    while missing := [f.name for f in module.functions if f.is_declaration and _is_ours(f.name)]:
+        for name in missing:
+            text = lowered.get(name) or _c_function(name, *outlines[name])
+            module.link_in(llvm.parse_assembly(text))
     return module
 
 
-def _c_function(symbol: str, name: str, signature: Any) -> str:
-    """Return the C face of a Numba function, whose own convention returns by pointer.
+def _is_ours(name: str) -> bool:
+    return name in lowered or name in outlines
+
+
+def _c_function(symbol: str, function: Any, signature: Any, attributes: str = "") -> str:
+    """Return the IR of a Python function with a C face, Numba's returning by pointer.
 
     Its status is always success, there being nothing in a kernel that raises.
     """
+    name = lower(function, signature.args, signature.return_type).fndesc.llvm_func_name
     kinds = ["ptr" if kind == Pointer else "i64" for kind in signature.args]
     arguments = ", ".join(f"{kind} %a{position}" for position, kind in enumerate(kinds))
     result = "ptr" if signature.return_type == Pointer else "i64"
-    return f"""
-define {result} @{symbol}({arguments}) {{
+    return f"""{lowered[name]}
+define {result} @{symbol}({arguments}) {attributes} {{
   %result = alloca {result}
   %error = alloca ptr
   %status = call i32 @"{name}"(ptr %result, ptr %error, {arguments})
@@ -94,13 +110,14 @@ define {result} @{symbol}({arguments}) {{
 
 
 def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
-    """Return *module* with all but *symbol* inlined into that, at LLVM's level 3."""
+    """Return *module* with all but the C functions inlined, at LLVM's level 3."""
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:
         if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"
-            function.add_function_attribute("alwaysinline")
+            if function.name not in outlines:
+                function.add_function_attribute("alwaysinline")
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"

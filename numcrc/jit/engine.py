@@ -30,9 +30,10 @@ from numcrc.model import Model
 
 _SOURCES = (
     "constants.py",
-    "planes.py",
-    *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "gfni", "linker")),
-    *(f"jit/{name}.py" for name in ("algebra", "lanes", "memory", "plan", "records", "simd")),
+    "matrices.py",
+    *(f"jit/{name}.py" for name in ("abi", "capi", "compiler", "entry", "gfni")),
+    *(f"jit/{name}.py" for name in ("algebra", "instruction", "lanes", "linker", "memory")),
+    *(f"jit/{name}.py" for name in ("plan", "records", "simd")),
     *(f"jit/kernels/{name}.py" for name in ("crc32", "fold", "quad", "remainder")),
     *(f"jit/kernels/{name}.py" for name in ("table", "words", "zeros")),
 )

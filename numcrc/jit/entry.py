@@ -12,6 +12,7 @@ from typing import Any
 
 from numcrc.jit import abi
 from numcrc.jit.capi import (
+    BUILTIN,
     as_uint64,
     error_occurred,
     fall_back,
@@ -35,6 +36,7 @@ from numcrc.jit.memory import (
     load64,
     load_pointer,
     null,
+    outlined,
     u64,
 )
 
@@ -60,8 +62,28 @@ def _value_argument(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
 
 
 def crc_entry(kernel: Any) -> Any:
-    """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, register)``."""
+    """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, register)``.
 
+    A short bytes object alone takes the shortest way.
+    """
+    anything = outlined(_crc_of_anything(kernel), BUILTIN, "anything")
+
+    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+        if nargs == 1 and address(kwnames) == u64(0):
+            block, data = advance(self, _BYTES_DATA), load_pointer(args, 0)
+            if is_bytes(block, data):
+                n = i64(load64(data, _OB_SIZE))
+                if n < _GIL_FREE:
+                    p, k = advance(data, _BYTES_DATA), advance(block, _CONSTANTS)
+                    register = kernel(k, p, n, load64(block, _INIT))
+                    return from_uint64(value_of(block, register))
+        return anything(self, args, nargs, kwnames)
+
+    return entry
+
+
+def _crc_of_anything(kernel: Any) -> Any:
+    @inline
     def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
         block = advance(self, _BYTES_DATA)
         known, value = _value_argument(block, args, nargs, kwnames)
@@ -82,7 +104,7 @@ def crc_entry(kernel: Any) -> Any:
             if is_bytes(block, data):
                 p = advance(data, _BYTES_DATA)
                 n = i64(load64(data, _OB_SIZE))
-            elif hold(data, view):
+            elif hold(block, data, view):
                 held = True
                 p = load_pointer(view, _BUF)
                 n = i64(load64(view, _LEN))

@@ -8,7 +8,7 @@ a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, compiler, types
@@ -66,6 +66,30 @@ def _typeof_part(part: _Part, context: Any) -> Any:
 
 lowered: dict[str, str] = {}
 """The LLVM IR of every part compiled so far, by the name of its function."""
+
+
+class Outline(NamedTuple):
+    """A C function made of a part."""
+
+    function: Any
+    signature: Any
+    attributes: str
+    """As LLVM spells them."""
+
+
+outlines: dict[str, Outline] = {}
+"""Every C function made of a part, by its name."""
+
+
+def outlined(part: Any, signature: Any, label: str, attributes: str = "") -> Any:
+    """Make a part a C function of its own, which what calls it does not contain.
+
+    For what is seldom needed or takes long: the registers and the stack that it wants are no
+    burden to short calls then.
+    """
+    name = f"numcrc_{label}_{len(outlines)}"
+    outlines[name] = Outline(part.function, signature, f"noinline {attributes}")
+    return types.ExternalFunction(name, signature)
 
 
 def lower(function: Any, args: tuple[Any, ...], result: Any) -> Any:
@@ -220,7 +244,8 @@ def stack(size: int) -> Any:
     @intrinsic
     def allocate(typing: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            area = cgutils.alloca_once(builder, ir.ArrayType(I64, -(-size // 8)))
+            with builder.goto_entry_block():  # Numba's own would be cleared each time
+                area = builder.alloca(ir.ArrayType(I64, -(-size // 8)))
             return builder.bitcast(area, I8.as_pointer())
 
         return Pointer(), generate

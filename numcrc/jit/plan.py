@@ -11,10 +11,42 @@ from typing import NamedTuple
 from numcrc import constants
 from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
 from numcrc.jit.target import Target, Tier
+from numcrc.matrices import matrices, spans
 from numcrc.model import Model
-from numcrc.planes import LANES, matrices, planes
 
 CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
+
+
+class Streams(NamedTuple):
+    """How a stretch of a message is cut up for the crc32 instruction, and folded beside it."""
+
+    ways: int
+    length: int
+    """Bytes of each stream."""
+    words: int = 1
+    """Words of each that are taken at a time."""
+    block: int = 0
+    """Bytes that are folded at the same time, of a part in front; 0: there is none."""
+
+    @property
+    def folded(self) -> int:
+        """Bytes of the part in front."""
+        return self.block * self.length // (8 * self.words)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the stretch."""
+        return self.folded + self.ways * self.length
+
+    @property
+    def distances(self) -> list[int]:
+        """The bytes behind each part but the last."""
+        parts = self.ways + bool(self.block)
+        return [self.length * behind for behind in range(parts - 1, 0, -1)]
+
+    def __str__(self) -> str:
+        beside = f"v{self.block}" if self.block else ""
+        return f"{beside}s{self.ways}x{self.words}.{self.length}"
 
 
 class Plan(NamedTuple):
@@ -30,18 +62,17 @@ class Plan(NamedTuple):
     blocks: tuple[int, ...] = ()
     """Block sizes in bytes that messages are folded in."""
     kinds: str = ""
-    """How each register of the largest block is folded: "c" by the carry-less multiply, "g" by
-    bit matrices; empty: all by the former."""
-    planes: int = 0
-    """Lanes a set of the matrices (`numcrc.planes`)."""
-    vectors: int = 1
-    """Registers that are folded together by them."""
+    """How each register of the largest block is folded: "c" by the carry-less multiply, a digit
+    by bit matrices, the registers of one digit being a group (`numcrc.matrices`); empty: all by
+    the former."""
+    lanes: int = 1
+    """Lanes of a register that the matrices take together."""
     order: str = "reflected"
     """How the fold makes polynomials of bytes (`numcrc.jit.kernels.fold`)."""
     castagnoli: bool = False
     """Whether the crc32 instruction's polynomial is CRC-32C's."""
-    streams: tuple[int, ...] = ()
-    """Lengths in bytes of each of four streams of the crc32 instruction."""
+    streams: tuple[Streams, ...] = ()
+    """Stretches in streams of the crc32 instruction, the longest last."""
     chain_below: int = 0
     """Messages shorter than this are one stream of the crc32 instruction."""
     form: str = "call"
@@ -50,11 +81,11 @@ class Plan(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A short name: "fold512-w16.w64.w128.w256.256-reflected", "crc32c-0-128.1024-clmul"."""
+        """A short name: "fold512-w16.w64.w128.w256.256-reflected", "crc32c-0-s4x1.128-clmul"."""
         if self.family == "fold":
             return f"{self._fold_name}-{self.order}"
         if self.family == "crc32":
-            streams = ".".join(map(str, self.streams)) or "chain"
+            streams = ",".join(map(str, self.streams)) or "chain"
             then = f"-{self._fold_name}" if self.blocks else ""
             kind = "crc32c" if self.castagnoli else "crc32"
             clmul = "clmul" if self.bits else "soft"
@@ -64,8 +95,8 @@ class Plan(NamedTuple):
     @property
     def _fold_name(self) -> str:
         sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
-        together = f"by{self.vectors}" if self.vectors > 1 else ""
-        mixture = f"-{self.planes}{together}{self.kinds}" if self.kinds else ""
+        by = "by2-" if self.lanes > 1 else ""
+        mixture = f"-{by}{self.kinds}" if self.kinds else ""
         return f"fold{self.bits}-{'.'.join(sizes)}{mixture}"
 
     def constants(self, model: Model) -> bytes:
@@ -76,18 +107,22 @@ class Plan(NamedTuple):
             return constants.wide_table(model)
         if self.family in _ALGEBRA:
             return constants.zeros(model)
-        streams = constants.crc32_streams(model, self.streams)
-        if self.blocks:
-            block = self.blocks[-1]
-            return (
-                constants.fold(model, block, self._representation) + self._matrices(model) + streams
-            )
-        return streams
+        distances = [distance for streams in self.streams for distance in streams.distances]
+        joins = constants.crc32_joins(model, distances)
+        if not self.largest:
+            return joins
+        folds = constants.fold(model, self.largest, self._representation)
+        return folds + self._matrices(model) + joins
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest block; 0: nothing is folded."""
+        return max(*self.blocks, *(streams.block for streams in self.streams), 0, 0)
 
     @property
     def layout(self) -> FoldLayout:
         """Where the fold's constants lie. The matrices are behind them."""
-        return FoldLayout(self.blocks[-1])
+        return FoldLayout(self.largest)
 
     @property
     def reflected(self) -> bool:
@@ -97,13 +132,34 @@ class Plan(NamedTuple):
     @property
     def streams_offset(self) -> int:
         """Where the streams' constants lie, behind those of the fold."""
-        words = LANES * self.planes // self.vectors * (self.vectors**2 + 1)
-        return self.layout.size + 8 * words if self.blocks else 0
+        return self.layout.size + 8 * self.lanes * self.factors if self.largest else 0
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The positions of the registers of each group."""
+        return [
+            [position for position, kind in enumerate(self.kinds) if kind == digit]
+            for digit in sorted(set(self.kinds) - {"c"})
+        ]
+
+    @property
+    def factors(self) -> int:
+        """How many matrices a group is folded by."""
+        return self.lanes * len(self.groups[0]) ** 2 if self.kinds else 0
+
+    @property
+    def above(self) -> tuple[int, ...]:
+        """The bits that each register of a group stands above its last: of all groups alike."""
+        group = self.groups[0]
+        return tuple(self.bits * (group[-1] - position) for position in group)
 
     def _matrices(self, model: Model) -> bytes:
-        gap = _gap(self.kinds, self.bits) if self.vectors > 1 else 0
-        found = self.kinds and planes(model.generator, gap)
-        return constants.words(matrices(found, 8 * self.blocks[-1], model.refin)) if found else b""
+        if not self.kinds:
+            return b""
+        distance = 8 * self.blocks[-1]
+        return constants.words(
+            matrices(model.generator, self.above, self.lanes, distance, model.refin)
+        )
 
     def header(self, model: Model) -> bytes:
         """Return the words by which this plan's builtin makes a CRC a register and back."""
@@ -129,13 +185,48 @@ TABLE = Plan("table")
 # smaller blocks serve short messages.
 _BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (256,)}
 _WINDOWS = {512: (16, 64, 128, 256)}
-# By lanes a set and registers together.
-_KINDS = {
-    (1, 1): "gggggggg",
-    (2, 1): "cgggcggg",
-    (4, 1): "cgcgcgcg",
-    (8, 1): "ccgccgcc",
-    (8, 2): "gccccccg",  # whose gap suits every 64-bit polynomial of the catalogue
+# Mixtures for a group of as many registers, and as many lanes of them together: those to be
+# tried first first, and enough of them for every polynomial of the catalogue (but one, of 17
+# bits, on narrower registers). Measured by asv_bench/tune.py on a Zen 5, where a register is
+# folded in 4 cycles by the multiplier, in 1/2 for each matrix on the other units.
+_NARROW = {
+    (1, 1): ("01234567",),
+    (1, 2): ("00112233", "01230123", "01012323"),
+    (1, 4): ("00c0c0cc", "0c00c0cc", "0000cccc"),
+    (2, 4): ("000c0ccc", "0c00c0cc", "0000cccc"),
+}
+KINDS = {
+    128: _NARROW,
+    256: _NARROW,
+    512: {
+        **_NARROW,
+        (1, 4): ("00c0c0", "000cc0", "00ccc00c"),
+        (2, 4): ("c0c0c0c0cc", "00ccccc0c0", "0000cccccc"),
+        (1, 8): ("00000000cccccccc",),
+    },
+}
+
+
+# By tier, the stretches of the crc32 instruction. It takes a word a cycle on most CPUs: three
+# streams keep it busy, and what is folded beside them is what P. Cawley measured to be fastest
+# (github.com/corsix/fast-crc32: Cascade Lake, Ice Lake, Ampere Altra, Apple M1; for 256 bits, the
+# words that it takes meanwhile).
+_ALONE = (Streams(4, 128), Streams(4, 1024))
+_STREAMS = {
+    "crc32": _ALONE[1:],
+    "sse4.2-pclmul": (*_ALONE, Streams(3, 1536, 3, 128)),
+    "avx2-vpclmul": (Streams(4, 1024, 2, 128),),
+    "avx512-vpclmul": (Streams(5, 768, 3, 256),),
+    "pmull": (*_ALONE, Streams(4, 1024, 2, 48)),
+    "pmull+sha3": (*_ALONE, Streams(3, 1024, 2, 144)),
+}
+# A Zen 5 takes 8 words in 3 cycles: measured, 66 GiB/s alone, 85 to 98 fused. With 512 bits
+# nothing is gained: by matrices it folds 125.
+_EIGHT = (Streams(8, 64), Streams(8, 512))
+_ZEN5_STREAMS = _STREAMS | {
+    "sse4.2-pclmul": (*_EIGHT, Streams(8, 1536, 6, 64), Streams(8, 6144, 6, 64)),
+    "avx2-vpclmul": (*_EIGHT, Streams(8, 1280, 5, 128), Streams(8, 5120, 5, 128)),
+    "avx512-vpclmul": (),
 }
 
 
@@ -143,29 +234,47 @@ def plan(model: Model, target: Target, tier: Tier) -> Plan:
     """Return the plan for checksums of *model*."""
     if model.width > 64:
         return WIDE
-    folding = _fold_plan(model, target, tier.fold_bits) if tier.fold_bits else TABLE
-    if tier.name == "table" or not target.crc32_instruction or not _has_instruction(target, model):
-        return folding
-    # The instruction wins short messages, wide folding long ones.
+    if tier.name != "table" and target.crc32_instruction and _has_instruction(target, model):
+        return _crc32_plan(model, target, tier)
+    return _fold_plan(model, target, tier.fold_bits) if tier.fold_bits else TABLE
+
+
+def _crc32_plan(model: Model, target: Target, tier: Tier) -> Plan:
+    streams = (_ZEN5_STREAMS if target.cpu == "znver5" else _STREAMS)[tier.name]
     castagnoli = model.poly == CRC32C_POLY
-    if tier.fold_bits > 128:
-        return folding._replace(family="crc32", castagnoli=castagnoli, chain_below=64)
-    streams = (128, 1024) if tier.fold_bits else (1024,)
-    return Plan("crc32", target.arch, tier.fold_bits, castagnoli=castagnoli, streams=streams)
+    if tier.fold_bits <= 128:
+        return Plan("crc32", target.arch, tier.fold_bits, castagnoli=castagnoli, streams=streams)
+    # The instruction wins short messages, wide folding longer ones.
+    folding = _fold_plan(model, target, tier.fold_bits)
+    if streams:
+        folding = unmixed(folding)
+    return folding._replace(family="crc32", castagnoli=castagnoli, chain_below=64, streams=streams)
 
 
 def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
     order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
     folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
-    if bits < 512 or not _mixes(target):
+    if not _mixes(target):
         return folding
-    found = planes(model.generator) or planes(model.generator, _gap(_KINDS[8, 2], bits))
-    if found is None:
-        return folding
-    lanes, vectors = found.size * found.vectors, found.vectors
-    kinds = _KINDS[lanes, vectors]
-    blocks = (*folding.blocks, bits // 8 * len(kinds))
-    return folding._replace(blocks=blocks, kinds=kinds, planes=lanes, vectors=vectors)
+    for (lanes, vectors), arrangements in KINDS[bits].items():
+        if 8 * lanes * vectors < model.width:
+            continue
+        for kinds in arrangements:
+            mixing = mixed(folding, kinds, lanes)
+            if spans(model.generator, mixing.above, lanes):
+                return mixing
+    return folding
+
+
+def unmixed(plan: Plan) -> Plan:
+    """Return *plan* without its largest block, if that has matrices."""
+    return plan._replace(blocks=_BLOCKS[plan.bits], kinds="", lanes=1)
+
+
+def mixed(plan: Plan, kinds: str, lanes: int) -> Plan:
+    """Return *plan* with a largest block of these *kinds*."""
+    blocks = (*_BLOCKS[plan.bits], plan.bits // 8 * len(kinds))
+    return plan._replace(blocks=blocks, kinds=kinds, lanes=lanes)
 
 
 def _mixes(target: Target) -> bool:
@@ -175,12 +284,6 @@ def _mixes(target: Target) -> bool:
     asv_bench/tune.py on a Zen 5). Intel's multiplier is twice as fast, and shares its ports.
     """
     return "gfni" in target.usable and target.cpu.startswith("znver")
-
-
-def _gap(kinds: str, bits: int) -> int:
-    """Return the bits between the first two registers that are folded by matrices."""
-    first = kinds.index("g")
-    return bits * (kinds.index("g", first + 1) - first)
 
 
 def _mirrors(target: Target) -> bool:

@@ -246,7 +246,7 @@ def collect_entry() -> Any:
             elif address(views) != u64(0):
                 held = load64(views, 0)
                 view = advance(views, 8 + _BUFFER_SIZE * i64(held))
-                if not hold(item, view):
+                if not hold(block, item, view):
                     clear_error()
                     break
                 store64(views, 0, held + u64(1))

@@ -1,4 +1,4 @@
-"""The vocabulary kernels are written in, second part: vectors and special instructions.
+"""The vocabulary kernels are written in, second part: vectors.
 
 A vector is a Numba type whose data model is an array of LLVM vectors of 64-bit lanes,
 one a register: a block of several accumulators is one value, and one template serves
@@ -70,6 +70,27 @@ def load_vector(vector: Vector) -> Any:
                 behind = ir.Constant(I64, k * vector.lanes * 8)
                 place = at(builder, first, behind, vector.register)
                 loaded.append(builder.load(place, align=1))
+            return as_array(builder, loaded)
+
+        return vector(Pointer, types.int64), generate
+
+    return load
+
+
+def load_spread(vector: Vector, lanes: int) -> Any:
+    """Return the load of *lanes* uint64 for each register of a *vector*, that fill it in turn."""
+    few = ir.VectorType(I64, lanes)
+    order = indices(*(lane % lanes for lane in range(vector.lanes)))
+
+    @intrinsic
+    def load(typing: Any, pointer: Any, offset: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            first = builder.gep(args[0], [args[1]])
+            loaded = []
+            for k in range(vector.registers):
+                place = at(builder, first, ir.Constant(I64, 8 * lanes * k), few)
+                words = builder.load(place, align=1)
+                loaded.append(builder.shuffle_vector(words, words, order))
             return as_array(builder, loaded)
 
         return vector(Pointer, types.int64), generate
@@ -251,29 +272,3 @@ def _pmull(builder: Any, a: Any, b: Any, a_lane: int, b_lane: int) -> Any:
     x = builder.extract_element(a, i32(a_lane))
     y = builder.extract_element(b, i32(b_lane))
     return builder.bitcast(builder.call(function, [x, y]), a.type)
-
-
-def crc32_word(arch: str, castagnoli: bool) -> Any:
-    """Return the CPU instruction that takes 8 bytes into a reflected 32-bit register.
-
-    x86-64 has it for CRC-32C (Castagnoli's polynomial), AArch64 for CRC-32 also.
-    """
-    name, width = {
-        ("x86_64", True): ("llvm.x86.sse42.crc32.64.64", I64),
-        ("aarch64", True): ("llvm.aarch64.crc32cx", I32),
-        ("aarch64", False): ("llvm.aarch64.crc32x", I32),
-    }[arch, castagnoli]
-
-    @intrinsic
-    def step(typing: Any, register: Any, word: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            function = declare(builder, ir.FunctionType(width, [width, I64]), name)
-            register, word = args
-            if width is I32:
-                register = builder.trunc(register, I32)
-            result = builder.call(function, [register, word])
-            return builder.zext(result, I64) if width is I32 else result
-
-        return u64(u64, u64), generate
-
-    return step

@@ -1,27 +1,61 @@
 """CRC-32C (and on AArch64 CRC-32) by the CPU's own instruction, several streams at once.
 
 The instruction takes a word into the register, ``(R + M) * x^32 mod P``, three cycles
-after the last; so a long message is cut into four streams of equal length whose
-instructions overlap. Their registers are joined by ``R * x^(8L) mod P``: a carry-less
-product by a constant, and the instruction itself for the remainder.
+after the last; so a long message is cut into stretches, and each of these into streams of equal
+length whose instructions overlap. The multiplier being idle meanwhile, a part in front may be
+folded beside them (`numcrc.jit.kernels.fold`), which is called fused. What each part leaves is
+joined by ``R * x^d mod P``, d bits before the end: a carry-less product by a constant, and the
+instruction itself for the remainder of their sum. So is the register from the stretch before,
+which therefore nothing in a stretch waits for.
 
 Source: V. Gopal et al., "Fast CRC computation for iSCSI polynomial using CRC32
-instruction" (Intel, 2011).
+instruction" (Intel, 2011); P. Cawley, "Faster CRC32-C on x86" (corsix.org, 2024), for fusing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from numcrc.constants import STREAMS
+from numcrc.jit.instruction import crc32_streams, crc32_word, streams_state
+from numcrc.jit.kernels.fold import AHEAD, LINE, folding
+from numcrc.jit.kernels.remainder import barrett_reduction, choose, weighing
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
-from numcrc.jit.memory import advance, inline, load64, u64
-from numcrc.jit.simd import PAIR, clmul, crc32_word, lane, only
+from numcrc.jit.memory import advance, inline, load64, prefetch, u64
+from numcrc.jit.plan import Plan, Streams
+from numcrc.jit.simd import (
+    PAIR,
+    Vector,
+    clmul,
+    lane,
+    load_vector,
+    only,
+    splat,
+    xor,
+)
 
 
-def chain_kernel(arch: str, castagnoli: bool) -> Any:
+def crc32_kernel(plan: Plan, fold: Any) -> Any:
+    """Return ``kernel(constants, p, n, register) -> register``.
+
+    Stretches of the plan's streams, the longest first; then what `short_crc32_kernel` says.
+    """
+    kernel = short_crc32_kernel(plan, fold)
+    offset = plan.streams_offset
+    for streams in plan.streams:
+        kernel = _then(_stretch(plan, streams, offset), streams.size, kernel)
+        offset += 8 * len(streams.distances)
+    return kernel
+
+
+def short_crc32_kernel(plan: Plan, fold: Any) -> Any:
+    """Return *fold*, a kernel or None, or below the plan's limit one stream."""
+    chain = chain_kernel(plan)
+    return chain if fold is None else choose(plan.chain_below, fold, chain)
+
+
+def chain_kernel(plan: Plan) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``: one stream, any length."""
-    step = crc32_word(arch, castagnoli)
+    step = crc32_word(plan.arch, plan.castagnoli)
 
     @inline
     def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
@@ -41,51 +75,94 @@ def chain_kernel(arch: str, castagnoli: bool) -> Any:
     return kernel
 
 
-def streams_kernel(
-    arch: str, castagnoli: bool, lengths: tuple[int, ...], offset: int, multiply: bool
-) -> Any:
-    """Return ``kernel(constants, p, n, register) -> register``: four streams, then one.
-
-    *lengths* are the stream lengths in bytes, the longest last, with their constants at
-    *offset*; *multiply* says whether the CPU has a carry-less multiply.
-    """
-    chain = chain_kernel(arch, castagnoli)
-    kernel = chain
-    for index, length in enumerate(lengths):
-        joined = _joined_streams(arch, castagnoli, length, offset + 24 * index, multiply)
-        kernel = _then(joined, STREAMS * length, kernel)
-    return kernel
-
-
-def _then(joined: Any, size: int, rest: Any) -> Any:
+def _then(stretch: Any, size: int, rest: Any) -> Any:
     @inline
     def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
         i = 0
         while i + size <= n:
-            register = joined(k, advance(p, i), register)
+            register = stretch(k, advance(p, i), register)
             i += size
         return rest(k, advance(p, i), n - i, register)
 
     return kernel
 
 
-def _joined_streams(arch: str, castagnoli: bool, length: int, offset: int, multiply: bool) -> Any:
-    """Return the function that takes four streams of *length* bytes, one after the other."""
-    step = crc32_word(arch, castagnoli)
-    product = _clmul_32(arch) if multiply else _shift_and_add
+def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
+    """Return the function that takes a stretch, whose constants are at *offset*.
+
+    The register enters the first part.
+    """
+    state = streams_state(streams.ways)
+    take = crc32_streams(plan.arch, plan.castagnoli, streams.length, streams.words)
+    length, step, folded = streams.length, 8 * streams.words, streams.folded
+    join = _joined(plan, streams, offset)
+    if not streams.block:
+
+        @inline
+        def alone(k: Any, p: Any, register: Any) -> Any:
+            parts = state(register)
+            for i in range(0, length, step):
+                parts = take(parts, p, i)
+            return join(k, u64(0), parts)
+
+        return alone
+
+    block = streams.block
+    vector = Vector(block, plan.bits)
+    load, put_first, spread = load_vector(vector), only(vector, 0), splat(vector)
+    fold, weigh, reduce, low = (
+        folding(plan), weighing(plan, block), barrett_reduction(plan, PAIR), lane(1)
+    )  # fmt: skip
+    powers = plan.layout.powers + 8 * block
 
     @inline
-    def joined(k: Any, p: Any, a: Any) -> Any:
-        b = c = d = u64(0)
-        for i in range(0, length, 8):
-            a = step(a, load64(p, i))
-            b = step(b, load64(p, length + i))
-            c = step(c, load64(p, 2 * length + i))
-            d = step(d, load64(p, 3 * length + i))
-        total = product(a, load64(k, offset)) ^ product(b, load64(k, offset + 8))
-        return step(u64(0), total ^ product(c, load64(k, offset + 16))) ^ d
+    def beside(k: Any, p: Any, register: Any) -> Any:
+        high_power, low_power = spread(load64(k, powers + 64)), spread(load64(k, powers))
+        behind = advance(p, folded)
+        sums = xor(load(p, 0), put_first(register))
+        parts = take(state(u64(0)), behind, 0)
+        i, j = step, block
+        while i < length:
+            for line in range(0, block, LINE):
+                prefetch(p, j + AHEAD + line)
+            sums = xor(fold(sums, high_power, low_power), load(p, j))
+            parts = take(parts, behind, i)
+            i += step
+            j += block
+        return join(k, low(reduce(k, weigh(k, sums))), parts)
 
-    return joined
+    return beside
+
+
+def _joined(plan: Plan, streams: Streams, offset: int) -> Any:
+    """Return ``join(constants, folded, parts) -> register`` of what a stretch's parts leave."""
+    step = crc32_word(plan.arch, plan.castagnoli)
+    product = _clmul_32(plan.arch) if plan.bits else _shift_and_add
+    last, with_fold = streams.ways - 1, bool(streams.block)
+
+    @inline
+    def none(k: Any, parts: Any) -> Any:
+        return u64(0)
+
+    def plus(some: Any, index: int, place: int) -> Any:
+        @inline
+        def total(k: Any, parts: Any) -> Any:
+            return some(k, parts) ^ product(parts[index], load64(k, place))
+
+        return total
+
+    total, first = none, offset + 8 * with_fold
+    for index in range(last):
+        total = plus(total, index, first + 8 * index)
+
+    @inline
+    def join(k: Any, folded: Any, parts: Any) -> Any:
+        behind = total(k, parts)
+        if with_fold:
+            behind ^= product(folded, load64(k, offset))
+        return step(u64(0), behind) ^ parts[last]
+
+    return join
 
 
 def _clmul_32(arch: str) -> Any:

@@ -42,7 +42,18 @@ from numcrc.jit.kernels.remainder import (
 )
 from numcrc.jit.memory import address, i64, inline, load64, prefetch, u64
 from numcrc.jit.plan import Plan
-from numcrc.jit.simd import PAIR, Vector, both, clmul, lane, load_vector, only, splat, xor
+from numcrc.jit.simd import (
+    PAIR,
+    Vector,
+    both,
+    clmul,
+    lane,
+    load_spread,
+    load_vector,
+    only,
+    splat,
+    xor,
+)
 
 LINE = 64
 ALIGNED_FROM = 4096
@@ -59,14 +70,25 @@ def fold_kernel(plan: Plan) -> Any:
     A message is folded in the largest of the plan's blocks that it fills. A shorter one lies
     in the smallest of the windows that holds it, the largest of which is a block.
     """
-    if plan.windows:
-        remains = empty(plan)
-        for below, size in zip((0, *plan.windows), plan.windows, strict=False):
-            remains = choose(below + 1, window(plan, size), remains)
-    else:
-        remains = below_16_bytes(plan)
+    remains = _in_windows(plan) if plan.windows else below_16_bytes(plan)
     for size in plan.blocks:
         remains = choose(size, _fold_blocks(plan, size), remains)
+    return _reduced(plan, remains)
+
+
+def short_fold_kernel(plan: Plan) -> Any:
+    """Return the same for messages that the largest window holds."""
+    return _reduced(plan, _in_windows(plan))
+
+
+def _in_windows(plan: Plan) -> Any:
+    remains = empty(plan)
+    for below, size in zip((0, *plan.windows), plan.windows, strict=False):
+        remains = choose(below + 1, window(plan, size), remains)
+    return remains
+
+
+def _reduced(plan: Plan, remains: Any) -> Any:
     reduce, low = barrett_reduction(plan, PAIR), lane(int(plan.reflected))
 
     @inline
@@ -76,23 +98,30 @@ def fold_kernel(plan: Plan) -> Any:
     return kernel
 
 
+def folding(plan: Plan) -> Any:
+    """Return ``fold(block, high_power, low_power)``: each pair by its lanes' powers of x."""
+    high = 1 - plan.reflected
+    high_by, low_by = clmul(plan.arch, high, high), clmul(plan.arch, 1 - high, 1 - high)
+
+    @inline
+    def fold(block: Any, high_power: Any, low_power: Any) -> Any:
+        return xor(high_by(block, high_power), low_by(block, low_power))
+
+    return fold
+
+
 def _fold_blocks(plan: Plan, size: int) -> Any:
     """Return the function that takes a message of *size* bytes or more to 128 bits, T."""
-    arch, layout, in_order = plan.arch, plan.layout, ORDERS[plan.order][0]
+    layout, in_order = plan.layout, ORDERS[plan.order][0]
     block_type = Vector(size, plan.bits)
     high = 1 - plan.reflected
     load, put_first, spread = load_vector(block_type), only(block_type, high), splat(block_type)
     aligns = size == layout.block and size >= LINE
     powers, last = layout.powers, layout.last + layout.block - size
     step = powers + 8 * size
-    high_by, low_by = clmul(arch, high, high), clmul(arch, 1 - high, 1 - high)
-    weigh = weighing(plan, size)
+    fold, weigh = folding(plan), weighing(plan, size)
     mixes = plan.kinds and size == layout.block
     loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
-
-    @inline
-    def fold(block: Any, high_power: Any, low_power: Any) -> Any:
-        return xor(high_by(block, high_power), low_by(block, low_power))
 
     @inline
     def over(k: Any, p: Any, i: Any, odd: Any, block: Any) -> Any:
@@ -106,7 +135,7 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
     def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
         block = xor(in_order(load(p, 0)), put_first(register))
         i = size
-        odd = n & (size - 1)
+        odd = i64(u64(n) % u64(size))
         if aligns and n >= ALIGNED_FROM:
             odd = i64(u64(0) - address(p)) & (LINE - 1)
         if odd:
@@ -130,25 +159,23 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
 
 
 def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
-    """Return how a block is folded where *kinds* says "g": by matrices, its bytes as loaded.
+    """Return how a block is folded where *kinds* has groups: by matrices, its bytes as loaded.
 
     That is: what loads the matrices, the fold, what takes loaded bytes to the loop's order, and
     what takes a block into that order and back.
     """
-    size, turns = plan.bits // 8, plan.planes // plan.vectors
-    matrices, seen = plan.layout.size, plan.layout.size + size * plan.vectors * plan.planes
-    load = load_vector(Vector(size * plan.vectors * plan.planes, plan.bits))
-    load_seen = load_vector(Vector(size * turns, plan.bits))
-    fold = by_matrices(plan.kinds, plan.vectors, plan.bits)
-    in_order, take = ORDERS[plan.order][0], pick(plan.kinds, "c")
+    matrices = plan.layout.size
+    load = load_spread(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
+    fold = by_matrices(plan.groups, plan.lanes, plan.bits)
+    in_order, take = ORDERS[plan.order][0], pick([kind == "c" for kind in plan.kinds])
 
     @inline
     def loaded(k: Any) -> Any:
-        return load(k, matrices), load_seen(k, seen)
+        return load(k, matrices)
 
     @inline
     def mixed(multiplied: Any, block: Any, by: Any) -> Any:
-        return fold(multiplied, block, by[0], by[1])
+        return fold(multiplied, block, by)
 
     @inline
     def ordered(block: Any) -> Any:
