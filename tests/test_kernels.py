@@ -23,10 +23,10 @@ from numcrc.jit import plan as plans
 from numcrc.jit.abi import GIL_FREE
 from numcrc.model import Model
 
-LONGEST = 1100
+LONGEST = 1350
 CUTS = [
     around
-    for cut in (2048, 4096, 4096 + 512, 5120, 8192, GIL_FREE)
+    for cut in (2048, 2560, 4096, 4096 + 512, 5120, 8192, GIL_FREE)
     for around in (cut - 17, cut - 1, cut, cut + 1, cut + 15)
 ]
 RANDOM = random.Random(1)

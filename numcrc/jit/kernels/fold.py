@@ -67,12 +67,12 @@ the second cache, 2 to 8 KiB a tenth more than less."""
 def fold_kernel(plan: Plan) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``.
 
-    A message is folded in the largest of the plan's blocks that it fills. A shorter one lies
-    in the smallest of the windows that holds it, the largest of which is a block.
+    A message is folded in the largest of the plan's blocks that it is long enough for. A shorter
+    one lies in the smallest of the windows that holds it, the largest of which is a block.
     """
     remains = _in_windows(plan) if plan.windows else below_16_bytes(plan)
     for size in plan.blocks:
-        remains = choose(size, _fold_blocks(plan, size), remains)
+        remains = choose(plan.least(size), _fold_blocks(plan, size), remains)
     return _reduced(plan, remains)
 
 
