@@ -4,10 +4,10 @@
     python asv_bench/tune.py CRC-32C --tier 256 --streams s8x1.512,v128s8x5.1280 v128s4x2.1024
 
 prints, for each algorithm, a table of GiB/s: a row a plan, a column a message's size. The plan in
-use is the first row, the multiplier alone the second. Without ``--mixtures``, every one that numcrc
-knows is tried, where a group of its registers suits the polynomial; "2:" takes pairs of lanes
-together. ``--streams`` are for the crc32 instruction: "v128s8x5.1280" folds 128 bytes while it takes
-5 words from each of 8 streams of 1280 bytes.
+use is the first row, the multiplier alone the second. Without ``--mixtures``, every one is tried
+that numcrc knows, where a group of its registers suits the polynomial; "2:" takes pairs of lanes
+together. ``--streams`` are for the crc32 instruction: "v128s8x5.1280" folds 128 bytes while it
+takes 5 words from each of 8 streams of 1280 bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from interleaved import best_times
 
 import numcrc
 from numcrc.jit import engine, target
-from numcrc.jit.plan import KINDS, Plan, Streams, mixed, unmixed
+from numcrc.jit.choice import KINDS, mixed, unmixed
+from numcrc.jit.plan import Plan, Streams
 from numcrc.matrices import spans
 
 

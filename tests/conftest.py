@@ -11,8 +11,8 @@ from support import DROP_IN, KERNELS, Callee, Machine
 
 import numcrc
 from numcrc import catalogue
-from numcrc.jit import plan as plans
-from numcrc.jit import target
+from numcrc.jit import choice, target
+from numcrc.jit.plan import Plan
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,10 +44,10 @@ def machines() -> list[Machine]:
         "-intel": host._replace(cpu="icelake-server"),
         "-plain": host._replace(cpu="generic", usable=plainer),
     }
-    found: dict[tuple[plans.Plan, ...], Machine] = {}
+    found: dict[tuple[Plan, ...], Machine] = {}
     for suffix, variant in variants.items():
         for tier in variant.tiers:
-            used = tuple(plans.plan(catalogue.find(n).model, variant, tier) for n in KERNELS)
+            used = tuple(choice.plan(catalogue.find(n).model, variant, tier) for n in KERNELS)
             found.setdefault(used, Machine(tier.name + suffix, variant, tier))
     return list(found.values())
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numcrc
 from numcrc import reference
-from numcrc.jit import engine
-from numcrc.jit import plan as plans
+from numcrc.jit import choice, engine
 from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
 
@@ -55,7 +54,7 @@ class Callee(NamedTuple):
 def crc_on(crc: numcrc.Algorithm, machine: Machine, records: bool = False) -> numcrc.Algorithm:
     """Return *crc*, computed by the kernel that *machine* would use, or those of *records* too."""
     copy = numcrc.Algorithm._known(crc.name, crc._model, crc.check, crc.aliases)
-    plan = plans.plan(crc._model, machine.target, machine.tier)
+    plan = choice.plan(crc._model, machine.target, machine.tier)
     if crc.width <= 64:
         vars(copy)["_crc"] = engine.builtin(crc._model, plan, copy._general, "crc")
         if records:

@@ -21,7 +21,7 @@ FLOORS = [
     "constants",
     "jit.target jit.abi jit.cache jit.linker jit.memory",
     "jit.plan jit.simd jit.capi",
-    "jit.lanes jit.gfni jit.instruction",
+    "jit.choice jit.lanes jit.gfni jit.instruction",
     "jit.kernels.words jit.entry jit.records",
     "jit.kernels.remainder jit.kernels.table jit.kernels.zeros",
     "jit.kernels.fold jit.kernels.quad",
@@ -58,7 +58,7 @@ NUMBA = {"jit.memory", "jit.simd", "jit.lanes", "jit.gfni", "jit.instruction", "
 NUMBA |= {"integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
 # What machine code does not depend on, among the modules that make it or stand beside it.
-NOT_SOURCES = {"jit", "jit.kernels", "jit.target", "jit.cache", "jit.engine"}
+NOT_SOURCES = {"jit", "jit.kernels", "jit.target", "jit.choice", "jit.cache", "jit.engine"}
 NOT_SOURCES |= {"gf2", "model", "_resources", "_version"}
 
 

@@ -9,9 +9,8 @@ import pytest
 from llvmlite import binding as llvm
 
 from numcrc import catalogue
-from numcrc.jit import cache, compiler, engine, target
-from numcrc.jit import plan as plans
-from numcrc.jit.plan import Plan
+from numcrc.jit import cache, choice, compiler, engine, target
+from numcrc.jit.plan import TABLE, Plan
 from numcrc.jit.target import Target
 
 
@@ -48,7 +47,7 @@ def test_the_512_bit_loop_is_multiplies_and_three_way_xors(name):
         "icelake-server",
         "avx avx2 avx512f avx512bw avx512vl pclmul sse4.1 ssse3 vpclmulqdq crc32",
     )
-    plan = plans.plan(model(name), host, host.tiers[-1])
+    plan = choice.plan(model(name), host, host.tiers[-1])
     assert plan.bits == 512
     wide = [body for body in loops(compiler.assembly(plan, host)) if "prefetch" in body]
     assert wide
@@ -64,7 +63,7 @@ def test_the_512_bit_loop_is_multiplies_and_three_way_xors(name):
 def test_narrower_tiers_use_their_own_registers(bits, register):
     host = made_up("x86_64", "icelake-server", "avx avx2 pclmul sse4.1 ssse3 vpclmulqdq")
     tier = next(t for t in host.tiers if t.fold_bits == bits)
-    assembly = compiler.assembly(plans.plan(model("CRC-64/NVME"), host, tier), host)
+    assembly = compiler.assembly(choice.plan(model("CRC-64/NVME"), host, tier), host)
     wider = {"xmm": "[yz]mm", "ymm": "zmm"}[register]
     assert re.search(rf"v?pclmul\w*\s.*%{register}", assembly)
     assert not re.search(rf"clmul.*%{wider}", assembly)
@@ -72,7 +71,7 @@ def test_narrower_tiers_use_their_own_registers(bits, register):
 
 def test_the_crc32_instruction_on_x86():
     host = made_up("x86_64", "nehalem", "crc32 sse4.1 ssse3")
-    plan = plans.plan(model("CRC-32C"), host, host.tiers[-1])
+    plan = choice.plan(model("CRC-32C"), host, host.tiers[-1])
     assembly = compiler.assembly(plan, host)
     assert "crc32q" in assembly
     assert "clmul" not in assembly
@@ -90,7 +89,7 @@ def test_the_crc32_instruction_on_x86():
 @pytest.mark.parametrize("three_way", [False, True])
 def test_aarch64(name, instructions, three_way):
     host = made_up("aarch64", "cortex-a57", "neon aes crc" + " sha3" * three_way)
-    plan = plans.plan(model(name), host, host.tiers[-1])
+    plan = choice.plan(model(name), host, host.tiers[-1])
     assembly = compiler.assembly(plan, host)
     used = set(re.findall(r"^\s+([a-z]\w*)", assembly, re.MULTILINE))
     assert instructions <= used
@@ -102,11 +101,11 @@ def test_aarch64(name, instructions, three_way):
 
 def test_aarch64_without_carry_less_multiply():
     host = made_up("aarch64", "cortex-a72", "neon crc")
-    plan = plans.plan(model("CRC-32C"), host, host.tiers[-1])
+    plan = choice.plan(model("CRC-32C"), host, host.tiers[-1])
     assembly = compiler.assembly(plan, host)
     assert "crc32cx" in assembly
     assert "pmull" not in assembly
-    assert plans.plan(model("CRC-64/NVME"), host, host.tiers[-1]) == plans.TABLE
+    assert choice.plan(model("CRC-64/NVME"), host, host.tiers[-1]) == TABLE
 
 
 def test_an_object_that_would_call_anything_else_is_refused():
@@ -144,7 +143,7 @@ def test_references_reach_any_address(name, machine):
     host = target.host()
     if host.triple != "x86_64-unknown-linux-gnu":
         pytest.skip("names x86-64 ELF relocations")
-    plan = plans.plan(model(name), machine.target, machine.tier)
+    plan = choice.plan(model(name), machine.target, machine.tier)
     engine.address(plan)
     absolute_64, relative_64 = 1, 24
     found = relocation_types(cache.load(engine.key(plan, host)))

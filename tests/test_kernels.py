@@ -19,7 +19,7 @@ from support import KERNELS, crc_on, prefix_crcs
 
 import numcrc
 from numcrc import catalogue, reference
-from numcrc.jit import plan as plans
+from numcrc.jit import choice
 from numcrc.jit.abi import GIL_FREE
 from numcrc.model import Model
 
@@ -65,7 +65,7 @@ def test_every_length(name, machine, references):
 @pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-32/ISO-HDLC"])
 def test_every_stretch_of_the_instruction(name, machine):
     model = catalogue.find(name).model
-    sizes = [streams.size for streams in plans.plan(model, machine.target, machine.tier).streams]
+    sizes = [streams.size for streams in choice.plan(model, machine.target, machine.tier).streams]
     if not sizes:
         pytest.skip("folds or uses tables")
     crc, value = crc_on(numcrc.algorithms[name], machine), RANDOM.getrandbits(32)
@@ -182,7 +182,7 @@ def test_random_values_and_lengths(machine):
 
 def test_machines_use_different_kernels():
     used = {
-        machine.name: plans.plan(catalogue.find("CRC-32C").model, machine.target, machine.tier)
+        machine.name: choice.plan(catalogue.find("CRC-32C").model, machine.target, machine.tier)
         for machine in machines()
     }
     assert len(set(used.values())) == len(used)

@@ -8,7 +8,8 @@ import pytest
 
 import numcrc
 from numcrc import gf2
-from numcrc.jit.plan import KINDS, Plan
+from numcrc.jit.choice import KINDS
+from numcrc.jit.plan import Plan
 from numcrc.matrices import matrices, spans
 
 NARROW = [name for name, crc in numcrc.algorithms.items() if crc.width <= 64]

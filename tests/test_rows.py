@@ -19,8 +19,7 @@ from test_buffers import ALL_DTYPES, in_c_order, views
 import numcrc
 import numcrc.arrays
 import numcrc.many
-from numcrc.jit import engine
-from numcrc.jit import plan as plans
+from numcrc.jit import choice, engine
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
 WIDTHS = {
@@ -164,7 +163,7 @@ def test_every_width(name, threads):
 @pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-32/BZIP2", "CRC-64/NVME", "CRC-12/UMTS"])
 def test_every_kernel(name, machine: Machine):
     crc = crc_on(numcrc.algorithms[name], machine, records=True)
-    plan = plans.plan(crc._model, machine.target, machine.tier)._replace(form="records")
+    plan = choice.plan(crc._model, machine.target, machine.tier)._replace(form="records")
     vars(crc)["_records"] = engine.builtin(crc._model, plan, None, "run")
     for length in (0, 1, 3, 8, 15, 16, 17, 63, 64, 65, 100, 128, 255, 256, 1000, 1024, 5000):
         a = DATA[: 7 * length].reshape(7, length)

@@ -9,8 +9,8 @@ import pytest
 from support import prefix_crcs, run_python
 
 from numcrc import catalogue
-from numcrc.jit import plan as plans
-from numcrc.jit import target
+from numcrc.jit import choice, target
+from numcrc.jit.plan import TABLE
 from numcrc.jit.target import TIERS, Target, TierError
 
 UNSET = (
@@ -72,7 +72,7 @@ def test_unknown_architectures_have_tables():
         host = made_up("pclmul crc32 crc aes neon", arch)
         assert [tier.name for tier in host.tiers] == ["table"]
         assert not host.crc32_instruction
-        assert plans.plan(catalogue.find("CRC-32C").model, host, host.tiers[-1]) == plans.TABLE
+        assert choice.plan(catalogue.find("CRC-32C").model, host, host.tiers[-1]) == TABLE
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_plans_use_what_is_usable_only():
 
     def plan(model, missing, tier=-1):
         host = made_up(everything - missing)
-        return plans.plan(model, host, host.tiers[tier])
+        return choice.plan(model, host, host.tiers[tier])
 
     assert plan(crc32c, set()).family == "crc32"
     assert plan(crc32c, {"crc32"}).family == "fold"
-    assert plan(crc32c, set(), tier=0) == plans.TABLE
+    assert plan(crc32c, set(), tier=0) == TABLE
     assert plan(bzip2, set()).order == "mirrored"
     assert plan(bzip2, {"gfni"}).order == "normal"
     for tier, bits in ((-1, 512), (-2, 256), (-3, 128)):

@@ -12,8 +12,8 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from numcrc.jit import algebra, capi, entry, records
-from numcrc.jit.kernels.crc32 import crc32_kernel, short_crc32_kernel
-from numcrc.jit.kernels.fold import fold_kernel, short_fold_kernel
+from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
+from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, register_quad
 from numcrc.jit.kernels.remainder import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
@@ -63,16 +63,23 @@ def _kernel(plan: Plan) -> Any:
     """
     if plan.family == "table":
         return outlined(table_kernel(), _KERNEL, "table")
-    folds = fold_kernel(plan) if plan.blocks else None
-    short, below = (short_fold_kernel(plan), plan.windows[-1] + 1) if plan.windows else (None, 0)
+    short, below = _short_kernel(plan)
+    kernel = fold_kernel(plan) if plan.blocks else short
+    if plan.streams:
+        rest = choose(below, kernel, short) if plan.blocks else short
+        kernel = crc32_kernel(plan, rest)
+    kernel = outlined(kernel, _KERNEL, plan.family, _ALIGNED)
+    return choose(below, kernel, short) if short else kernel
+
+
+def _short_kernel(plan: Plan) -> tuple[Any, int]:
+    """Return the kernel of messages of fewer bytes than a number, and that; or None and 0."""
+    short, below = (window_kernel(plan), plan.windows[-1] + 1) if plan.windows else (None, 0)
     if plan.family == "crc32":
-        whole = crc32_kernel(plan, folds)
-        short = short_crc32_kernel(plan, short)
-        below = max(below, 64)
-    else:
-        whole = folds
-    whole = outlined(whole, _KERNEL, plan.family, _ALIGNED)
-    return choose(below, whole, short) if short else whole
+        chain, chained = chain_kernel(plan), CHAIN_BELOW
+        short = choose(chained, short, chain) if short else chain
+        below = max(below, chained)
+    return short, below
 
 
 def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:

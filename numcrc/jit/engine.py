@@ -21,9 +21,8 @@ from llvmlite import binding as llvm
 
 from numcrc._resources import read
 from numcrc._version import __version__
-from numcrc.jit import abi, linker, target
+from numcrc.jit import abi, choice, linker, target
 from numcrc.jit import cache as objects
-from numcrc.jit import plan as plans
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
@@ -112,7 +111,7 @@ def address(plan: Plan) -> int:
 
 def plan_of(model: Model, tier: Tier | None = None) -> Plan:
     """Return the plan that computes *model* on *tier* (default: the tier in use)."""
-    return plans.plan(model, target.host(), tier or target.best())
+    return choice.plan(model, target.host(), tier or target.best())
 
 
 def builtin(

@@ -80,6 +80,20 @@ def sum_pairs_of_four(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
 
 
 @intrinsic
+def side_by_side(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Return the quad of four pairs."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b, c, d = (registers_of(builder, array)[0] for array in args)
+        first, second = (
+            builder.shuffle_vector(x, y, indices(*range(4))) for x, y in ((a, b), (c, d))
+        )
+        return as_array(builder, [builder.shuffle_vector(first, second, indices(*range(8)))])
+
+    return QUAD(a, b, c, d), generate
+
+
+@intrinsic
 def in_low_lanes(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """Put four uint64 into lane 0 of the pairs of a quad, zeros into lane 1."""
 

@@ -1,4 +1,4 @@
-"""Which kernel computes which model on which tier: a plan, a value with a name.
+"""A kernel as a plan, a value with a name.
 
 A plan says everything that decides a kernel's machine code, and nothing else. Its name
 is the kernel's identity: in the cache key, in `numcrc.info`, in the benchmarks.
@@ -10,11 +10,8 @@ from typing import NamedTuple
 
 from numcrc import constants
 from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
-from numcrc.jit.target import Target, Tier
-from numcrc.matrices import matrices, spans
+from numcrc.matrices import matrices
 from numcrc.model import Model
-
-CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
 
 
 class Streams(NamedTuple):
@@ -73,15 +70,13 @@ class Plan(NamedTuple):
     """Whether the crc32 instruction's polynomial is CRC-32C's."""
     streams: tuple[Streams, ...] = ()
     """Stretches in streams of the crc32 instruction, the longest last."""
-    chain_below: int = 0
-    """Messages shorter than this are one stream of the crc32 instruction."""
     form: str = "call"
     """What the machine code is: "call", the builtin for one buffer; "records", the one
     for many; "raw", a C function ``crc(block, p, n, value) -> crc``."""
 
     @property
     def name(self) -> str:
-        """A short name: "fold512-w16.w64.w128.w256.256-reflected", "crc32c-0-s4x1.128-clmul"."""
+        """A short name: "fold512-w16.w64.w128.w256.256-reflected", "crc32c-s4x1.128-clmul"."""
         if self.family == "fold":
             return f"{self._fold_name}-{self.order}"
         if self.family == "crc32":
@@ -89,7 +84,7 @@ class Plan(NamedTuple):
             then = f"-{self._fold_name}" if self.blocks else ""
             kind = "crc32c" if self.castagnoli else "crc32"
             clmul = "clmul" if self.bits else "soft"
-            return f"{kind}-{self.chain_below}-{streams}-{clmul}{then}"
+            return f"{kind}-{streams}-{clmul}{then}"
         return self.family
 
     @property
@@ -189,121 +184,3 @@ ZEROS, ZEROS_MANY, JOIN = Plan("zeros"), Plan("zeros_many"), Plan("join")
 _ALGEBRA = {"zeros", "zeros_many", "join"}
 COLLECT, RELEASE = Plan("collect"), Plan("release")
 TABLE = Plan("table")
-
-# Measured: four accumulators hide the multiply's latency, and eight gain nothing; the
-# smaller blocks serve short messages.
-_BLOCKS = {128: (16, 64), 256: (16, 32, 128), 512: (256,)}
-_WINDOWS = {512: (16, 64, 128, 256)}
-# Mixtures for a group of as many registers, and as many lanes of them together: those to be
-# tried first first, and enough of them for every polynomial of the catalogue (but CRC-64/GO-ISO's
-# on narrower registers, where it would gain nothing). Measured by asv_bench/tune.py on a Zen 5: it
-# folds a register in 4 cycles by the multiplier, in half a cycle for each matrix on other units.
-# Of as many "c", those that stand apart are faster.
-_NARROW = {
-    (1, 1): ("01234567",),
-    (1, 2): ("00112233", "01230123", "01012323"),
-    (1, 4): ("00c0c0cc", "0c00c0cc", "0000cccc"),
-    (2, 4): ("000c0ccc", "0c00c0cc", "0000cccc"),
-}
-KINDS = {
-    128: _NARROW,
-    256: _NARROW,
-    512: {
-        **_NARROW,
-        (1, 4): ("00c0c0", "000cc0", "00ccc00c"),
-        (2, 4): ("c0c0c0c0cc", "0cc000cc", "0cc00cc0"),
-        (1, 8): ("00000000cccccccc",),
-    },
-}
-
-
-# By tier, the stretches of the crc32 instruction. It takes a word a cycle on most CPUs: three
-# streams keep it busy, and what is folded beside them is what P. Cawley measured to be fastest
-# (github.com/corsix/fast-crc32: Cascade Lake, Ice Lake, Ampere Altra, Apple M1; for 256 bits, the
-# words that it takes meanwhile).
-_ALONE = (Streams(4, 128), Streams(4, 1024))
-_STREAMS = {
-    "crc32": _ALONE[1:],
-    "sse4.2-pclmul": (*_ALONE, Streams(3, 1536, 3, 128)),
-    "avx2-vpclmul": (Streams(4, 1024, 2, 128),),
-    "avx512-vpclmul": (Streams(5, 768, 3, 256),),
-    "pmull": (*_ALONE, Streams(4, 1024, 2, 48)),
-    "pmull+sha3": (*_ALONE, Streams(3, 1024, 2, 144)),
-}
-# A Zen 5 takes 8 words in 3 cycles: measured, 66 GiB/s alone, 85 to 98 fused.
-_EIGHT = (Streams(8, 64), Streams(8, 512))
-_ZEN5_STREAMS = _STREAMS | {
-    "sse4.2-pclmul": (*_EIGHT, Streams(8, 1536, 6, 64), Streams(8, 6144, 6, 64)),
-    "avx2-vpclmul": (*_EIGHT, Streams(8, 1280, 5, 128), Streams(8, 5120, 5, 128)),
-}
-
-
-def plan(model: Model, target: Target, tier: Tier) -> Plan:
-    """Return the plan for checksums of *model*."""
-    if model.width > 64:
-        return WIDE
-    if tier.name != "table" and target.crc32_instruction and _has_instruction(target, model):
-        return _crc32_plan(model, target, tier)
-    return _fold_plan(model, target, tier.fold_bits) if tier.fold_bits else TABLE
-
-
-def _crc32_plan(model: Model, target: Target, tier: Tier) -> Plan:
-    streams = (_ZEN5_STREAMS if target.cpu == "znver5" else _STREAMS)[tier.name]
-    if tier.fold_bits == 512 and _mixes(target):
-        streams = ()  # measured: matrices beside the multiplier fold 125 GiB/s, fused 95
-    castagnoli = model.poly == CRC32C_POLY
-    if tier.fold_bits <= 128:
-        return Plan("crc32", target.arch, tier.fold_bits, castagnoli=castagnoli, streams=streams)
-    # The instruction wins short messages, wide folding longer ones.
-    folding = _fold_plan(model, target, tier.fold_bits)
-    if streams:
-        folding = unmixed(folding)
-    return folding._replace(family="crc32", castagnoli=castagnoli, chain_below=64, streams=streams)
-
-
-def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
-    order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
-    folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
-    if not _mixes(target):
-        return folding
-    for (lanes, vectors), arrangements in KINDS[bits].items():
-        if 8 * lanes * vectors < model.width:
-            continue
-        for kinds in arrangements:
-            mixing = mixed(folding, kinds, lanes)
-            if spans(model.generator, mixing.above, lanes):
-                return mixing
-    return folding
-
-
-def unmixed(plan: Plan) -> Plan:
-    """Return *plan* without its largest block, if that has matrices."""
-    return plan._replace(blocks=_BLOCKS[plan.bits], kinds="", lanes=1)
-
-
-def mixed(plan: Plan, kinds: str, lanes: int) -> Plan:
-    """Return *plan* with a largest block of these *kinds*."""
-    blocks = (*_BLOCKS[plan.bits], plan.bits // 8 * len(kinds))
-    return plan._replace(blocks=blocks, kinds=kinds, lanes=lanes)
-
-
-def _mixes(target: Target) -> bool:
-    """Whether bit matrices beside the multiplier are a gain.
-
-    They are on AMD's Zen, which multiplies carry-less every other cycle (measured by
-    asv_bench/tune.py on a Zen 5). Intel's multiplier is twice as fast, and shares its ports.
-    """
-    return "gfni" in target.usable and target.cpu.startswith("znver")
-
-
-def _mirrors(target: Target) -> bool:
-    """Whether the bits of bytes are reversed by one instruction.
-
-    It is not the multiplier's rival, as the byte shuffle is on Intel's: a third more there.
-    """
-    return target.arch == "aarch64" or "gfni" in target.usable
-
-
-def _has_instruction(target: Target, model: Model) -> bool:
-    known = {"x86_64": (CRC32C_POLY,), "aarch64": (CRC32_POLY, CRC32C_POLY)}.get(target.arch, ())
-    return model.width == 32 and model.refin and model.poly in known

@@ -18,7 +18,7 @@ from typing import Any
 
 from numcrc.jit.instruction import crc32_streams, crc32_word, streams_state
 from numcrc.jit.kernels.fold import AHEAD, LINE, folding
-from numcrc.jit.kernels.remainder import barrett_reduction, choose, weighing
+from numcrc.jit.kernels.remainder import barrett_reduction, weighing
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.memory import advance, inline, load64, prefetch, u64
 from numcrc.jit.plan import Plan, Streams
@@ -33,24 +33,20 @@ from numcrc.jit.simd import (
     xor,
 )
 
+CHAIN_BELOW = 64
+"""Messages shorter than this are one stream. It wins them, wide folding longer ones."""
 
-def crc32_kernel(plan: Plan, fold: Any) -> Any:
+
+def crc32_kernel(plan: Plan, rest: Any) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``.
 
-    Stretches of the plan's streams, the longest first; then what `short_crc32_kernel` says.
+    Stretches of the plan's streams, the longest first; what is left by *rest*, a kernel.
     """
-    kernel = short_crc32_kernel(plan, fold)
     offset = plan.streams_offset
     for streams in plan.streams:
-        kernel = _then(_stretch(plan, streams, offset), streams.size, kernel)
+        rest = _then(_stretch(plan, streams, offset), streams.size, rest)
         offset += 8 * len(streams.distances)
-    return kernel
-
-
-def short_crc32_kernel(plan: Plan, fold: Any) -> Any:
-    """Return *fold*, a kernel or None, or below the plan's limit one stream."""
-    chain = chain_kernel(plan)
-    return chain if fold is None else choose(plan.chain_below, fold, chain)
+    return rest
 
 
 def chain_kernel(plan: Plan) -> Any:

@@ -59,6 +59,9 @@ LINE = 64
 ALIGNED_FROM = 4096
 """From this many bytes on, the loads of the loop begin with a cache line: a tenth faster or
 more in the first two caches, for a second odd piece at the end."""
+FAR = 5 << 18
+"""From this many bytes on, a message is fetched ahead: the second cache hardly holds it. In that
+cache, prefetches cost a tenth; beyond it they gain as much or more."""
 AHEAD = 3072
 """Bytes to prefetch ahead. Of main memory, 1 to 3 KiB read a fifth more than 4 or 8 KiB; in
 the second cache, 2 to 8 KiB a tenth more than less."""
@@ -67,25 +70,25 @@ the second cache, 2 to 8 KiB a tenth more than less."""
 def fold_kernel(plan: Plan) -> Any:
     """Return ``kernel(constants, p, n, register) -> register``.
 
-    A message is folded in the largest of the plan's blocks that it is long enough for. A shorter
-    one lies in the smallest of the windows that holds it, the largest of which is a block.
+    A message is folded in the largest of the plan's blocks that it is long enough for. Where
+    there are windows, it must not be one that they hold.
     """
-    remains = _in_windows(plan) if plan.windows else below_16_bytes(plan)
-    for size in plan.blocks:
+    if plan.windows:
+        first, *larger = plan.blocks
+        remains = _fold_blocks(plan, first)
+    else:
+        remains, larger = below_16_bytes(plan), list(plan.blocks)
+    for size in larger:
         remains = choose(plan.least(size), _fold_blocks(plan, size), remains)
     return _reduced(plan, remains)
 
 
-def short_fold_kernel(plan: Plan) -> Any:
-    """Return the same for messages that the largest window holds."""
-    return _reduced(plan, _in_windows(plan))
-
-
-def _in_windows(plan: Plan) -> Any:
+def window_kernel(plan: Plan) -> Any:
+    """Return the same for messages that lie in a window, the smallest that holds each."""
     remains = empty(plan)
     for below, size in zip((0, *plan.windows), plan.windows, strict=False):
         remains = choose(below + 1, window(plan, size), remains)
-    return remains
+    return _reduced(plan, remains)
 
 
 def _reduced(plan: Plan, remains: Any) -> Any:
@@ -121,6 +124,7 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
     step = powers + 8 * size
     fold, weigh = folding(plan), weighing(plan, size)
     mixes = plan.kinds and size == layout.block
+    from_memory = plan.form == "records"  # of many in a row, be they ever so short
     loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
 
     @inline
@@ -142,11 +146,12 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
             block = over(k, p, i, odd, block)
             i += odd
         high_power, low_power = spread(load64(k, step + 64)), spread(load64(k, step))
-        by = loaded(k)
+        by, far = loaded(k), from_memory or n >= FAR
         block = turned(block)
         while i + size <= n:
-            for line in range(0, size, LINE):
-                prefetch(p, i + AHEAD + line)
+            if far:
+                for line in range(0, size, LINE):
+                    prefetch(p, i + AHEAD + line)
             folded = mixed(fold(block, high_power, low_power), block, by)
             block = xor(folded, ordered(load(p, i)))
             i += size

@@ -12,10 +12,17 @@ from __future__ import annotations
 from typing import Any
 
 from numcrc.jit.kernels.remainder import ORDERS, barrett_reduction, weighting
-from numcrc.jit.lanes import QUAD, in_low_lanes, sum_pairs_of_four, sum_registers
+from numcrc.jit.lanes import (
+    QUAD,
+    in_low_lanes,
+    repeat,
+    side_by_side,
+    sum_pairs_of_four,
+    sum_registers,
+)
 from numcrc.jit.memory import inline, load64
 from numcrc.jit.plan import Plan
-from numcrc.jit.simd import Vector, clmul, lane, load_end, xor
+from numcrc.jit.simd import PAIR, Vector, clmul, lane, load_end, load_vector, xor
 
 
 def register_quad(plan: Plan) -> Any:
@@ -43,7 +50,7 @@ def quad_kernel(plan: Plan) -> Any:
     """
     reduce = barrett_reduction(plan, QUAD)
     first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))
-    *shorter, longest_window = (size for size in plan.windows if size >= QUAD.lanes * 8)
+    *shorter, longest_window = plan.windows
     sums = _four_sums(plan, longest_window)
     for size in reversed(shorter):
         sums = _up_to(size, _four_sums(plan, size), sums)
@@ -62,6 +69,8 @@ def quad_kernel(plan: Plan) -> Any:
 
 def _four_sums(plan: Plan, size: int) -> Any:
     """Return the function that weighs four records of at most *size* bytes."""
+    if size == PAIR.lanes * 8:
+        return _four_pairs(plan)
     load, weighted, in_order = (
         load_end(Vector(size, plan.bits)),
         weighting(plan, size),
@@ -78,6 +87,25 @@ def _four_sums(plan: Plan, size: int) -> Any:
         longest: Any,
     ) -> Any:  # fmt: skip
         return sum_pairs_of_four(one(k, p, n), one(k, p2, n2), one(k, p3, n3), one(k, p4, n4))
+
+    return sums
+
+
+def _four_pairs(plan: Plan) -> Any:
+    """Return the same for records that are one pair each: all are weighed at once."""
+    load, in_order = load_end(PAIR), ORDERS[plan.order][0]
+    load_weights, everywhere = load_vector(PAIR), repeat(QUAD)
+    even, odd = clmul(plan.arch, 0, 0), clmul(plan.arch, 1, 1)
+    offset = plan.layout.weights + plan.layout.block - PAIR.lanes * 8
+
+    @inline
+    def sums(
+        k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
+        longest: Any,
+    ) -> Any:  # fmt: skip
+        records = in_order(side_by_side(load(p, n), load(p2, n2), load(p3, n3), load(p4, n4)))
+        weights = everywhere(load_weights(k, offset))
+        return xor(even(records, weights), odd(records, weights))
 
     return sums
 
