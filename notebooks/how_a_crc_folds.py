@@ -375,7 +375,7 @@ BITS = 512
 mixtures = {
     "CRC-16/ARC": ("00112233", 1),
     "CRC-32": ("00c0c0", 1),
-    "CRC-64/NVME": ("c0c0c0c0cc", 2),
+    "CRC-64/NVME": ("0cc000cc", 2),
 }
 axes = canvas(2.4, 3)
 for y, (name, (kinds, lanes)) in enumerate(reversed(mixtures.items())):

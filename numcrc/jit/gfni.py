@@ -8,29 +8,36 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from numcrc.jit.memory import I8, declare
-from numcrc.jit.simd import as_array, indices, registers_of
+from numcrc.jit.simd import as_array, indices, pclmulqdq, registers_of
 
 
-def by_matrices(groups: list[list[int]], lanes: int, bits: int) -> Any:
-    """Return the fold of a block's registers that stand in *groups*, each with its group.
+def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int) -> Any:
+    """Return the fold of a block whose registers are folded as *kinds* says.
 
-    Of ``(multiplied, block, matrices)`` it gives *multiplied* with these registers replaced: by
-    the sum, over the u-th of a group, of that register's bytes times matrices[v, u]. With two
-    *lanes*, also of its bytes with the lanes exchanged times the next matrices.
+    Of ``(block, high_power, low_power, matrices)``: those that are "c" by the powers, pair by
+    pair; those of *groups* as the sum, over the u-th of the group, of that register's bytes times
+    matrices[v, u]. With two *lanes*, also of its bytes with the lanes exchanged times the next
+    matrices.
+
+    One register after the other: the units that multiply and those that take matrices are given
+    work in turn, and neither waits for the queue of the other.
     """
     as_bytes = ir.VectorType(I8, bits // 8)
     exchanged = indices(*(lane ^ 1 for lane in range(bits // 64)))
+    high = 1 - reflected
 
     @intrinsic
-    def mixed(typing: Any, multiplied: Any, block: Any, matrices: Any) -> Any:
+    def mixed(typing: Any, block: Any, high_power: Any, low_power: Any, matrices: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             affine = declare(
                 builder,
                 ir.FunctionType(as_bytes, [as_bytes, as_bytes, I8]),
                 f"llvm.x86.vgf2p8affineqb.{bits}",
             )
-            results, registers, factors = (registers_of(builder, array) for array in args)
+            registers, highs, lows, factors = (registers_of(builder, array) for array in args)
             factors = [builder.bitcast(factor, as_bytes) for factor in factors]
+            sources: dict[str, list[Any]] = {}
+            taken: dict[str, int] = {}
 
             def turned(register: Any) -> list[Any]:
                 turns = [register]
@@ -38,20 +45,33 @@ def by_matrices(groups: list[list[int]], lanes: int, bits: int) -> Any:
                     turns.append(builder.shuffle_vector(register, register, exchanged))
                 return [builder.bitcast(turn, as_bytes) for turn in turns]
 
-            for group in groups:
-                sources = [turn for position in group for turn in turned(registers[position])]
-                for v, position in enumerate(group):
-                    mine = factors[v * len(sources) : (v + 1) * len(sources)]
-                    total, *others = (
-                        builder.call(affine, [source, factor, ir.Constant(I8, 0)])
-                        for source, factor in zip(sources, mine, strict=True)
+            results = []
+            for position, kind in enumerate(kinds):
+                register = registers[position]
+                if kind == "c":
+                    products = (
+                        pclmulqdq(builder, register, power, side, side)
+                        for power, side in ((highs[0], high), (lows[0], 1 - high))
                     )
-                    for other in others:
-                        total = builder.xor(total, other)
-                    results[position] = builder.bitcast(total, block.register)
+                    results.append(builder.xor(*products))
+                    continue
+                if kind not in sources:
+                    group = groups[int(kind)]
+                    sources[kind] = [turn for at in group for turn in turned(registers[at])]
+                first = taken.get(kind, 0)
+                taken[kind] = first + len(sources[kind])
+                total, *others = (
+                    builder.call(affine, [source, factor, ir.Constant(I8, 0)])
+                    for source, factor in zip(
+                        sources[kind], factors[first : taken[kind]], strict=True
+                    )
+                )
+                for other in others:
+                    total = builder.xor(total, other)
+                results.append(builder.bitcast(total, block.register))
             return as_array(builder, results)
 
-        return block(multiplied, block, matrices), generate
+        return block(block, high_power, low_power, matrices), generate
 
     return mixed
 

@@ -255,11 +255,12 @@ mirror_bytes = _bytewise(_reverse_bits)
 
 def clmul(arch: str, a_lane: int, b_lane: int) -> Any:
     """Return the carry-less product of lane *a_lane* of *a* with *b_lane* of *b*, pair by pair."""
-    emit = _pmull if arch == "aarch64" else _pclmulqdq
+    emit = _pmull if arch == "aarch64" else pclmulqdq
     return _registerwise(lambda builder, a, b: emit(builder, a, b, a_lane, b_lane))
 
 
-def _pclmulqdq(builder: Any, a: Any, b: Any, a_lane: int, b_lane: int) -> Any:
+def pclmulqdq(builder: Any, a: Any, b: Any, a_lane: int, b_lane: int) -> Any:
+    """Emit the product for one register of x86-64."""
     name = "llvm.x86.pclmulqdq" + {2: "", 4: ".256", 8: ".512"}[a.type.count]
     function = declare(builder, ir.FunctionType(a.type, [a.type, a.type, I8]), name)
     return builder.call(function, [a, b, ir.Constant(I8, a_lane | b_lane << 4)])

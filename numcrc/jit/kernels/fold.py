@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.gfni import by_matrices, pick
+from numcrc.jit.gfni import mixture, pick
 from numcrc.jit.kernels.remainder import (
     ORDERS,
     as_loaded,
@@ -152,7 +152,7 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
             if far:
                 for line in range(0, size, LINE):
                     prefetch(p, i + AHEAD + line)
-            folded = mixed(fold(block, high_power, low_power), block, by)
+            folded = mixed(block, high_power, low_power, by)
             block = xor(folded, ordered(load(p, i)))
             i += size
         block = turned(block)
@@ -171,7 +171,7 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
     """
     matrices = plan.layout.size
     load = load_spread(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
-    fold = by_matrices(plan.groups, plan.lanes, plan.bits)
+    fold = mixture(plan.kinds, plan.groups, plan.lanes, plan.reflected, plan.bits)
     in_order, take = ORDERS[plan.order][0], pick([kind == "c" for kind in plan.kinds])
 
     @inline
@@ -179,8 +179,8 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
         return load(k, matrices)
 
     @inline
-    def mixed(multiplied: Any, block: Any, by: Any) -> Any:
-        return fold(multiplied, block, by)
+    def mixed(block: Any, high_power: Any, low_power: Any, by: Any) -> Any:
+        return fold(block, high_power, low_power, by)
 
     @inline
     def ordered(block: Any) -> Any:
@@ -195,14 +195,14 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
 
 def _multiplying(plan: Plan) -> tuple[Any, Any, Any, Any]:
     """Return the same for a block that is folded by the multiplier alone."""
-    in_order = ORDERS[plan.order][0]
+    in_order, fold = ORDERS[plan.order][0], folding(plan)
 
     @inline
     def loaded(k: Any) -> Any:
         return 0
 
     @inline
-    def mixed(multiplied: Any, block: Any, by: Any) -> Any:
-        return multiplied
+    def mixed(block: Any, high_power: Any, low_power: Any, by: Any) -> Any:
+        return fold(block, high_power, low_power)
 
     return loaded, mixed, in_order, as_loaded
