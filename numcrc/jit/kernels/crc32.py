@@ -42,11 +42,38 @@ def crc32_kernel(plan: Plan, rest: Any) -> Any:
 
     Stretches of the plan's streams, the longest first; what is left by *rest*, a kernel.
     """
-    offset = plan.streams_offset
+    taken, offset = _none_taken, plan.streams_offset
     for streams in plan.streams:
-        rest = _then(_stretch(plan, streams, offset), streams.size, rest)
+        taken = _taking(_stretch(plan, streams, offset), streams.size, taken)
         offset += 8 * len(streams.distances)
-    return rest
+    shortest = plan.streams[0].size
+
+    @inline
+    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+        if n >= shortest:
+            p, n, register = taken(k, p, n, register)
+        return rest(k, p, n, register)
+
+    return kernel
+
+
+@inline
+def _none_taken(k: Any, p: Any, n: Any, register: Any) -> Any:
+    return p, n, register
+
+
+def _taking(stretch: Any, size: int, shorter: Any) -> Any:
+    """Return the function that takes stretches of *size* bytes, then *shorter* ones."""
+
+    @inline
+    def taken(k: Any, p: Any, n: Any, register: Any) -> Any:
+        while n >= size:
+            register = stretch(k, p, register)
+            p = advance(p, size)
+            n -= size
+        return shorter(k, p, n, register)
+
+    return taken
 
 
 def chain_kernel(plan: Plan) -> Any:
@@ -67,18 +94,6 @@ def chain_kernel(plan: Plan) -> Any:
             register = step(register, load64(p, i))
             i += 8
         return register
-
-    return kernel
-
-
-def _then(stretch: Any, size: int, rest: Any) -> Any:
-    @inline
-    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
-        i = 0
-        while i + size <= n:
-            register = stretch(k, advance(p, i), register)
-            i += size
-        return rest(k, advance(p, i), n - i, register)
 
     return kernel
 
