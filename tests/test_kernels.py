@@ -62,6 +62,21 @@ def test_every_length(name, machine, references):
         assert crc(view[:length]) == references[name][length], length
 
 
+def test_every_mixture(machine):
+    """Whatever arrangement of matrices an algorithm of the catalogue needs, at its cut-offs."""
+    tested = set()
+    for crc in numcrc.algorithms.values():
+        plan = choice.plan(crc._model, machine.target, machine.tier)
+        if not plan.kinds or plan in tested:
+            continue
+        tested.add(plan)
+        least, on = plan.least(plan.blocks[-1]), crc_on(crc, machine)
+        expected = prefix_crcs(crc._model, DATA[: max(9100, 2 * least + 200)])
+        for cut in (least, 2 * least + 100, 4096, 9000):
+            for length in range(cut - 3, cut + 3):
+                assert on(memoryview(DATA)[:length]) == expected[length], (crc.name, length)
+
+
 @pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-32/ISO-HDLC"])
 def test_every_stretch_of_the_instruction(name, machine):
     model = catalogue.find(name).model
