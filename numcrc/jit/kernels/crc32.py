@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from numcrc.jit.instruction import crc32_streams, crc32_word, streams_state
-from numcrc.jit.kernels.fold import AHEAD, LINE, folding
+from numcrc.jit.kernels.fold import FAR, LINE, folding
 from numcrc.jit.kernels.remainder import barrett_reduction, weighing
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.memory import advance, inline, load64, prefetch, u64
@@ -46,19 +46,19 @@ def crc32_kernel(plan: Plan, rest: Any) -> Any:
     for streams in plan.streams:
         taken = _taking(_stretch(plan, streams, offset), streams.size, taken)
         offset += 8 * len(streams.distances)
-    shortest = plan.streams[0].size
+    shortest, shared = plan.streams[0].size, plan.form == "records"
 
     @inline
     def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
         if n >= shortest:
-            p, n, register = taken(k, p, n, register)
+            p, n, register = taken(k, p, n, register, shared or n >= FAR)
         return rest(k, p, n, register)
 
     return kernel
 
 
 @inline
-def _none_taken(k: Any, p: Any, n: Any, register: Any) -> Any:
+def _none_taken(k: Any, p: Any, n: Any, register: Any, far: Any) -> Any:
     return p, n, register
 
 
@@ -66,12 +66,12 @@ def _taking(stretch: Any, size: int, shorter: Any) -> Any:
     """Return the function that takes stretches of *size* bytes, then *shorter* ones."""
 
     @inline
-    def taken(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def taken(k: Any, p: Any, n: Any, register: Any, far: Any) -> Any:
         while n >= size:
-            register = stretch(k, p, register)
+            register = stretch(k, p, register, far)
             p = advance(p, size)
             n -= size
-        return shorter(k, p, n, register)
+        return shorter(k, p, n, register, far)
 
     return taken
 
@@ -110,7 +110,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
     if not streams.block:
 
         @inline
-        def alone(k: Any, p: Any, register: Any) -> Any:
+        def alone(k: Any, p: Any, register: Any, far: Any) -> Any:
             parts = state(register)
             for i in range(0, length, step):
                 parts = take(parts, p, i)
@@ -124,18 +124,21 @@ def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
     fold, weigh, reduce, low = (
         folding(plan), weighing(plan, block), barrett_reduction(plan, PAIR), lane(1)
     )  # fmt: skip
-    powers = plan.layout.powers + 8 * block
+    powers, size = plan.layout.powers + 8 * block, streams.size
+    at_a_time = block + streams.ways * step
 
     @inline
-    def beside(k: Any, p: Any, register: Any) -> Any:
+    def beside(k: Any, p: Any, register: Any, far: Any) -> Any:
         high_power, low_power = spread(load64(k, powers + 64)), spread(load64(k, powers))
         behind = advance(p, folded)
         sums = xor(load(p, 0), put_first(register))
         parts = take(state(u64(0)), behind, 0)
-        i, j = step, block
+        i, j, ahead = step, block, size
         while i < length:
-            for line in range(0, block, LINE):
-                prefetch(p, j + AHEAD + line)
+            if far:  # from one place, whatever the number of streams
+                for line in range(0, at_a_time, LINE):
+                    prefetch(p, ahead + line)
+                ahead += at_a_time
             sums = xor(fold(sums, high_power, low_power), load(p, j))
             parts = take(parts, behind, i)
             i += step
