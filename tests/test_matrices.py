@@ -8,7 +8,7 @@ import pytest
 
 import numcrc
 from numcrc import gf2
-from numcrc.jit.choice import KINDS
+from numcrc.jit.choice import KINDS, mixed
 from numcrc.jit.plan import Plan
 from numcrc.matrices import matrices, spans
 
@@ -75,13 +75,17 @@ def test_what_is_folded_is_congruent(name, bits):
 
 
 @pytest.mark.parametrize("bits", KINDS)
-def test_groups_of_one_mixture_are_alike(bits):
+def test_groups_are_as_large_as_they_are_filed(bits):
     for (lanes, registers), arrangements in KINDS[bits].items():
         for kinds in arrangements:
-            plan = Plan("fold", bits=bits, kinds=kinds, lanes=lanes)
-            gaps = {tuple(position - group[0] for position in group) for group in plan.groups}
-            assert len(gaps) == 1, kinds
-            assert len(plan.groups[0]) == registers
+            plan = mixed(Plan("fold", bits=bits), kinds, lanes)
+            assert {len(group) for group in plan.groups} == {registers}
+
+
+@pytest.mark.parametrize("kinds", ["c0110c", "001", "cccc"])
+def test_groups_that_are_unlike(kinds):
+    with pytest.raises(ValueError, match="not alike"):
+        mixed(Plan("fold", bits=512), kinds, 1)
 
 
 def test_not_where_nothing_spans():

@@ -106,9 +106,18 @@ def unmixed(plan: Plan) -> Plan:
 
 
 def mixed(plan: Plan, kinds: str, lanes: int) -> Plan:
-    """Return *plan* with a largest block of these *kinds*."""
+    """Return *plan* with a largest block of these *kinds*.
+
+    Raises
+    ------
+    ValueError
+        Their groups differ in how their registers lie: the same matrices would not do for all.
+    """
     blocks = (*_BLOCKS[plan.bits], plan.bits // 8 * len(kinds))
-    return plan._replace(blocks=blocks, kinds=kinds, lanes=lanes)
+    mixing = plan._replace(blocks=blocks, kinds=kinds, lanes=lanes)
+    if len({tuple(at - group[0] for at in group) for group in mixing.groups}) != 1:
+        raise ValueError(f"the groups of {kinds!r} are not alike")
+    return mixing
 
 
 def _mixes(target: Target) -> bool:

@@ -36,8 +36,13 @@ def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bi
             )
             registers, highs, lows, factors = (registers_of(builder, array) for array in args)
             factors = [builder.bitcast(factor, as_bytes) for factor in factors]
-            sources: dict[str, list[Any]] = {}
-            taken: dict[str, int] = {}
+
+            def multiplied(register: Any) -> Any:
+                products = (
+                    pclmulqdq(builder, register, power, side, side)
+                    for power, side in ((highs[0], high), (lows[0], 1 - high))
+                )
+                return builder.xor(*products)
 
             def turned(register: Any) -> list[Any]:
                 turns = [register]
@@ -45,30 +50,26 @@ def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bi
                     turns.append(builder.shuffle_vector(register, register, exchanged))
                 return [builder.bitcast(turn, as_bytes) for turn in turns]
 
-            results = []
-            for position, kind in enumerate(kinds):
-                register = registers[position]
-                if kind == "c":
-                    products = (
-                        pclmulqdq(builder, register, power, side, side)
-                        for power, side in ((highs[0], high), (lows[0], 1 - high))
-                    )
-                    results.append(builder.xor(*products))
-                    continue
-                if kind not in sources:
-                    group = groups[int(kind)]
-                    sources[kind] = [turn for at in group for turn in turned(registers[at])]
-                first = taken.get(kind, 0)
-                taken[kind] = first + len(sources[kind])
+            def by_matrices(sources: list[Any], place: int) -> Any:
+                mine = factors[place * len(sources) : (place + 1) * len(sources)]
                 total, *others = (
                     builder.call(affine, [source, factor, ir.Constant(I8, 0)])
-                    for source, factor in zip(
-                        sources[kind], factors[first : taken[kind]], strict=True
-                    )
+                    for source, factor in zip(sources, mine, strict=True)
                 )
                 for other in others:
                     total = builder.xor(total, other)
-                results.append(builder.bitcast(total, block.register))
+                return builder.bitcast(total, block.register)
+
+            results, sources = [], {}
+            for position, kind in enumerate(kinds):
+                if kind == "c":
+                    results.append(multiplied(registers[position]))
+                    continue
+                group = groups[int(kind)]
+                place = group.index(position)
+                if not place:
+                    sources[kind] = [turn for at in group for turn in turned(registers[at])]
+                results.append(by_matrices(sources[kind], place))
             return as_array(builder, results)
 
         return block(block, high_power, low_power, matrices), generate

@@ -58,40 +58,27 @@ def as_array(builder: Any, registers: list[Any]) -> Any:
     return array
 
 
-def load_vector(vector: Vector) -> Any:
-    """Return the unaligned load of a *vector* at (pointer, byte offset)."""
+def load_vector(vector: Vector, lanes: int = 0) -> Any:
+    """Return the unaligned load of a *vector* at (pointer, byte offset).
+
+    With *lanes*, of so many for each register, which fill it again and again.
+    """
+    loaded_lanes = lanes or vector.lanes
+    kind = ir.VectorType(I64, loaded_lanes)
+    order = indices(*(lane % loaded_lanes for lane in range(vector.lanes)))
 
     @intrinsic
     def load(typing: Any, pointer: Any, offset: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             first = builder.gep(args[0], [args[1]])
-            loaded = []
+            registers = []
             for k in range(vector.registers):
-                behind = ir.Constant(I64, k * vector.lanes * 8)
-                place = at(builder, first, behind, vector.register)
-                loaded.append(builder.load(place, align=1))
-            return as_array(builder, loaded)
-
-        return vector(Pointer, types.int64), generate
-
-    return load
-
-
-def load_spread(vector: Vector, lanes: int) -> Any:
-    """Return the load of *lanes* uint64 for each register of a *vector*, that fill it in turn."""
-    few = ir.VectorType(I64, lanes)
-    order = indices(*(lane % lanes for lane in range(vector.lanes)))
-
-    @intrinsic
-    def load(typing: Any, pointer: Any, offset: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            first = builder.gep(args[0], [args[1]])
-            loaded = []
-            for k in range(vector.registers):
-                place = at(builder, first, ir.Constant(I64, 8 * lanes * k), few)
-                words = builder.load(place, align=1)
-                loaded.append(builder.shuffle_vector(words, words, order))
-            return as_array(builder, loaded)
+                place = at(builder, first, ir.Constant(I64, 8 * loaded_lanes * k), kind)
+                register = builder.load(place, align=1)
+                if lanes:
+                    register = builder.shuffle_vector(register, register, order)
+                registers.append(register)
+            return as_array(builder, registers)
 
         return vector(Pointer, types.int64), generate
 

@@ -48,7 +48,6 @@ from numcrc.jit.simd import (
     both,
     clmul,
     lane,
-    load_spread,
     load_vector,
     only,
     splat,
@@ -171,7 +170,7 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
     what takes a block into that order and back.
     """
     matrices = plan.layout.size
-    load = load_spread(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
+    load = load_vector(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
     fold = mixture(plan.kinds, plan.groups, plan.lanes, plan.reflected, plan.bits)
     in_order, take = ORDERS[plan.order][0], pick([kind == "c" for kind in plan.kinds])
 
