@@ -21,37 +21,27 @@ from collections.abc import Iterator
 os.environ["NUMCRC_CACHE_DIR"] = tempfile.mkdtemp()  # nobody else wants these kernels
 
 from acceptance import gib_per_s
+from benchmarks.plans import mixtures
 from benchmarks.records import filled_bytes
 from interleaved import best_times
 
 import numcrc
 from numcrc.jit import engine, target
-from numcrc.jit.choice import KINDS, mixed, unmixed
+from numcrc.jit.choice import unmixed
 from numcrc.jit.plan import Plan, Streams
-from numcrc.matrices import spans
+from numcrc.jit.target import Tier
 
 
 def variants(
-    plan: Plan, generator: int, mixtures: list[str] | None, stretches: list[str]
+    algorithm: str, tier: Tier, names: list[str] | None, stretches: list[str]
 ) -> Iterator[Plan]:
-    """Give *plan* and its relatives."""
+    """Give the plan in use and its relatives."""
+    plan = engine.plan_of(numcrc.algorithms[algorithm]._model, tier)
     yield plan
-    if plan.blocks:
-        plain = unmixed(plan)
-        yield plain
-        for mixture in known(plan.bits) if mixtures is None else mixtures:
-            lanes, _, kinds = mixture.rpartition(":")
-            variant = mixed(plain, kinds, int(lanes or 1))
-            if spans(generator, variant.above, variant.lanes):
-                yield variant
-        plan = plain
+    yield from mixtures(algorithm, tier, names)
+    plain = unmixed(plan) if plan.blocks else plan
     for stretch in stretches:
-        yield plan._replace(streams=tuple(map(streams, stretch.split(","))))
-
-
-def known(bits: int) -> list[str]:
-    """Return the mixtures that numcrc chooses from."""
-    return [f"{lanes}:{kinds}" for (lanes, _), many in KINDS[bits].items() for kinds in many]
+        yield plain._replace(streams=tuple(map(streams, stretch.split(","))))
 
 
 def streams(name: str) -> Streams:
@@ -80,10 +70,8 @@ def main() -> None:
     tier = target.tier(options.tier) if options.tier else target.best()
     for name in options.algorithms:
         crc = numcrc.algorithms[name]
-        model = crc._model
-        plan = engine.plan_of(model, tier)
-        plans = dict.fromkeys(variants(plan, model.generator, options.mixtures, options.streams))
-        calls = {plan.name: engine.builtin(model, plan, crc._general, "crc") for plan in plans}
+        plans = dict.fromkeys(variants(name, tier, options.mixtures, options.streams))
+        calls = {plan.name: engine.builtin(crc._model, plan, crc._general, "crc") for plan in plans}
         print(f"{name:72}" + "".join(f"{size:>10}" for size in options.sizes))
         columns = [
             best_times(calls, filled_bytes(size), rounds=options.rounds) for size in options.sizes
