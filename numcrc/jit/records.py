@@ -60,7 +60,7 @@ _INIT, _CONSTANTS = abi.INIT, abi.CONSTANTS
 _POINTER, _OB_SIZE, _BYTES_DATA = abi.POINTER, abi.OB_SIZE, abi.BYTES_DATA
 _ITEMS = abi.TUPLE_ITEMS
 _LINE = 64
-_AHEAD, _SOON = 16, 4
+_AHEAD, _SOON = 16, 8
 """Records ahead whose first two cache lines are prefetched, and where all of a long one's are."""
 _ROWS_AHEAD = 2048
 _MOST = 4096
