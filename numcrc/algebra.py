@@ -60,9 +60,7 @@ def join(crc: Algebra, crcs: Any, lengths: Any, axis: int) -> Any:
             pairs = zip(values[place], sizes[place].tolist(), strict=True)
             out[place] = functools.reduce(lambda a, b: crc.combine(a, *b), pairs, crc(b""))
     else:
-        _builtin(crc, "join")(
-            address(values), address(sizes), address(out), out.size, values.shape[-1]
-        )
+        crc._join(address(values), address(sizes), address(out), out.size, values.shape[-1])
     return out.astype(dtype_of(crc))[()]
 
 
@@ -73,19 +71,11 @@ def _zeros(crc: Algebra, values: Array, counts: Array) -> Array:
     values, counts = np.broadcast_arrays(values, counts)
     values, counts = np.asarray(values, order="C"), np.asarray(counts, order="C")
     out = np.empty(values.shape, np.uint64)
-    run = _builtin(crc, "zeros_many")
+    run = crc._zeros_many
     for start in range(0, out.size, _TURN):
         places = (address(array) + 8 * start for array in (values, counts, out))
         run(*places, min(_TURN, out.size - start))
     return out
-
-
-@functools.cache
-def _builtin(crc: Algebra, name: str) -> Any:
-    from numcrc.jit import engine, plan
-
-    which = {"zeros_many": plan.ZEROS_MANY, "join": plan.JOIN}[name]
-    return engine.builtin(crc._model, which, None, name)
 
 
 def _like(values: Array, constant: int) -> Any:

@@ -124,6 +124,20 @@ class Algebra(Single):
         return reference.value_of(self._model, self.init)
 
     @cached_property
+    def _zeros_many(self) -> Callable[..., int]:
+        from numcrc.jit import engine
+        from numcrc.jit.plan import ZEROS_MANY
+
+        return engine.builtin(self._model, ZEROS_MANY, None, "zeros_many")
+
+    @cached_property
+    def _join(self) -> Callable[..., int]:
+        from numcrc.jit import engine
+        from numcrc.jit.plan import JOIN
+
+        return engine.builtin(self._model, JOIN, None, "join")
+
+    @cached_property
     def _zeros(self) -> Callable[[int, int], int]:
         from numcrc.jit import engine
         from numcrc.jit.plan import ZEROS
