@@ -45,7 +45,7 @@ def test_the_512_bit_loop_is_multiplies_and_three_way_xors(name):
     host = made_up(
         "x86_64",
         "icelake-server",
-        "avx avx2 avx512f avx512bw avx512vl pclmul sse4.1 ssse3 vpclmulqdq crc32",
+        "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl pclmul sse4.1 ssse3 vpclmulqdq crc32",
     )
     plan = choice.plan(model(name), host, host.tiers[-1])
     assert plan.bits == 512

@@ -27,7 +27,8 @@ NEEDS = {
         "sse4.2-pclmul": "pclmul sse4.1 ssse3",
         "avx2-vpclmul": "avx avx2 pclmul vpclmulqdq sse4.1 ssse3",
         "avx512-vpclmul": (
-            "avx avx2 avx512f avx512bw avx512vl pclmul vpclmulqdq sse4.1 ssse3 crc32 gfni"
+            "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl"
+            " pclmul vpclmulqdq sse4.1 ssse3 crc32 gfni"
         ),
     },
     "aarch64": {

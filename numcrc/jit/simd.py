@@ -122,6 +122,41 @@ def load_end(vector: Vector) -> Any:
     return load
 
 
+def load_spread_to_end(vector: Vector) -> Any:
+    """Return the same for *n* that leave no register empty (AVX-512 VBMI2).
+
+    The first register's bytes are taken from the pointer on, and spread to its end: a load that
+    began before the message would wait 4 ns for what was just stored there, which of a bytes
+    object is its count of references.
+    """
+    step = vector.lanes * 8
+    data, mask_type = ir.VectorType(I8, step), ir.VectorType(ir.IntType(1), step)
+    name = f"llvm.masked.expandload.v{step}i8"
+
+    @intrinsic
+    def load(typing: Any, pointer: Any, n: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.FunctionType(data, [data.as_pointer(), mask_type, data])
+            zeros = builder.sub(ir.Constant(I64, vector.registers * step), args[1])
+            mask = builder.shl(ir.Constant(ir.IntType(step), -1), zeros)
+            spread = [
+                at(builder, args[0], ir.Constant(I64, 0), data),
+                builder.bitcast(mask, mask_type),
+                ir.Constant(data, None),
+            ]
+            first = builder.call(declare(builder, kind, name), spread)
+            loaded = [builder.bitcast(first, vector.register)]
+            start = builder.gep(args[0], [builder.neg(zeros)])
+            for k in range(1, vector.registers):
+                place = at(builder, start, ir.Constant(I64, k * step), vector.register)
+                loaded.append(builder.load(place, align=1))
+            return as_array(builder, loaded)
+
+        return vector(Pointer, types.int64), generate
+
+    return load
+
+
 def splat(vector: Vector) -> Any:
     """Return the function that puts a uint64 into every lane of a *vector*."""
 

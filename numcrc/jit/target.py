@@ -44,7 +44,7 @@ TIERS = {
         _tier(
             "avx512-vpclmul",
             512,
-            "avx avx2 avx512f avx512bw avx512vl pclmul sse4.1 ssse3 vpclmulqdq",
+            "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl pclmul sse4.1 ssse3 vpclmulqdq",
         ),
     ),
     "aarch64": (

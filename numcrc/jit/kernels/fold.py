@@ -86,7 +86,7 @@ def window_kernel(plan: Plan) -> Any:
     """Return the same for messages that lie in a window, the smallest that holds each."""
     remains = empty(plan)
     for below, size in zip((0, *plan.windows), plan.windows, strict=False):
-        remains = choose(below + 1, window(plan, size), remains)
+        remains = choose(below + 1, window(plan, size, below), remains)
     return _reduced(plan, remains)
 
 

@@ -18,6 +18,7 @@ from numcrc.jit.simd import (
     both,
     clmul,
     load_end,
+    load_spread_to_end,
     load_vector,
     mirror_bytes,
     only,
@@ -96,13 +97,12 @@ def empty(plan: Plan) -> Any:
     return remains
 
 
-def window(plan: Plan, size: int) -> Any:
-    """Return the function that takes a message of 1 to *size* bytes to T."""
-    load, weigh, in_order = (
-        load_end(Vector(size, plan.bits)),
-        weighing(plan, size),
-        ORDERS[plan.order][0],
-    )
+def window(plan: Plan, size: int, over: int) -> Any:
+    """Return the function that takes a message of more than *over* to *size* bytes to T."""
+    register = plan.bits // 8
+    all_registers = size >= register and size - over <= register
+    load = (load_spread_to_end if all_registers else load_end)(Vector(size, plan.bits))
+    weigh, in_order = weighing(plan, size), ORDERS[plan.order][0]
     in_lane, times, powers = only(PAIR, 0), clmul(plan.arch, 0, 0), plan.layout.powers
 
     @inline
