@@ -50,6 +50,8 @@ def streams(name: str) -> Streams:
     if found is None:
         raise SystemExit(f"no streams: {name!r}")
     block, ways, words, length = (int(number or 0) for number in found.groups())
+    if not ways or not words or length % (8 * words):
+        raise SystemExit(f"no streams: {name!r} is not whole times {words} words")
     return Streams(ways, length, words, block)
 
 

@@ -19,7 +19,7 @@ class Streams(NamedTuple):
 
     ways: int
     length: int
-    """Bytes of each stream."""
+    """Bytes of each stream: whole times *words*."""
     words: int = 1
     """Words of each that are taken at a time."""
     block: int = 0

@@ -5,11 +5,10 @@ after the last; so a long message is cut into stretches, and each of these into 
 length whose instructions overlap. The multiplier being idle meanwhile, a part in front may be
 folded beside them (`numcrc.jit.kernels.fold`), which is called fused. What each part leaves is
 joined by ``R * x^d mod P``, d bits before the end: a carry-less product by a constant, and the
-instruction itself for the remainder of their sum. So is the register from the stretch before,
-which therefore nothing in a stretch waits for.
+instruction itself for the remainder of their sum.
 
 Source: V. Gopal et al., "Fast CRC computation for iSCSI polynomial using CRC32
-instruction" (Intel, 2011); P. Cawley, "Faster CRC32-C on x86" (corsix.org, 2024), for fusing.
+instruction" (Intel, 2011); P. Cawley, github.com/corsix/fast-crc32 (2023), for fusing.
 """
 
 from __future__ import annotations
