@@ -79,15 +79,13 @@ def _crc32_plan(model: Model, target: Target, tier: Tier) -> Plan:
     castagnoli = model.poly == _CRC32C_POLY
     if tier.fold_bits <= 128:
         return Plan("crc32", target.arch, tier.fold_bits, castagnoli=castagnoli, streams=streams)
-    folding = _fold_plan(model, target, tier.fold_bits)
-    if streams:
-        folding = unmixed(folding)
+    folds = _multiplying_plan if streams else _fold_plan
+    folding = folds(model, target, tier.fold_bits)
     return folding._replace(family="crc32", castagnoli=castagnoli, streams=streams)
 
 
 def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
-    order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
-    folding = Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
+    folding = _multiplying_plan(model, target, bits)
     if not (_mixes(target) or _is_cheap(model, target)):
         return folding
     for (lanes, vectors), arrangements in KINDS[bits].items():
@@ -98,6 +96,11 @@ def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
             if spans(model.generator, mixing.above, lanes):
                 return mixing
     return folding
+
+
+def _multiplying_plan(model: Model, target: Target, bits: int) -> Plan:
+    order = "reflected" if model.refin else "mirrored" if _mirrors(target) else "normal"
+    return Plan("fold", target.arch, bits, _WINDOWS.get(bits, ()), _BLOCKS[bits], order=order)
 
 
 def unmixed(plan: Plan) -> Plan:

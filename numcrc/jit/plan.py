@@ -76,7 +76,7 @@ class Plan(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A short name: "fold512-w16.w64.w128.w256.256-reflected", "crc32c-s4x1.128-clmul"."""
+        """A short name: "fold128-16.64.128-00c0c0cc-reflected", "crc32c-s4x1.128-clmul"."""
         if self.family == "fold":
             return f"{self._fold_name}-{self.order}"
         if self.family == "crc32":
@@ -112,7 +112,7 @@ class Plan(NamedTuple):
     @property
     def largest(self) -> int:
         """Bytes of the largest block; 0: nothing is folded."""
-        return max(*self.blocks, *(streams.block for streams in self.streams), 0, 0)
+        return max((*self.blocks, *(streams.block for streams in self.streams)), default=0)
 
     @property
     def layout(self) -> FoldLayout:

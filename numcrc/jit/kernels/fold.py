@@ -171,16 +171,12 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
     """
     matrices = plan.layout.size
     load = load_vector(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
-    fold = mixture(plan.kinds, plan.groups, plan.lanes, plan.reflected, plan.bits)
+    mixed = mixture(plan.kinds, plan.groups, plan.lanes, plan.reflected, plan.bits)
     in_order, take = ORDERS[plan.order][0], pick([kind == "c" for kind in plan.kinds])
 
     @inline
     def loaded(k: Any) -> Any:
         return load(k, matrices)
-
-    @inline
-    def mixed(block: Any, high_power: Any, low_power: Any, by: Any) -> Any:
-        return fold(block, high_power, low_power, by)
 
     @inline
     def ordered(block: Any) -> Any:

@@ -22,7 +22,7 @@ from numcrc.jit.lanes import (
 )
 from numcrc.jit.memory import inline, load64
 from numcrc.jit.plan import Plan
-from numcrc.jit.simd import PAIR, Vector, clmul, lane, load_end, load_vector, xor
+from numcrc.jit.simd import PAIR, Vector, clmul, lane, load_end, xor
 
 
 def register_quad(plan: Plan) -> Any:
@@ -94,18 +94,15 @@ def _four_sums(plan: Plan, size: int) -> Any:
 def _four_pairs(plan: Plan) -> Any:
     """Return the same for records that are one pair each: all are weighed at once."""
     load, in_order = load_end(PAIR), ORDERS[plan.order][0]
-    load_weights, everywhere = load_vector(PAIR), repeat(QUAD)
-    even, odd = clmul(plan.arch, 0, 0), clmul(plan.arch, 1, 1)
-    offset = plan.layout.weights + plan.layout.block - PAIR.lanes * 8
+    weighted = weighting(plan, PAIR.lanes * 8, repeat(QUAD))
 
     @inline
     def sums(
         k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
         longest: Any,
     ) -> Any:  # fmt: skip
-        records = in_order(side_by_side(load(p, n), load(p2, n2), load(p3, n3), load(p4, n4)))
-        weights = everywhere(load_weights(k, offset))
-        return xor(even(records, weights), odd(records, weights))
+        records = side_by_side(load(p, n), load(p2, n2), load(p3, n3), load(p4, n4))
+        return weighted(k, in_order(records))
 
     return sums
 

@@ -71,8 +71,11 @@ def weighing(plan: Plan, size: int) -> Any:
     return weigh
 
 
-def weighting(plan: Plan, size: int) -> Any:
-    """Return the product of a block of *size* bytes: each lane by its weight, pairs apart."""
+def weighting(plan: Plan, size: int, spread: Any = as_loaded) -> Any:
+    """Return the product of a block of *size* bytes: each lane by its weight, pairs apart.
+
+    Or of several such blocks side by side, for all of which *spread* makes weights of one's.
+    """
     layout = plan.layout
     load = load_vector(Vector(size, plan.bits))
     even, odd = clmul(plan.arch, 0, 0), clmul(plan.arch, 1, 1)
@@ -80,7 +83,7 @@ def weighting(plan: Plan, size: int) -> Any:
 
     @inline
     def weighted(k: Any, block: Any) -> Any:
-        weights = load(k, offset)
+        weights = spread(load(k, offset))
         return xor(even(block, weights), odd(block, weights))
 
     return weighted
