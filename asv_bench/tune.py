@@ -26,6 +26,7 @@ from benchmarks.records import filled_bytes
 from interleaved import best_times
 
 import numcrc
+from numcrc.compiled import Compiled
 from numcrc.jit import engine, target
 from numcrc.jit.choice import unmixed
 from numcrc.jit.plan import Plan, Streams
@@ -36,7 +37,7 @@ def variants(
     algorithm: str, tier: Tier, names: list[str] | None, stretches: list[str]
 ) -> Iterator[Plan]:
     """Give the plan in use and its relatives."""
-    plan = engine.plan_of(numcrc.algorithms[algorithm]._model, tier)
+    plan = engine.plan_of(numcrc.algorithms[algorithm].model, tier)
     yield plan
     yield from mixtures(algorithm, tier, names)
     plain = unmixed(plan) if plan.blocks else plan
@@ -73,7 +74,7 @@ def main() -> None:
     for name in options.algorithms:
         crc = numcrc.algorithms[name]
         plans = dict.fromkeys(variants(name, tier, options.mixtures, options.streams))
-        calls = {plan.name: engine.builtin(crc._model, plan, crc._general, "crc") for plan in plans}
+        calls = {plan.name: Compiled(crc.model, plan).crc for plan in plans}
         print(f"{name:72}" + "".join(f"{size:>10}" for size in options.sizes))
         columns = [
             best_times(calls, filled_bytes(size), rounds=options.rounds) for size in options.sizes

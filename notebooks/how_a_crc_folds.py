@@ -312,7 +312,7 @@ leading term, a spare word, and `x^0, x^8, x^16, ...` modulo `G`.
 """
 
 # %%
-block = constants.fold(numcrc.algorithms["CRC-32"]._model, 256, constants.NORMAL)
+block = constants.fold(numcrc.algorithms["CRC-32"].model, 256, constants.NORMAL)
 reciprocal, generator, _, *powers = struct.unpack_from("<259Q", block)
 assert reciprocal | 1 << 64 == RECIPROCAL
 assert generator | 1 << 64 == G
@@ -380,7 +380,7 @@ mixtures = {
 axes = canvas(2.4, 3)
 for y, (name, (kinds, lanes)) in enumerate(reversed(mixtures.items())):
     mixture = Plan("fold", bits=BITS, kinds=kinds, lanes=lanes)
-    assert matrices.spans(numcrc.algorithms[name]._model.generator, mixture.above, lanes)
+    assert matrices.spans(numcrc.algorithms[name].model.generator, mixture.above, lanes)
     label(axes, y + 0.4, name)
     for i, kind in enumerate(kinds):
         box(axes, 1.6 * i, y, 1.6, kind, "#fdae6b" if kind == "c" else GROUPS[int(kind)])
@@ -470,7 +470,7 @@ numcrc asks LLVM which CPU this is and plans the kernel for it. The plan's name 
 """
 
 # %%
-model = numcrc.algorithms["CRC-32"]._model
+model = numcrc.algorithms["CRC-32"].model
 host = target.host()
 plan = engine.plan_of(model)._replace(form="raw")
 print(f"{host.cpu}: {plan.name}")

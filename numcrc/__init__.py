@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.algorithm import Algorithm
-    from numcrc.functions import crc32, crc32c, crc64nvme
     from numcrc.hasher import Hasher
     from numcrc.jit.target import TierError
-    from numcrc.registry import algorithms, new
+    from numcrc.registry import algorithms, crc32, crc32c, crc64nvme, new
     from numcrc.report import info
 
 __all__ = [
@@ -50,7 +49,7 @@ _NATIVE = ("crc32", "crc32c", "crc64nvme")
 
 def __getattr__(name: str) -> Any:
     if name in _NATIVE:
-        from numcrc.functions import native
+        from numcrc.registry import native
 
         value: Any = native(name)
     elif name in _HOME:

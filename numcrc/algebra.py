@@ -7,40 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numcrc.compiled import index
 from numcrc.many import Array, address, checked_values, dtype_of, integers
 
 if TYPE_CHECKING:
-    from numcrc.algorithm.algebra import Algebra
+    from numcrc.compiled import Compiled
 
 _TURN = 1 << 18
 """CRCs between two looks at signals."""
 
 
-def zeros(crc: Algebra, value: Any, n: Any) -> Any:
+def zeros(crc: Compiled, value: Any, n: Any) -> Any:
     """Implement `Algorithm.zeros` on what are not two ints."""
     if not (np.ndim(value) or np.ndim(n)):
-        return crc._zeros(crc._checked(value), crc._index(n, "n"))
+        return crc.zeros(crc.checked(value), index(n, "n"))
     counts = integers(n, "n")
-    if not crc.poly & 1 and (counts < 0).any():
-        crc._general_zeros(0, -1)  # raises: it says why
+    if not crc.model.poly & 1 and (counts < 0).any():
+        crc.general_zeros(0, -1)  # raises: it says why
     return _zeros(crc, checked_values(crc, value), counts).astype(dtype_of(crc))[()]
 
 
-def combine(crc: Algebra, crc1: Any, crc2: Any, len2: Any) -> Any:
+def combine(crc: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
     """Implement `Algorithm.combine` on what are not three ints."""
     if not (np.ndim(crc1) or np.ndim(crc2) or np.ndim(len2)):
-        values = crc._checked(crc1, "crc1"), crc._checked(crc2, "crc2")
-        return crc.combine(*values, crc._index(len2, "len2"))
+        values = crc.checked(crc1, "crc1"), crc.checked(crc2, "crc2")
+        return crc.combine(*values, index(len2, "len2"))
     first, second = checked_values(crc, crc1, "crc1"), checked_values(crc, crc2, "crc2")
     lengths = _lengths(len2, "len2")
     np.broadcast_shapes(first.shape, second.shape, lengths.shape)
     # As for integers: crc(AB) = crc(B) + xorout + zeros(crc(A) + empty + xorout).
-    offset = _like(first, crc._empty ^ crc.xorout)
+    offset = _like(first, crc.empty ^ crc.model.xorout)
     shifted = _zeros(crc, first ^ offset, lengths)
-    return (shifted ^ second ^ _like(first, crc.xorout)).astype(dtype_of(crc))[()]
+    return (shifted ^ second ^ _like(first, crc.model.xorout)).astype(dtype_of(crc))[()]
 
 
-def join(crc: Algebra, crcs: Any, lengths: Any, axis: int) -> Any:
+def join(crc: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
     """Implement `Algorithm.join`."""
     values = checked_values(crc, crcs, "crcs")
     if not values.ndim:
@@ -58,20 +59,20 @@ def join(crc: Algebra, crcs: Any, lengths: Any, axis: int) -> Any:
     if crc.width > 64:
         for place in np.ndindex(out.shape):
             pairs = zip(values[place], sizes[place].tolist(), strict=True)
-            out[place] = functools.reduce(lambda a, b: crc.combine(a, *b), pairs, crc(b""))
+            out[place] = functools.reduce(lambda a, b: crc.combine(a, *b), pairs, crc.empty)
     else:
-        crc._join(address(values), address(sizes), address(out), out.size, values.shape[-1])
+        crc.join(address(values), address(sizes), address(out), out.size, values.shape[-1])
     return out.astype(dtype_of(crc))[()]
 
 
-def _zeros(crc: Algebra, values: Array, counts: Array) -> Array:
+def _zeros(crc: Compiled, values: Array, counts: Array) -> Array:
     if crc.width > 64:
-        many = np.frompyfunc(lambda value, n: crc._general_zeros(value, int(n)), 2, 1)
+        many = np.frompyfunc(lambda value, n: crc.general_zeros(value, int(n)), 2, 1)
         return np.asarray(many(values, counts), object)
     values, counts = np.broadcast_arrays(values, counts)
     values, counts = np.asarray(values, order="C"), np.asarray(counts, order="C")
     out = np.empty(values.shape, np.uint64)
-    run = crc._zeros_many
+    run = crc.zeros_many
     for start in range(0, out.size, _TURN):
         places = (address(array) + 8 * start for array in (values, counts, out))
         run(*places, min(_TURN, out.size - start))

@@ -25,7 +25,7 @@ from numcrc.many import (
 from numcrc.threads import checked_threads, share
 
 if TYPE_CHECKING:
-    from numcrc.algorithm.many import Many
+    from numcrc.compiled import Compiled
 
 SCRATCH = 1 << 22
 """Bytes of slices that a thread brings into order at a time."""
@@ -33,7 +33,7 @@ _OFFSETS = 1 << 19
 """Slices whose offsets are written down at a time."""
 
 
-def rows(crc: Many, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
+def rows(crc: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.rows`."""
     array = as_array(a)
     inner = _axes(axis, array.ndim)
@@ -84,7 +84,7 @@ def _contiguous(view: Array, outer: int) -> bool:
 
 
 def _in_place(
-    crc: Many,
+    crc: Compiled,
     view: Array,
     outer: int,
     length: int,
@@ -121,15 +121,15 @@ def _of(values: Array | None, part: slice) -> Array | None:
     return values if values is None or not values.ndim else values[part]
 
 
-def _one_by_one(crc: Many, items: Any, values: Array | None, out: Array) -> None:
+def _one_by_one(crc: Compiled, items: Any, values: Array | None, out: Array) -> None:
     flat = out.reshape(-1)
     each = None if values is None else np.broadcast_to(values, flat.shape)
     for i, item in enumerate(items):
-        flat[i] = crc(item, None if each is None else each[i])
+        flat[i] = crc.crc(item, None if each is None else each[i])
 
 
 def _by_scratch(
-    crc: Many,
+    crc: Compiled,
     view: Array,
     outer: int,
     length: int,
@@ -185,7 +185,7 @@ def _blocks(
 
 
 def segments(
-    crc: Many,
+    crc: Compiled,
     buffer: Any,
     offsets: Any,
     lengths: Any,
@@ -223,7 +223,7 @@ def segments(
 
 
 def _of_buffer(
-    crc: Many,
+    crc: Compiled,
     data: Array,
     starts: Array,
     sizes: Array,
@@ -244,7 +244,7 @@ def _of_buffer(
             return
         running: Any = None if values is None else values[()]
         for i, item in enumerate(items):
-            out[i] = running = crc(item, running)
+            out[i] = running = crc.crc(item, running)
         return
     records = Records(len(starts), sizes, address(data), offsets=starts, chain=chain)
     compute(crc, records, values, out, threads)
@@ -263,7 +263,7 @@ def _misplaced(what: str, index: Any, start: int, length: int, size: int) -> str
     return f"{what}: record {where}, {length} bytes at {start}, is outside the buffer of {size}"
 
 
-def blocks(crc: Many, buffer: Any, size: int, value: Any, out: Any, threads: int | None) -> Any:
+def blocks(crc: Compiled, buffer: Any, size: int, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.blocks`."""
     data = flat_bytes(buffer)
     step = operator.index(size)
@@ -278,7 +278,7 @@ def blocks(crc: Many, buffer: Any, size: int, value: Any, out: Any, threads: int
     return output.result()
 
 
-def prefixes(crc: Many, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
+def prefixes(crc: Compiled, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
     """Implement `Algorithm.prefixes`."""
     data = flat_bytes(buffer)
     ends = integers(offsets, "offsets")

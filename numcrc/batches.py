@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numcrc.arrays import segments
 from numcrc.jit import abi
 from numcrc.many import Array, Output, Records, address, checked_values, compute, per_record
 from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
-    from numcrc.algorithm.many import Many
+    from numcrc.compiled import Compiled
 
 
-def batch(crc: Many, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
+def batch(crc: Compiled, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.batch`."""
     if type(buffers).__module__.partition(".")[0] == "pyarrow":
         return _arrow(crc, buffers, value, out, threads)
@@ -41,7 +42,7 @@ def batch(crc: Many, buffers: Any, value: Any, out: Any, threads: int | None) ->
 
 
 def _natively(
-    crc: Many, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
+    crc: Compiled, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
 ) -> None:
     from numcrc.jit import engine
     from numcrc.jit.plan import COLLECT, RELEASE
@@ -89,7 +90,7 @@ def _area(count: int) -> Array:
 
 
 def _checked_others(
-    crc: Many, items: tuple[Any, ...], others: list[int], values: Any
+    crc: Compiled, items: tuple[Any, ...], others: list[int], values: Any
 ) -> list[tuple[int, int]]:
     """Return the CRCs of strided arrays and the like, before anything is written."""
     results = np.empty(len(others), object)
@@ -97,16 +98,16 @@ def _checked_others(
     return list(zip(others, results.tolist(), strict=True))
 
 
-def _in_python(crc: Many, items: tuple[Any, ...], which: Any, values: Any, out: Any) -> None:
+def _in_python(crc: Compiled, items: tuple[Any, ...], which: Any, values: Any, out: Any) -> None:
     each = None if values is None else np.broadcast_to(values, len(items))
     for place, i in enumerate(which):
         try:
-            out[place] = crc(items[i], None if each is None else each[i])
+            out[place] = crc.crc(items[i], None if each is None else each[i])
         except TypeError as error:
             raise TypeError(f"buffer {i}: {error}") from None
 
 
-def _arrow(crc: Many, array: Any, value: Any, out: Any, threads: int | None) -> Any:
+def _arrow(crc: Compiled, array: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Compute the CRCs of a pyarrow array in place: its offsets and data are a ragged batch."""
     import pyarrow as pa
 
@@ -127,8 +128,8 @@ def _arrow(crc: Many, array: Any, value: Any, out: Any, threads: int | None) -> 
     ends = np.zeros(1, width) if offsets is None else np.frombuffer(offsets, width)
     ends = ends[array.offset : array.offset + len(array) + 1]
     if not array.null_count:
-        return crc.segments(content, ends, value=value, out=out, threads=threads)
+        return segments(crc, content, ends, None, value, out, threads)
     if out is not None:
         raise ValueError("out cannot be given for an array with nulls: the result is masked")
-    found = crc.segments(content, ends, value=value, threads=threads)
+    found = segments(crc, content, ends, None, value, None, threads)
     return np.ma.MaskedArray(found, mask=array.is_null().to_numpy(zero_copy_only=False))

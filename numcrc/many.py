@@ -16,8 +16,7 @@ from numcrc.jit.abi import Work
 from numcrc.threads import checked_threads, share, thread_count
 
 if TYPE_CHECKING:
-    from numcrc.algorithm.many import Many
-    from numcrc.algorithm.single import Single
+    from numcrc.compiled import Compiled
 
 Array = npt.NDArray[Any]
 
@@ -76,7 +75,7 @@ class Records(NamedTuple):
         return (np.arange(self.number) * self.stride + self.base).view(np.uint64)
 
 
-def dtype_of(crc: Single) -> np.dtype[Any]:
+def dtype_of(crc: Compiled) -> np.dtype[Any]:
     """Return the smallest unsigned dtype of at least *width* bits; object above 64."""
     for size in (1, 2, 4, 8):
         if crc.width <= 8 * size:
@@ -84,7 +83,7 @@ def dtype_of(crc: Single) -> np.dtype[Any]:
     return np.dtype(object)
 
 
-def checked_values(crc: Single, value: Any, what: str = "value") -> Array:
+def checked_values(crc: Compiled, value: Any, what: str = "value") -> Array:
     """Return *value*, CRCs of any shape, as uint64 (object above 64 bits).
 
     Raises
@@ -98,12 +97,12 @@ def checked_values(crc: Single, value: Any, what: str = "value") -> Array:
     if array.dtype.kind not in "iu" and not isinstance(value, np.ndarray):
         array = np.asarray(value, object)  # NumPy makes floats of a list across 2**63
     if array.dtype == object or not array.size:
-        numbers = [crc._checked(number, what) for number in array.ravel().tolist()]
+        numbers = [crc.checked(number, what) for number in array.ravel().tolist()]
         return np.array(numbers, dtype=_word(crc)).reshape(array.shape)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, not {array.dtype}")
     for extreme in (int(array.min()), int(array.max())):
-        crc._checked(extreme, what)
+        crc.checked(extreme, what)
     return array.astype(_word(crc))
 
 
@@ -135,14 +134,14 @@ def per_record(values: Array, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"value has shape {values.shape}, the records {shape}") from None
 
 
-def _word(crc: Single) -> np.dtype[Any]:
+def _word(crc: Compiled) -> np.dtype[Any]:
     return np.dtype(object if crc.width > 64 else np.uint64)
 
 
 class Output:
     """Where results go: a new array, which fills the caller's *out* when all is well."""
 
-    def __init__(self, crc: Single, shape: tuple[int, ...], out: Any) -> None:
+    def __init__(self, crc: Compiled, shape: tuple[int, ...], out: Any) -> None:
         dtype = dtype_of(crc)
         if out is not None:
             if not isinstance(out, np.ndarray):
@@ -167,7 +166,7 @@ class Output:
 
 
 def compute(
-    crc: Many,
+    crc: Compiled,
     records: Records,
     values: Array | None,
     out: Array,
@@ -201,7 +200,7 @@ def threads_worth(total: int, threads: int | None) -> int:
     return 1 if worth == 1 else min(worth, thread_count())
 
 
-def _run(crc: Many, records: Records, values: Array | None, out: Array, threads: int) -> None:
+def _run(crc: Compiled, records: Records, values: Array | None, out: Array, threads: int) -> None:
     values = None if values is None else np.asarray(values, order="C")  # keeps 0-d
     bounds = _bounds(records, threads)
     fields = Work(
@@ -221,7 +220,7 @@ def _run(crc: Many, records: Records, values: Array | None, out: Array, threads:
     )
     work = np.array([field % 2**64 for field in fields], dtype=np.uint64)
     where = address(work)
-    run = crc._records
+    run = crc.records
 
     def stop() -> None:
         work[Work._fields.index("next")] = len(bounds)
@@ -253,7 +252,7 @@ def _bounds(records: Records, threads: int) -> Array:
 
 
 def _compute_pieces(
-    crc: Many, records: Records, values: Array | None, out: Array, threads: int
+    crc: Compiled, records: Records, values: Array | None, out: Array, threads: int
 ) -> None:
     """Cut long records into pieces of some times `SPLIT` bytes, and join the pieces' CRCs."""
     size = max(1, records.longest // (SPLIT * _PIECES * threads)) * SPLIT
@@ -265,7 +264,7 @@ def _compute_pieces(
     sizes = np.minimum(lengths[record] - start, size)
     pointers = records.addresses()[record] + start.view(np.uint64)
     cut = Records(len(record), sizes, pointers=pointers)
-    empty = crc(b"")
+    empty = crc.empty
     if values is not None:
         values = np.where(start == 0, np.broadcast_to(values, records.number)[record], empty)
     parts = np.empty(cut.number, out.dtype)
@@ -277,5 +276,5 @@ def _compute_pieces(
     crcs, joined = parts.astype(np.uint64), np.empty(1, np.uint64)
     for i in np.flatnonzero(pieces > 1).tolist():
         at = 8 * int(first[i])
-        crc._join(address(crcs) + at, address(sizes) + at, address(joined), 1, int(pieces[i]))
+        crc.join(address(crcs) + at, address(sizes) + at, address(joined), 1, int(pieces[i]))
         results[i] = joined[0]

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numcrc
 from numcrc import reference
-from numcrc.jit import choice, engine
+from numcrc.compiled import Compiled
+from numcrc.jit import choice
 from numcrc.jit.target import Target, Tier
 from numcrc.model import Model
 
@@ -48,19 +49,13 @@ class Callee(NamedTuple):
 
     def expected(self, data: bytes, value: int | None = None) -> int:
         """Return the right answer."""
-        return reference.crc(self.algorithm._model, data, value)
+        return reference.crc(self.algorithm.model, data, value)
 
 
-def crc_on(crc: numcrc.Algorithm, machine: Machine, records: bool = False) -> numcrc.Algorithm:
-    """Return *crc*, computed by the kernel that *machine* would use, or those of *records* too."""
-    copy = numcrc.Algorithm._known(crc.name, crc._model, crc.check, crc.aliases)
-    plan = choice.plan(crc._model, machine.target, machine.tier)
-    if crc.width <= 64:
-        vars(copy)["_crc"] = engine.builtin(crc._model, plan, copy._general, "crc")
-        if records:
-            many = plan._replace(form="records")
-            vars(copy)["_records"] = engine.builtin(crc._model, many, None, "run")
-    return copy
+def crc_on(crc: numcrc.Algorithm, machine: Machine) -> numcrc.Algorithm:
+    """Return *crc*, computed by the kernels that *machine* would use."""
+    plan = choice.plan(crc.model, machine.target, machine.tier)
+    return numcrc.Algorithm.from_compiled(Compiled(crc.model, plan), crc.name, crc.check)
 
 
 def prefix_crcs(model: Model, data: bytes, value: int | None = None) -> list[int]:

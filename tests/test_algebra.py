@@ -28,12 +28,12 @@ def crc(request: pytest.FixtureRequest) -> numcrc.Algorithm:
 
 
 def some_value(crc: numcrc.Algorithm) -> int:
-    return 0x3DA5F0C3_96E1B4782D & crc._model.mask
+    return 0x3DA5F0C3_96E1B4782D & crc.model.mask
 
 
 def odd(crc: numcrc.Algorithm) -> numcrc.Algorithm:
     """Return *crc* with a polynomial that has a constant term."""
-    return numcrc.Algorithm(**crc._model._replace(poly=crc.poly | 1)._asdict())
+    return numcrc.Algorithm(**crc.model._replace(poly=crc.poly | 1)._asdict())
 
 
 def same_number(result: object, expected: int) -> None:
@@ -104,7 +104,7 @@ def test_zeros(crc, data, n):
 @given(algorithms(), st.data(), lengths, lengths)
 def test_numbers_of_zeros_add_and_cancel(crc, data, m, n):
     crc = odd(crc)
-    value = data.draw(st.integers(0, crc._model.mask))
+    value = data.draw(st.integers(0, crc.model.mask))
     assert crc.zeros(crc.zeros(value, m), n) == crc.zeros(value, m + n)
     assert crc.zeros(crc.zeros(value, m), -m) == value
     assert crc.zeros(crc.zeros(value, m), -n) == crc.zeros(value, m - n)
@@ -167,7 +167,7 @@ def test_zeros_refuses(crc):
 @few
 @given(algorithms(), st.binary(max_size=20))
 def test_bits(crc, data):
-    model = crc._model
+    model = crc.model
     for nbits in range(8 * len(data) + 1):
         bits = islice(reference.message_bits(data, model.refin), nbits)
         expected = reference.value_of(model, reference.feed(model, model.init, bits))

@@ -134,7 +134,7 @@ CTYPES = {
 
 def holds(callee: Callee, data: object, plain: bytes) -> None:
     """Assert that *data* counts as the bytes *plain*, for machine code and for Python."""
-    value = 0x9D & callee.algorithm._model.mask
+    value = 0x9D & callee.algorithm.model.mask
     assert callee.call(data) == callee.expected(plain)
     assert callee.call(data, value) == callee.expected(plain, value)
     # A value that is no int makes the machine code hand the call to Python.

@@ -31,7 +31,7 @@ def drop_in(request: pytest.FixtureRequest) -> Callable[..., int]:
 
 def test_value_by_position_and_keyword(callee):
     for data in (b"", b"a", bytes(range(256))):
-        for value in (0, 1, 0x5A5 & callee.algorithm._model.mask, callee.algorithm._model.mask):
+        for value in (0, 1, 0x5A5 & callee.algorithm.model.mask, callee.algorithm.model.mask):
             expected = callee.expected(data, value)
             assert callee.call(data, value) == expected
             assert callee.call(data, value=value) == expected
@@ -156,7 +156,7 @@ def test_text(callee):
 @given(algorithms(), st.binary(max_size=300), st.data())
 def test_random_algorithms_by_reference_and_in_parts(crc, data, draws):
     whole = crc(data)
-    assert whole == reference.crc(crc._model, data)
+    assert whole == reference.crc(crc.model, data)
     cut = draws.draw(st.integers(0, len(data)))
     assert crc(data[cut:], crc(data[:cut])) == whole
 
@@ -176,9 +176,22 @@ def test_signature_and_documentation(drop_in):
     assert drop_in.__module__ == "numcrc"
     assert inspect.isbuiltin(drop_in)
     assert str(inspect.signature(drop_in)) == "(data, /, value=0)"
-    assert inspect.signature(numcrc.Algorithm.__call__).parameters["value"].default is None
+    assert inspect.signature(numcrc.algorithms["CRC-16/ARC"]).parameters["value"].default is None
     assert DROP_IN[name] in inspect.getdoc(drop_in).splitlines()[0]
     assert "Examples" in drop_in.__doc__
+
+
+def test_the_function_of_an_algorithm():
+    crc = numcrc.algorithms["CRC-16/MODBUS"]
+    assert type(crc) is numcrc.Algorithm
+    assert crc(b"123456789") == crc.function(b"123456789") == crc.check
+    assert type(crc) is numcrc.Algorithm
+    assert inspect.isbuiltin(crc.function)
+    assert crc.function is crc.function
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        restored = pickle.loads(pickle.dumps(crc.function, protocol))
+        assert inspect.isbuiltin(restored)
+        assert restored(b"123456789") == crc.check
 
 
 def test_pickle_and_copy_give_the_same_function(drop_in):

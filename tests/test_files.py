@@ -67,7 +67,7 @@ def test_several_crcs_in_one_read(tmp_path, monkeypatch):
     path.write_bytes(DATA[:1000])
     crcs = [numcrc.algorithms[name] for name in ("CRC-32", "CRC-32C", "CRC-16/ARC", "CRC-82/DARC")]
     expected = [crc(DATA[:1000]) for crc in crcs]
-    assert expected == [reference.crc(crc._model, DATA[:1000]) for crc in crcs]
+    assert expected == [reference.crc(crc.model, DATA[:1000]) for crc in crcs]
     opened = []
     real = os.open
     monkeypatch.setattr(os, "open", lambda *args: opened.append(args) or real(*args))

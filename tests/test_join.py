@@ -72,7 +72,7 @@ def test_combine(crc, shapes):
 
 def test_combine_with_only_one_array(crc):
     values = some(crc, 4)
-    a, b = 1, crc._model.mask
+    a, b = 1, crc.model.mask
     lengths = np.arange(4)
     assert crc.combine(values, b, 3).tolist() == each(crc.combine, values, b, 3)
     assert crc.combine(a, values, 3).tolist() == each(crc.combine, a, values, 3)

@@ -66,12 +66,12 @@ def test_every_mixture(machine):
     """Whatever arrangement of matrices an algorithm of the catalogue needs, at its cut-offs."""
     tested = set()
     for crc in numcrc.algorithms.values():
-        plan = choice.plan(crc._model, machine.target, machine.tier)
+        plan = choice.plan(crc.model, machine.target, machine.tier)
         if not plan.kinds or plan in tested:
             continue
         tested.add(plan)
         least, on = plan.least(plan.blocks[-1]), crc_on(crc, machine)
-        expected = prefix_crcs(crc._model, DATA[: max(9100, 2 * least + 200)])
+        expected = prefix_crcs(crc.model, DATA[: max(9100, 2 * least + 200)])
         for cut in (least, 2 * least + 100, 4096, 9000):
             for length in range(cut - 3, cut + 3):
                 assert on(memoryview(DATA)[:length]) == expected[length], (crc.name, length)
@@ -136,7 +136,7 @@ def test_nothing_is_read_outside_the_message(name, machine, guarded, references)
 @pytest.mark.parametrize("name", KERNELS[:6])
 def test_records_of_every_length(name, machine, guarded, references):
     """Several at once, alike and unlike, at both ends of memory that may be read."""
-    crc = crc_on(numcrc.algorithms[name], machine, records=True)
+    crc = crc_on(numcrc.algorithms[name], machine)
     address, size = guarded
     ctypes.memmove(address, DATA, size)
     area = (ctypes.c_char * size).from_address(address)
@@ -154,7 +154,7 @@ def test_models_of_every_width(machine):
     lengths = (0, 1, 3, 8, 15, 16, 63, 64, 100, 255, 256, 700)
     for width in range(1, 65):
         model = random_model(width)
-        crc = crc_on(algorithm(model), machine, records=True)
+        crc = crc_on(algorithm(model), machine)
         value = RANDOM.getrandbits(width)
         expected = prefix_crcs(model, DATA[: lengths[-1]], value)
         for length in lengths:

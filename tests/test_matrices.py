@@ -45,7 +45,7 @@ def folded(registers: list[bytes], words: list[int], lanes: int) -> list[bytes]:
 @pytest.mark.parametrize("bits", KINDS)
 @pytest.mark.parametrize("name", NARROW)
 def test_what_is_folded_is_congruent(name, bits):
-    model = numcrc.algorithms[name]._model
+    model = numcrc.algorithms[name].model
     plan = next(
         (
             plan

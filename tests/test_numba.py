@@ -309,3 +309,13 @@ def test_numba_alone_compiles_nothing_of_ours():
     loaded: Any = process.stdout
     assert "numcrc.jit.compiler" not in loaded
     assert "numcrc.jit.kernels" not in loaded
+
+
+def test_the_function_of_an_algorithm():
+    arc = ARC.function
+
+    @numba.njit
+    def compiled(data):
+        return arc(data)
+
+    assert compiled(DATA) == ARC(DATA)

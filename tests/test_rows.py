@@ -19,7 +19,6 @@ from test_buffers import ALL_DTYPES, in_c_order, views
 import numcrc
 import numcrc.arrays
 import numcrc.many
-from numcrc.jit import choice, engine
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
 WIDTHS = {
@@ -148,7 +147,7 @@ def test_every_form_of_value(value, threads, monkeypatch):
 def test_every_width(name, threads):
     crc, dtype = numcrc.algorithms[name], WIDTHS[name]
     cube = DATA[: 6 * 5 * 40].reshape(6, 5, 40)
-    top = crc._model.mask
+    top = crc.model.mask
     for a in (cube, cube[::-1, :, ::3], cube[:, :0], cube[..., :0]):
         for axis in (-1, 0, (0, 2), None, ()):
             shape, parts = slices(a, axis)
@@ -162,9 +161,7 @@ def test_every_width(name, threads):
 
 @pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-32/BZIP2", "CRC-64/NVME", "CRC-12/UMTS"])
 def test_every_kernel(name, machine: Machine):
-    crc = crc_on(numcrc.algorithms[name], machine, records=True)
-    plan = choice.plan(crc._model, machine.target, machine.tier)._replace(form="records")
-    vars(crc)["_records"] = engine.builtin(crc._model, plan, None, "run")
+    crc = crc_on(numcrc.algorithms[name], machine)
     for length in (0, 1, 3, 8, 15, 16, 17, 63, 64, 65, 100, 128, 255, 256, 1000, 1024, 5000):
         a = DATA[: 7 * length].reshape(7, length)
         for view in (a, a[:, ::-1]):
@@ -269,7 +266,7 @@ def test_large_records_are_cut_and_joined(name, threads):
     lengths = [0, 1, 999, 1000, 1001, 2000, 2001, 3, 30000, 7, 0]
     ends = np.concatenate(([0], np.cumsum(lengths)))
     parts = [DATA[a:b].tobytes() for a, b in pairwise(ends)]
-    top = crc._model.mask
+    top = crc.model.mask
     values: list[Any] = [None, top, [top - i for i in range(len(parts))]]
     for value in values:
         each = value if isinstance(value, list) else [value] * len(parts)

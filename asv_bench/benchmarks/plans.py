@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numcrc
+from numcrc.compiled import Compiled
 from numcrc.jit import engine, target
 from numcrc.jit.choice import KINDS, mixed, unmixed
 from numcrc.jit.plan import Plan
@@ -26,7 +27,7 @@ def mixtures(algorithm: str, tier: Tier, names: list[str] | None = None) -> Iter
 
     None where *tier* folds nothing; no mixtures where there is no instruction for them.
     """
-    model = numcrc.algorithms[algorithm]._model
+    model = numcrc.algorithms[algorithm].model
     plan = engine.plan_of(model, tier)
     if not plan.blocks:
         return
@@ -53,7 +54,7 @@ class Mixtures:
         plan = next((plan for plan in found if alone or plan.kinds), None)
         if plan is None:
             raise NotImplementedError(f"no {mixture} for {algorithm} here")
-        self.call = engine.builtin(crc._model, plan, crc._general, "crc")
+        self.call = Compiled(crc.model, plan).crc
         self.data = filled_bytes(1 << 16)
 
     def time_call(self, algorithm: str, mixture: str) -> None:

@@ -96,7 +96,7 @@ def crc(case: str) -> Call:
         call = _resolved(path)
     else:
         known = numcrc.algorithms[algorithm]
-        call = known if engine == "numcrc" else _anycrc_model(known).calc
+        call = known.function if engine == "numcrc" else _anycrc_model(known).calc
     return call
 
 
@@ -124,14 +124,15 @@ def combines(algorithm: str) -> dict[str, Call]:
 
 def numcrc_on(tier: str, algorithm: str) -> Call:
     """Return numcrc's builtin for *algorithm* on a tier that need not be the best here."""
+    from numcrc.compiled import Compiled
     from numcrc.jit import engine, target
 
     known = numcrc.algorithms[algorithm]
     try:
-        plan = engine.plan_of(known._model, target.tier(tier))
+        plan = engine.plan_of(known.model, target.tier(tier))
     except target.TierError as error:
         raise NotImplementedError(str(error)) from error
-    return engine.builtin(known._model, plan, known._general, "crc")
+    return Compiled(known.model, plan).crc
 
 
 def versions() -> dict[str, str]:

@@ -40,15 +40,16 @@ from numba.extending import (
 )
 
 from numcrc.algorithm import Algorithm
-from numcrc.functions import algorithm_of
+from numcrc.compiled import Compiled
 from numcrc.jit import engine
 from numcrc.many import dtype_of
+from numcrc.model import Model
 
 
 class AlgorithmType(types.Function):  # type: ignore[misc]
     """The Numba type of one algorithm: a function with methods."""
 
-    def __init__(self, crc: Algorithm) -> None:
+    def __init__(self, crc: Compiled) -> None:
         self.crc = crc
         super().__init__(_call_template(crc))
 
@@ -57,21 +58,21 @@ class AlgorithmType(types.Function):  # type: ignore[misc]
 def _typeof_algorithm(crc: Algorithm, context: Any) -> Any:
     if crc.width > 64:
         raise errors.TypingError(f"{crc.name}: compiled code takes widths up to 64 bits")
-    return _type_of(crc)
+    return _type_of(crc.model)
 
 
 @typeof_impl.register(BuiltinFunctionType)
 def _typeof_builtin(function: Any, context: Any) -> Any:
-    """Return the type of a drop-in function, None (unknown) for any other builtin."""
-    if not isinstance(function.__self__, engine.Block):
+    """Return the type of a drop-in or `Algorithm.function`; None (unknown) for other builtins."""
+    block = function.__self__
+    if not isinstance(block, engine.Block) or block.model is None:
         return None
-    crc = algorithm_of(function.__name__)
-    return None if crc is None else _type_of(crc)
+    return _type_of(block.model)
 
 
 @cache
-def _type_of(crc: Algorithm) -> AlgorithmType:
-    return AlgorithmType(crc)
+def _type_of(model: Model) -> AlgorithmType:
+    return AlgorithmType(Compiled(model))
 
 
 register_model(AlgorithmType)(models.OpaqueModel)
@@ -90,9 +91,9 @@ def _address_and_length(context: Any, builder: Any, buffer_type: Any, value: Any
 
 
 @cache
-def _kernel(crc: Algorithm) -> Any:
+def _kernel(crc: Compiled) -> Any:
     """Return the intrinsic ``(buffer, first, length, value) -> crc`` of a part of a buffer."""
-    address, block = engine.raw(crc._model, engine.plan_of(crc._model))
+    address, block = engine.raw(crc.model, crc.plan)
 
     @intrinsic
     def kernel(typing: Any, buffer: Any, first: Any, length: Any, value: Any) -> Any:
@@ -100,7 +101,7 @@ def _kernel(crc: Algorithm) -> Any:
             pointer, _ = _address_and_length(context, builder, buffer, args[0])
             integer = ir.IntType(64)
             arguments = [cgutils.voidptr_t, cgutils.voidptr_t, integer, integer]
-            function = context.add_dynamic_addr(builder, address, info=f"numcrc {crc.name}")
+            function = context.add_dynamic_addr(builder, address, info=f"numcrc {crc.plan.name}")
             function_type = ir.FunctionType(integer, arguments)
             function = builder.bitcast(function, function_type.as_pointer())
             constants = context.add_dynamic_addr(builder, block, info="numcrc constants")
@@ -139,9 +140,9 @@ def _contiguous(buffer: Any) -> Any:
     return _as_it_is if buffer.layout == "C" else _in_order
 
 
-def _start(crc: Algorithm, value: Any) -> Any:
+def _start(crc: Compiled, value: Any) -> Any:
     """Return the jitable function of *value* that gives the CRC to start from, checked."""
-    empty, mask = np.uint64(crc(b"")), np.uint64(crc._model.mask)
+    empty, mask = np.uint64(crc.empty), np.uint64(crc.model.mask)
     if value is None or isinstance(value, (types.Omitted, types.NoneType)):
         return register_jitable(lambda value: empty)
     if not isinstance(value, types.Integer):
@@ -156,7 +157,7 @@ def _start(crc: Algorithm, value: Any) -> Any:
     return checked
 
 
-def _call_template(crc: Algorithm) -> Any:
+def _call_template(crc: Compiled) -> Any:
     """Return the typing template of ``crc(data, value=None)``.
 
     The result is an int64 where that holds every CRC, since Numba makes a float of an
@@ -197,7 +198,7 @@ def _method(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
 
 
 @cache
-def _segments_template(crc: Algorithm) -> Any:
+def _segments_template(crc: Compiled) -> Any:
     """Return the typing template of ``crc.segments``: one thread, one value at most."""
 
     def call(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
@@ -210,7 +211,7 @@ def _segments_template(crc: Algorithm) -> Any:
     return make_overload_template(call, implement, {}, strict=True, inline="never")
 
 
-def _segments(crc: Algorithm, contiguous: Any, offsets: Any, lengths: Any, value: Any) -> Any:
+def _segments(crc: Compiled, contiguous: Any, offsets: Any, lengths: Any, value: Any) -> Any:
     for what in (offsets, lengths):
         if isinstance(getattr(what, "dtype", types.int64), types.Integer):
             continue

@@ -51,11 +51,16 @@ class Block(bytes):
     """A builtin's ``self``: its constants, and what they hold an address of."""
 
     fallback: object
+    model: Model | None = None
+    """What the builtin of one message computes."""
 
     def __reduce__(self) -> Any:
-        # A builtin is pickled as an attribute of its self, found again by name: what is
-        # public of them are attributes of the package.
-        return importlib.import_module, ("numcrc",)
+        # A builtin is pickled as an attribute of its self, by name: the drop-in functions are
+        # attributes of the package, others of what their fallback is a method of.
+        owner = getattr(self.fallback, "__self__", None)
+        if owner is None:
+            return importlib.import_module, ("numcrc",)
+        return type(owner), (owner.model,)
 
 
 @cache
@@ -132,6 +137,8 @@ def builtin(
     """
     block = Block(plan.header(model) + abi.process_words(fallback) + plan.constants(model))
     block.fallback = fallback
+    if plan.is_message:
+        block.model = model
     with _lock:
         entry = address(plan)
     return linker.builtin(entry, name, doc, block, "numcrc")

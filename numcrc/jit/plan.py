@@ -94,6 +94,11 @@ class Plan(NamedTuple):
         mixture = f"-{by}{self.kinds}" if self.kinds else ""
         return f"fold{self.bits}-{'.'.join(sizes)}{mixture}"
 
+    @property
+    def is_message(self) -> bool:
+        """Whether the builtin is ``crc(data, value=None)``."""
+        return self.form == "call" and self.family in ("table", "fold", "crc32")
+
     def constants(self, model: Model) -> bytes:
         """Return the constants that this plan's kernel reads, for *model*."""
         if self.family == "table":
