@@ -52,16 +52,39 @@ class Crew(Generic[R]):
         if self._own is not None:
             work(self._own)
             return True
+        self.put(work)
+        return False
+
+    def put(self, work: Callable[[Reader], None]) -> None:
+        """Have some thread call *work* with its reader."""
         with self._lock:
             self._small.append(work)
             self._changed.notify()
-        return False
 
-    def read(self, large: Large) -> None:
-        """Have all threads read a large object."""
+    def read(self, large: Large, reader: Reader) -> None:
+        """Read all of a large object; threads that have nothing to do help."""
         with self._lock:
             self._large.append(large)
             self._changed.notify_all()
+        while True:
+            with self._lock:
+                start = large.claim()
+                while start is None and large.busy:
+                    self._changed.wait()
+                if start is None:
+                    break
+            self._read_range(large, start, reader)
+        if large.error is not None:
+            raise large.error
+
+    def _read_range(self, large: Large, start: int, reader: Reader) -> None:
+        try:
+            large.read(start, reader)
+        finally:
+            with self._lock:
+                large.busy -= 1
+                if not large.busy:
+                    self._changed.notify_all()
 
     def deliver(self, results: dict[int, R]) -> None:
         """Hand over results by their place in the order."""
@@ -99,12 +122,7 @@ class Crew(Generic[R]):
         try:
             while (work := self._next()) is not None:
                 if isinstance(work, tuple):
-                    large, start = work
-                    large.read(start, reader)
-                    with self._lock:
-                        finished = large.release()
-                    if finished:
-                        large.finish(reader)
+                    self._read_range(*work, reader)
                 else:
                     work(reader)
         except StoppedError:

@@ -251,49 +251,34 @@ class Reader:
 
 
 class Large:
-    """An object of more bytes than a buffer has, which several threads read together.
+    """An object of more bytes than a buffer has, whose ranges several threads read.
 
-    Its methods but the work itself are called under the lock of who hands out the work.
+    `claim` and `release` are called under the lock of who hands out the ranges.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        entry: Entry,
-        tally: Tally,
-        step: int,
-        done: Callable[[Large, Reader], None],
-    ) -> None:
+    def __init__(self, source: Source, entry: Entry, tally: Tally, step: int) -> None:
         assert entry.size is not None
         self._source, self._entry, self._size = source, entry, entry.size
-        self.tally = tally
+        self._tally = tally
         self._step = entry.size if tally.ordered else step
-        self._done = done
-        self._next = self._busy = 0
+        self._next = 0
+        self.busy = 0
+        """Ranges that are being read."""
         self.error: StoreError | None = None
 
     def claim(self) -> int | None:
-        """Return where the next range starts; None: there is none to be read any more."""
+        """Return where the next range starts; None: none is left to be read."""
         if self.error is not None or self._next >= self._size:
             return None
         start = self._next
         self._next += self._step
-        self._busy += 1
+        self.busy += 1
         return start
 
     def read(self, start: int, reader: Reader) -> None:
         """Read a claimed range, and keep what goes wrong."""
         end = min(start + self._step, self._size)
         try:
-            self.tally.add(start, reader.pieces(self._source, self._entry, start, end))
+            self._tally.add(start, reader.pieces(self._source, self._entry, start, end))
         except StoreError as error:
             self.error = error
-
-    def release(self) -> bool:
-        """Let go of a claimed range; return whether it was the last of all."""
-        self._busy -= 1
-        return not self._busy and (self.error is not None or self._next >= self._size)
-
-    def finish(self, reader: Reader) -> None:
-        """Go on with what comes after the last range."""
-        self._done(self, reader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -16,7 +16,6 @@ from numcrc.store.reading import Found, Large, Meter, Reader, Tally
 from numcrc.store.source import ChangedError, Source, StoreError
 
 Outcome: TypeAlias = "Result | Entry"
-_Then: TypeAlias = Callable[["list[Found]", Reader], "Outcome | None"]
 _Fetched: TypeAlias = "tuple[int, Pair, Entry, memoryview, tuple[Checksum, ...]]"
 
 NOBODY = (Checksum("crc64nvme", b""),)
@@ -26,15 +25,13 @@ NOBODY = (Checksum("crc64nvme", b""),)
 class _Case:
     """One object that is settled by itself, for it takes several steps."""
 
-    __slots__ = ("changed", "elsewhere", "entry", "expected", "first", "index", "pair")
+    __slots__ = ("changed", "elsewhere", "entry", "first", "index", "pair")
 
     def __init__(self, index: int, pair: Pair, entry: Entry | None = None) -> None:
         self.index = index
         self.pair = pair
         self.entry = entry
         """As the source told when asked for it."""
-        self.expected: tuple[Checksum, ...] = ()
-        """Computed from the other source's body."""
         self.changed = False
         self.elsewhere = False
         """Whether it is the other source that is being asked."""
@@ -109,7 +106,10 @@ class Settler:
         cases += self._compute_group(fetched, outcomes)
         self._deliver(outcomes)
         for case in cases:
-            self._attempt(case, reader, partial(self._begin, case, reader))
+            self._crew.put(partial(self._settle_case, case))
+
+    def _settle_case(self, case: _Case, reader: Reader) -> None:
+        self._deliver({case.index: self._settle(case, reader)})
 
     def _simple(self, pair: Pair, size: int | None) -> bool:
         """Whether an object can be settled by reading it into a buffer, once."""
@@ -148,27 +148,20 @@ class Settler:
                 outcomes[index] = outcome
         return cases
 
-    def _attempt(self, case: _Case, reader: Reader, step: Callable[[], Outcome | None]) -> None:
-        """Deliver what *step* gives or raises; begin again once if the object has changed."""
-        while True:
+    def _settle(self, case: _Case, reader: Reader) -> Outcome:
+        """Return the outcome of one object; begin again once if it has changed."""
+        try:
             try:
-                outcome = step()
-            except ChangedError as error:
-                if not case.changed:
-                    case.changed, case.entry, case.expected = True, None, ()
-                    step = partial(self._begin, case, reader)
-                    continue
-                outcome = failure(case.pair, error)
-            except StoreError as error:
-                if case.elsewhere and self._against is not None:
-                    error = StoreError(f"{self._against.url}: {error}")
-                outcome = failure(case.pair, error)
-            if outcome is not None:
-                self._deliver({case.index: outcome})
-            return
+                return self._outcome(case, reader)
+            except ChangedError:
+                case.changed, case.entry = True, None
+                return self._outcome(case, reader)
+        except StoreError as error:
+            if case.elsewhere and self._against is not None and type(error) is not ChangedError:
+                error = StoreError(f"{self._against.url}: {error}")
+            return failure(case.pair, error)
 
-    def _begin(self, case: _Case, reader: Reader) -> Outcome | None:
-        """Return the outcome; None: a large object is being read first."""
+    def _outcome(self, case: _Case, reader: Reader) -> Outcome:
         task, pair = self._task, self._resolved(case, reader)
         case.elsewhere = False
         entry = case.entry
@@ -181,22 +174,19 @@ class Settler:
             return outcome
         if not task.body:
             return task.stored(pair, entry)
-        wanted = case.expected or task.wanted(pair, entry)
-        if self._against is None or pair.expected is None or computable(wanted):
-            return self._read(case, entry, wanted, reader)
-
-        def then(found: list[Found], reader: Reader) -> Outcome | None:
-            assert found[0].value is not None
-            case.expected = (NOBODY[0]._replace(value=found[0].value),)
-            return self._begin(case, reader)
-
-        case.elsewhere = True
-        return self._compute(case, self._against, pair.expected, NOBODY, then, reader)
+        wanted = task.wanted(pair, entry)
+        if self._against is not None and pair.expected is not None and not computable(wanted):
+            case.elsewhere = True
+            (found,) = self._compute(self._against, pair.expected, NOBODY, reader)
+            case.elsewhere = False
+            assert found.value is not None
+            wanted = (NOBODY[0]._replace(value=found.value),)
+        return self._read(case, entry, wanted, reader)
 
     def _resolved(self, case: _Case, reader: Reader) -> Pair:
         """Return the pair with all that is known of what is expected."""
         pair, expected = case.pair, case.pair.expected
-        if self._against is None or expected is None or case.expected:
+        if self._against is None or expected is None:
             return pair
         enough = expected.complete or (self._task.body and computable(expected.checksums))
         if enough and not case.changed:
@@ -219,8 +209,10 @@ class Settler:
 
     def _read(
         self, case: _Case, entry: Entry, wanted: tuple[Checksum, ...], reader: Reader
-    ) -> Outcome | None:
-        def then(found: list[Found], reader: Reader) -> Outcome | None:
+    ) -> Outcome:
+        """Return the verdict on a body; what differs is read twice."""
+        while True:
+            found = self._compute(self._source, entry, wanted, reader)
             outcome = self._task.verdict(case.pair, entry, wanted, found)
             if not isinstance(outcome, Result):
                 return outcome
@@ -228,43 +220,25 @@ class Settler:
                 return _noted(outcome, "a first read differed") if case.first else outcome
             if not doubtful(wanted, found):
                 return outcome
-            if case.first is None:
-                case.first = outcome
-                return self._read(case, entry, wanted, reader)
-            same = case.first.actual == outcome.actual
-            return outcome if same else _noted(outcome, "so did a first read, in another way")
-
-        return self._compute(case, self._source, entry, wanted, then, reader)
+            if case.first is not None:
+                same = case.first.actual == outcome.actual
+                return outcome if same else _noted(outcome, "so did a first read, in another way")
+            case.first = outcome
 
     def _compute(
-        self,
-        case: _Case,
-        source: Source,
-        entry: Entry,
-        wanted: tuple[Checksum, ...],
-        then: _Then,
-        reader: Reader,
-    ) -> Outcome | None:
-        """Read one body, and go on with what was found."""
+        self, source: Source, entry: Entry, wanted: tuple[Checksum, ...], reader: Reader
+    ) -> list[Found]:
+        """Read one body, and return what was found."""
         assert entry.size is not None
         tally = Tally(entry.size, wanted, entry.checksums)
         if entry.size > self._largest:
-
-            def done(large: Large, reader: Reader) -> None:
-                def step() -> Outcome | None:
-                    if large.error is not None:
-                        raise large.error
-                    return then(tally.found(), reader)
-
-                self._attempt(case, reader, step)
-
-            self._crew.read(Large(source, entry, tally, self._largest, done))
-            return None
-        _, view = reader.whole(source, entry, reader.buffer[: entry.size])
-        if len(view) != entry.size:
-            raise ChangedError(f"{entry.key}: it has {len(view)} bytes, not {entry.size}")
-        tally.add(0, iter((view,)))
-        return then(tally.found(), reader)
+            self._crew.read(Large(source, entry, tally, self._largest), reader)
+        else:
+            _, view = reader.whole(source, entry, reader.buffer[: entry.size])
+            if len(view) != entry.size:
+                raise ChangedError(f"{entry.key}: it has {len(view)} bytes, not {entry.size}")
+            tally.add(0, iter((view,)))
+        return tally.found()
 
     def _deliver(self, outcomes: dict[int, Outcome]) -> None:
         self._meter.add(len(outcomes), 0)
