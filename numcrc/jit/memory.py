@@ -8,6 +8,7 @@ a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only t
 
 from __future__ import annotations
 
+from inspect import signature as signature_of
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -127,14 +128,29 @@ def at(builder: Any, pointer: Any, offset: Any, llvm_type: Any) -> Any:
     return builder.bitcast(builder.gep(pointer, [offset]), llvm_type.as_pointer())
 
 
-def _scalar_load(bits: int) -> Any:
-    @intrinsic
-    def load(typing: Any, pointer: Any, offset: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            value = builder.load(at(builder, args[0], args[1], ir.IntType(bits)), align=1)
-            return value if bits == 64 else builder.zext(value, I64)
+def emits(result, *arguments):
+    """Make ``emit(builder, *values) -> value`` a function of kernels, of that C signature."""
 
-        return u64(Pointer, types.int64), generate
+    def decorate(emit):
+        def definition(typing, *types_):
+            def generate(context, builder, signature, values):
+                value = emit(builder, *values)
+                return context.get_dummy_value() if value is None else value
+
+            return result(*arguments), generate
+
+        definition.__name__, definition.__doc__ = emit.__name__, emit.__doc__
+        definition.__signature__ = signature_of(emit)  # Numba counts parameters by it
+        return intrinsic(definition)
+
+    return decorate
+
+
+def _scalar_load(bits):
+    @emits(u64, Pointer, i64)
+    def load(builder, pointer, offset):
+        value = builder.load(at(builder, pointer, offset, ir.IntType(bits)), align=1)
+        return value if bits == 64 else builder.zext(value, I64)
 
     return load
 
@@ -143,16 +159,12 @@ load8, load16, load32, load64 = map(_scalar_load, (8, 16, 32, 64))
 """Load an unaligned little-endian integer at (pointer, byte offset), as uint64."""
 
 
-def _scalar_store(bits: int) -> Any:
-    @intrinsic
-    def store(typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            integer = ir.IntType(bits)
-            value = args[2] if bits == 64 else builder.trunc(args[2], integer)
-            builder.store(value, at(builder, args[0], args[1], integer), align=1)
-            return context.get_dummy_value()
-
-        return types.void(Pointer, types.int64, u64), generate
+def _scalar_store(bits):
+    @emits(types.void, Pointer, i64, u64)
+    def store(builder, pointer, offset, value):
+        integer = ir.IntType(bits)
+        value = value if bits == 64 else builder.trunc(value, integer)
+        builder.store(value, at(builder, pointer, offset, integer), align=1)
 
     return store
 
@@ -161,106 +173,70 @@ store8, store16, store32, store64 = map(_scalar_store, (8, 16, 32, 64))
 """Store the low bits of a uint64, unaligned, at (pointer, byte offset)."""
 
 
-@intrinsic
-def store_pointer(typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
+@emits(types.void, Pointer, i64, Pointer)
+def store_pointer(builder, pointer, offset, value):
     """Store a pointer at (pointer, byte offset)."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[2], at(builder, args[0], args[1], I8.as_pointer()), align=1)
-        return context.get_dummy_value()
-
-    return types.void(Pointer, types.int64, Pointer), generate
+    builder.store(value, at(builder, pointer, offset, I8.as_pointer()), align=1)
 
 
-@intrinsic
-def atomic_add(typing: Any, pointer: Any, value: Any) -> Any:
+@emits(i64, Pointer, i64)
+def atomic_add(builder, pointer, value):
     """Add to the aligned int64 at *pointer* and return what it was, at once for all threads."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.bitcast(args[0], I64.as_pointer())
-        return builder.atomic_rmw("add", place, args[1], "monotonic")
-
-    return types.int64(Pointer, types.int64), generate
+    place = builder.bitcast(pointer, I64.as_pointer())
+    return builder.atomic_rmw("add", place, value, "monotonic")
 
 
-@intrinsic
-def load_pointer(typing: Any, pointer: Any, offset: Any) -> Any:
+@emits(Pointer, Pointer, i64)
+def load_pointer(builder, pointer, offset):
     """Load a pointer at (pointer, byte offset)."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(at(builder, args[0], args[1], I8.as_pointer()), align=1)
-
-    return Pointer(Pointer, types.int64), generate
+    return builder.load(at(builder, pointer, offset, I8.as_pointer()), align=1)
 
 
-@intrinsic
-def advance(typing: Any, pointer: Any, offset: Any) -> Any:
+@emits(Pointer, Pointer, i64)
+def advance(builder, pointer, offset):
     """Return the pointer *offset* bytes on."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
-
-    return Pointer(Pointer, types.int64), generate
+    return builder.gep(pointer, [offset])
 
 
-@intrinsic
-def address(typing: Any, pointer: Any) -> Any:
+@emits(u64, Pointer)
+def address(builder, pointer):
     """Return a pointer's address, to compare and never to load from."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.ptrtoint(args[0], I64)
-
-    return u64(Pointer), generate
+    return builder.ptrtoint(pointer, I64)
 
 
-@intrinsic
-def null(typing: Any) -> Any:
+@emits(Pointer)
+def null(builder):
     """Return the null pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(I8.as_pointer(), None)
-
-    return Pointer(), generate
+    return ir.Constant(I8.as_pointer(), None)
 
 
-@intrinsic
-def prefetch(typing: Any, pointer: Any, offset: Any) -> Any:
+@emits(types.void, Pointer, i64)
+def prefetch(builder, pointer, offset):
     """Ask for the cache line at (pointer, byte offset), which may lie outside the message."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        function_type = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
-        function = declare(builder, function_type, "llvm.prefetch.p0")
-        read, into_every_level, data = i32(0), i32(3), i32(1)
-        line = builder.gep(args[0], [args[1]])
-        builder.call(function, [line, read, into_every_level, data])
-        return context.get_dummy_value()
-
-    return types.void(Pointer, types.int64), generate
+    function_type = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
+    function = declare(builder, function_type, "llvm.prefetch.p0")
+    read, into_every_level, data = i32(0), i32(3), i32(1)
+    builder.call(function, [builder.gep(pointer, [offset]), read, into_every_level, data])
 
 
-def stack(size: int) -> Any:
+def stack(size):
     """Return a function that gives a pointer to *size* bytes of the caller's stack frame."""
 
-    @intrinsic
-    def allocate(typing: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            with builder.goto_entry_block():  # Numba's own would be cleared each time
-                area = builder.alloca(ir.ArrayType(I64, -(-size // 8)))
-            return builder.bitcast(area, I8.as_pointer())
-
-        return Pointer(), generate
+    @emits(Pointer)
+    def allocate(builder):
+        with builder.goto_entry_block():  # Numba's own would be cleared each time
+            area = builder.alloca(ir.ArrayType(I64, -(-size // 8)))
+        return builder.bitcast(area, I8.as_pointer())
 
     return allocate
 
 
-def _unary(name: str) -> Any:
-    @intrinsic
-    def function(typing: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            function_type = ir.FunctionType(I64, [I64])
-            return builder.call(declare(builder, function_type, f"llvm.{name}.i64"), args)
-
-        return u64(u64), generate
+def _unary(name):
+    @emits(u64, u64)
+    def function(builder, value):
+        return builder.call(
+            declare(builder, ir.FunctionType(I64, [I64]), f"llvm.{name}.i64"), [value]
+        )
 
     return function
 
