@@ -30,8 +30,10 @@ def zeros(crc: Compiled, value: Any, n: Any) -> Any:
 def combine(crc: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
     """Implement `Algorithm.combine` on what are not three ints."""
     if not (np.ndim(crc1) or np.ndim(crc2) or np.ndim(len2)):
-        values = crc.checked(crc1, "crc1"), crc.checked(crc2, "crc2")
-        return crc.combine(*values, index(len2, "len2"))
+        length = index(len2, "len2")
+        if length < 0:
+            raise ValueError(f"len2 must not be negative, but is {length}")
+        return _combined(crc, crc.checked(crc1, "crc1"), crc.checked(crc2, "crc2"), length)
     first, second = checked_values(crc, crc1, "crc1"), checked_values(crc, crc2, "crc2")
     lengths = _lengths(len2, "len2")
     np.broadcast_shapes(first.shape, second.shape, lengths.shape)
@@ -39,6 +41,11 @@ def combine(crc: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
     offset = _like(first, crc.empty ^ crc.model.xorout)
     shifted = _zeros(crc, first ^ offset, lengths)
     return (shifted ^ second ^ _like(first, crc.model.xorout)).astype(dtype_of(crc))[()]
+
+
+def _combined(crc: Compiled, first: int, second: int, length: int) -> int:
+    xorout = crc.model.xorout
+    return second ^ xorout ^ crc.zeros(first ^ crc.empty ^ xorout, length)
 
 
 def join(crc: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
@@ -59,7 +66,7 @@ def join(crc: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
     if crc.width > 64:
         for place in np.ndindex(out.shape):
             pairs = zip(values[place], sizes[place].tolist(), strict=True)
-            out[place] = functools.reduce(lambda a, b: crc.combine(a, *b), pairs, crc.empty)
+            out[place] = functools.reduce(lambda a, b: _combined(crc, a, *b), pairs, crc.empty)
     else:
         crc.join(address(values), address(sizes), address(out), out.size, values.shape[-1])
     return out.astype(dtype_of(crc))[()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from numcrc import gf2, reference
 from numcrc.model import Model, fits
@@ -56,7 +56,7 @@ class Compiled:
         return self._builtin(self.plan, self.general, "crc", _DOC)
 
     @cached_property
-    def feed_wide(self) -> Callable[[memoryview, bytes], bytes]:
+    def feed_wide(self) -> Callable[..., Any]:
         """``(data, register) -> register`` above 64 bits, the register as 16 bytes."""
         return self._builtin(self.plan, self.general, "feed")
 
@@ -95,7 +95,7 @@ class Compiled:
 
     def _builtin(
         self, plan: Plan, fallback: Callable[..., int] | None, name: str, doc: str = ""
-    ) -> Callable[..., int]:
+    ) -> Callable[..., Any]:
         from numcrc.jit import engine
 
         return engine.builtin(self.model, plan, fallback, name, doc)
