@@ -26,7 +26,8 @@ from collections import Counter
 import matplotlib.pyplot as plt
 
 import numcrc
-from numcrc import constants, gf2, matrices
+from numcrc import constants, matrices
+from numcrc.crc import gf2
 from numcrc.jit import compiler, engine, target
 from numcrc.jit.plan import Plan
 

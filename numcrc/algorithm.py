@@ -6,9 +6,9 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
-from numcrc import reference
 from numcrc.compiled import Compiled, index
-from numcrc.model import Model, fits, validated
+from numcrc.crc import reference
+from numcrc.crc.model import Model, fits, validated
 
 if TYPE_CHECKING:
     import os

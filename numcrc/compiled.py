@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from numcrc import gf2, reference
-from numcrc.model import Model, fits
+from numcrc.crc import gf2, reference
+from numcrc.crc.model import Model, fits
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data

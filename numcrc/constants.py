@@ -23,8 +23,8 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from numcrc import gf2
-from numcrc.model import Model
+from numcrc.crc import gf2
+from numcrc.crc.model import Model
 
 NORMAL, REFLECTED, MEMORY = "normal", "reflected", "memory"
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from numcrc import gf2
+from numcrc.crc import gf2
 
 
 def spans(generator: int, above: tuple[int, ...], lanes: int) -> bool:

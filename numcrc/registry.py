@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from numcrc import catalogue
 from numcrc.algorithm import Algorithm
 from numcrc.compiled import Compiled
+from numcrc.crc import catalogue
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data

@@ -63,8 +63,8 @@ def info() -> Info:
     import llvmlite
     from llvmlite import binding as llvm
 
-    from numcrc import catalogue
     from numcrc._version import __version__
+    from numcrc.crc import catalogue
     from numcrc.jit import cache, engine, target
 
     host, tier = target.host(), target.best()

@@ -10,7 +10,7 @@ import pytest
 from support import DROP_IN, KERNELS, Callee, Machine
 
 import numcrc
-from numcrc import catalogue
+from numcrc.crc import catalogue
 from numcrc.jit import choice, target
 from numcrc.jit.plan import Plan
 

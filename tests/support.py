@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numcrc
-from numcrc import reference
 from numcrc.compiled import Compiled
+from numcrc.crc import reference
+from numcrc.crc.model import Model
 from numcrc.jit import choice
 from numcrc.jit.target import Target, Tier
-from numcrc.model import Model
 
 
 class Machine(NamedTuple):

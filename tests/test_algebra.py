@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import algorithms, few
 
 import numcrc
-from numcrc import reference
+from numcrc.crc import reference
 
 NAMES = ["CRC-32/ISCSI", "CRC-32/BZIP2", "CRC-64/NVME", "CRC-12/UMTS", "CRC-3/GSM", "CRC-82/DARC"]
 EVEN = numcrc.Algorithm(16, 0x8004, init=0x1234, name="even")

@@ -16,8 +16,8 @@ LONGEST = 600
 
 # Bottom up. A module imports from lower lines only; a folder is all that is in it.
 FLOORS = [
-    "_version _resources gf2 model threads",
-    "catalogue reference matrices buffers files",
+    "_version _resources crc.gf2 crc.model threads",
+    "crc.catalogue crc.reference matrices buffers files",
     "constants",
     "jit.target jit.abi jit.cache jit.linker jit.memory",
     "jit.plan jit.simd jit.capi",
@@ -58,7 +58,7 @@ NUMBA |= {"integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
 # What machine code does not depend on, among the modules that make it or stand beside it.
 NOT_SOURCES = {"jit", "jit.kernels", "jit.target", "jit.choice", "jit.cache", "jit.engine"}
-NOT_SOURCES |= {"gf2", "model", "_resources", "_version"}
+NOT_SOURCES |= {"crc.gf2", "crc.model", "_resources", "_version"}
 
 
 def module_name(path: Path) -> str:

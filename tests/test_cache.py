@@ -16,7 +16,7 @@ import pytest
 from support import run_python
 
 import numcrc
-from numcrc import reference
+from numcrc.crc import reference
 from numcrc.jit import abi, cache, engine, target
 from numcrc.jit.plan import TABLE, WIDE, ZEROS
 

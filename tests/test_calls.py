@@ -17,7 +17,7 @@ from strategies import algorithms, few
 from support import DROP_IN
 
 import numcrc
-from numcrc import reference
+from numcrc.crc import reference
 
 
 @pytest.fixture(params=DROP_IN)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 import numcrc
-from numcrc import catalogue, gf2, reference
+from numcrc.crc import catalogue, gf2, reference
 
 ENTRIES = list(catalogue.entries().values())
 CHECKED = b"123456789"

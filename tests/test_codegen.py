@@ -8,7 +8,7 @@ import struct
 import pytest
 from llvmlite import binding as llvm
 
-from numcrc import catalogue
+from numcrc.crc import catalogue
 from numcrc.jit import cache, choice, compiler, engine, target
 from numcrc.jit.plan import TABLE, Plan
 from numcrc.jit.target import Target

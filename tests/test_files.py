@@ -11,7 +11,8 @@ import zlib
 import pytest
 
 import numcrc
-from numcrc import files, reference
+from numcrc import files
+from numcrc.crc import reference
 from numcrc.files import PIECE, WHOLE, ChangedError, checksum
 from numcrc.threads import thread_count
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from numcrc.gf2 import divmod_, mod, multiply, power_of_x, reflect
+from numcrc.crc.gf2 import divmod_, mod, multiply, power_of_x, reflect
 
 polynomials = st.integers(0, 2**140)
 moduli = st.integers(1, 2**130)

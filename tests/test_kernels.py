@@ -18,10 +18,10 @@ from conftest import machines
 from support import KERNELS, crc_on, prefix_crcs
 
 import numcrc
-from numcrc import catalogue, reference
+from numcrc.crc import catalogue, reference
+from numcrc.crc.model import Model
 from numcrc.jit import choice
 from numcrc.jit.abi import GIL_FREE
-from numcrc.model import Model
 
 LONGEST = 1350
 CUTS = [

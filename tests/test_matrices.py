@@ -7,7 +7,7 @@ import random
 import pytest
 
 import numcrc
-from numcrc import gf2
+from numcrc.crc import gf2
 from numcrc.jit.choice import KINDS, mixed
 from numcrc.jit.plan import Plan
 from numcrc.matrices import matrices, spans

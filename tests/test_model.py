@@ -11,7 +11,7 @@ from hypothesis import given
 from strategies import algorithms, few
 
 import numcrc
-from numcrc import reference
+from numcrc.crc import reference
 
 GOOD = {
     "width": 16,

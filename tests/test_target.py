@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import prefix_crcs, run_python
 
-from numcrc import catalogue
+from numcrc.crc import catalogue
 from numcrc.jit import choice, target
 from numcrc.jit.plan import TABLE
 from numcrc.jit.target import TIERS, Target, TierError

@@ -7,10 +7,10 @@ from argparse import ArgumentParser
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from numcrc.catalogue import entries, spelling
+from numcrc.crc.catalogue import entries, spelling
 
 if TYPE_CHECKING:
-    from numcrc.catalogue import Entry
+    from numcrc.crc.catalogue import Entry
 
 COLUMNS = (
     *("name", "width", "poly", "init", "refin", "refout", "xorout"),

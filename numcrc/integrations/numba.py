@@ -41,9 +41,9 @@ from numba.extending import (
 
 from numcrc.algorithm import Algorithm
 from numcrc.compiled import Compiled
+from numcrc.crc.model import Model
 from numcrc.jit import engine
 from numcrc.many import dtype_of
-from numcrc.model import Model
 
 
 class AlgorithmType(types.Function):  # type: ignore[misc]

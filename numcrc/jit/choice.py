@@ -9,10 +9,10 @@ main memory, a tenth less from the third cache).
 
 from __future__ import annotations
 
+from numcrc.crc.model import Model
 from numcrc.jit.plan import TABLE, WIDE, Plan, Streams
 from numcrc.jit.target import Target, Tier
 from numcrc.matrices import spans
-from numcrc.model import Model
 
 _CRC32_POLY, _CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
 

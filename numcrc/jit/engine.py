@@ -21,11 +21,11 @@ from llvmlite import binding as llvm
 
 from numcrc._resources import read
 from numcrc._version import __version__
+from numcrc.crc.model import Model
 from numcrc.jit import abi, choice, linker, target
 from numcrc.jit import cache as objects
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target, Tier
-from numcrc.model import Model
 
 _SOURCES = (
     "constants.py",

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from numcrc import constants
 from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
+from numcrc.crc.model import Model
 from numcrc.matrices import matrices
-from numcrc.model import Model
 
 
 class Streams(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from numcrc import gf2
-from numcrc.model import Model
+from numcrc.crc import gf2
+from numcrc.crc.model import Model
 
 
 def message_bits(data: Iterable[int], refin: bool) -> Iterator[int]:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from numcrc._resources import read
-from numcrc.model import Model
+from numcrc.crc.model import Model
 
 
 class Entry(NamedTuple):
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 def entries() -> dict[str, Entry]:
     """Return every entry under its official name, in catalogue order."""
     found = {}
-    for row in json.loads(read("catalogue.json"))["algorithms"]:
+    for row in json.loads(read("crc/catalogue.json"))["algorithms"]:
         init, xorout, poly, check, residue = (
             int(row[key], 16) for key in ("init", "xorout", "poly", "check", "residue")
         )
