@@ -26,9 +26,8 @@ from collections import Counter
 import matplotlib.pyplot as plt
 
 import numcrc
-from numcrc import constants, matrices
 from numcrc.crc import gf2
-from numcrc.jit import compiler, engine, target
+from numcrc.jit import compiler, constants, engine, matrices, target
 from numcrc.jit.plan import Plan
 
 data = random.Random(1).randbytes(4096)

@@ -114,7 +114,7 @@ class Compiled:
             for piece in pieces(data):
                 crc = self.crc(piece, crc)
             return crc
-        from numcrc import constants
+        from numcrc.jit import constants
 
         state = constants.wide_register(self.model, reference.register_of(self.model, crc))
         for piece in pieces(data):

@@ -17,11 +17,11 @@ LONGEST = 600
 # Bottom up. A module imports from lower lines only; a folder is all that is in it.
 FLOORS = [
     "_version _resources crc.gf2 crc.model threads",
-    "crc.catalogue crc.reference matrices buffers files",
-    "constants",
-    "jit.target jit.abi jit.cache jit.linker jit.memory",
-    "jit.plan jit.simd jit.capi",
-    "jit.choice jit.lanes jit.gfni jit.instruction",
+    "crc.catalogue crc.reference jit.matrices buffers files",
+    "jit.constants",
+    "jit.target jit.abi jit.cache jit.linker jit.emit.scalars",
+    "jit.plan jit.emit.vectors jit.capi",
+    "jit.choice jit.emit.lanes jit.emit.gfni jit.emit.crc32",
     "jit.kernels.words jit.entry jit.records",
     "jit.kernels.remainder jit.kernels.table jit.kernels.zeros",
     "jit.kernels.fold jit.kernels.quad",
@@ -53,7 +53,14 @@ FLOORS = [
     "__main__",
 ]
 # The only ones that import Numba; `numba_features` does in processes with Numba's settings.
-NUMBA = {"jit.memory", "jit.simd", "jit.lanes", "jit.gfni", "jit.instruction", "jit.capi"}
+NUMBA = {
+    "jit.emit.scalars",
+    "jit.emit.vectors",
+    "jit.emit.lanes",
+    "jit.emit.gfni",
+    "jit.emit.crc32",
+    "jit.capi",
+}
 NUMBA |= {"integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
 # What machine code does not depend on, among the modules that make it or stand beside it.

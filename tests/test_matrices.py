@@ -9,8 +9,8 @@ import pytest
 import numcrc
 from numcrc.crc import gf2
 from numcrc.jit.choice import KINDS, mixed
+from numcrc.jit.matrices import matrices, spans
 from numcrc.jit.plan import Plan
-from numcrc.matrices import matrices, spans
 
 NARROW = [name for name, crc in numcrc.algorithms.items() if crc.width <= 64]
 
@@ -23,7 +23,7 @@ def polynomial(data: bytes, refin: bool) -> int:
 
 
 def folded(registers: list[bytes], words: list[int], lanes: int) -> list[bytes]:
-    """Do what `numcrc.jit.gfni.by_matrices` has the CPU do, with registers of one group."""
+    """Do what `numcrc.jit.emit.gfni.by_matrices` has the CPU do, with registers of one group."""
     factors = iter(words)
     results = []
     for _ in registers:

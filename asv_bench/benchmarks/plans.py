@@ -8,9 +8,9 @@ import numcrc
 from numcrc.compiled import Compiled
 from numcrc.jit import engine, target
 from numcrc.jit.choice import KINDS, mixed, unmixed
+from numcrc.jit.matrices import spans
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Tier
-from numcrc.matrices import spans
 
 from .records import filled_bytes
 

@@ -1,7 +1,7 @@
 """What machine code knows of CPython: offsets into its objects, and our own block.
 
 A builtin's ``self`` is a bytes object whose contents are the block: the header of
-`numcrc.constants`, the words below, then the kernel's constants. No call is needed to
+`numcrc.jit.constants`, the words below, then the kernel's constants. No call is needed to
 reach it. The offsets are the running interpreter's, and part of every cache key.
 """
 

@@ -17,8 +17,8 @@ from numcrc.jit.capi import (
     save_thread,
     value_of,
 )
+from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, store64, u64
 from numcrc.jit.kernels.zeros import multiply, zeros_factor, zeros_kernel
-from numcrc.jit.memory import address, advance, i64, load64, load_pointer, null, store64, u64
 
 _MASK, _INIT, _CONSTANTS = abi.MASK, abi.INIT, abi.CONSTANTS
 _POINTER, _BYTES_DATA = abi.POINTER, abi.BYTES_DATA

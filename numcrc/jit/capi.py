@@ -7,7 +7,7 @@ from typing import Any
 from numba.core import types
 
 from numcrc.jit import abi
-from numcrc.jit.memory import (
+from numcrc.jit.emit.scalars import (
     Pointer,
     address,
     i64,

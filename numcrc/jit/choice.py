@@ -10,9 +10,9 @@ main memory, a tenth less from the third cache).
 from __future__ import annotations
 
 from numcrc.crc.model import Model
+from numcrc.jit.matrices import spans
 from numcrc.jit.plan import TABLE, WIDE, Plan, Streams
 from numcrc.jit.target import Target, Tier
-from numcrc.matrices import spans
 
 _CRC32_POLY, _CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
 

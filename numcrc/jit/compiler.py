@@ -12,12 +12,12 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from numcrc.jit import algebra, capi, entry, records
+from numcrc.jit.emit.scalars import Pointer, i64, lower, lowered, outlined, outlines, u64
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, register_quad
 from numcrc.jit.kernels.remainder import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
-from numcrc.jit.memory import Pointer, i64, lower, lowered, outlined, outlines, u64
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 

@@ -28,7 +28,7 @@ from numcrc.jit.capi import (
     save_thread,
     value_of,
 )
-from numcrc.jit.memory import (
+from numcrc.jit.emit.scalars import (
     address,
     advance,
     i64,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numcrc import constants
-from numcrc.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
 from numcrc.crc.model import Model
-from numcrc.matrices import matrices
+from numcrc.jit import constants
+from numcrc.jit.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
+from numcrc.jit.matrices import matrices
 
 
 class Streams(NamedTuple):
@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     """Block sizes in bytes that messages are folded in."""
     kinds: str = ""
     """How each register of the largest block is folded: "c" by the carry-less multiply, a digit
-    by bit matrices, the registers of one digit being a group (`numcrc.matrices`); empty: all by
+    by bit matrices, the registers of one digit being a group (`numcrc.jit.matrices`); empty: all by
     the former."""
     lanes: int = 1
     """Lanes of a register that the matrices take together."""

@@ -26,7 +26,7 @@ from numcrc.jit.capi import (
     shape_of,
     shown,
 )
-from numcrc.jit.memory import (
+from numcrc.jit.emit.scalars import (
     address,
     advance,
     atomic_add,

@@ -1,1 +1,1 @@
-"""The kernels, by family: Python functions on the vocabulary of `numcrc.jit.simd`."""
+"""The kernels, by family: Python functions on the vocabulary of `numcrc.jit.emit.vectors`."""

@@ -15,13 +15,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.instruction import crc32_streams, crc32_word, streams_state
-from numcrc.jit.kernels.fold import FAR, LINE, folding
-from numcrc.jit.kernels.remainder import barrett_reduction, weighing
-from numcrc.jit.kernels.words import load_few, shift_left, shift_right
-from numcrc.jit.memory import advance, inline, load64, prefetch, u64
-from numcrc.jit.plan import Plan, Streams
-from numcrc.jit.simd import (
+from numcrc.jit.emit.crc32 import crc32_streams, crc32_word, streams_state
+from numcrc.jit.emit.scalars import advance, inline, load64, prefetch, u64
+from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,
     clmul,
@@ -31,6 +27,10 @@ from numcrc.jit.simd import (
     splat,
     xor,
 )
+from numcrc.jit.kernels.fold import FAR, LINE, folding
+from numcrc.jit.kernels.remainder import barrett_reduction, weighing
+from numcrc.jit.kernels.words import load_few, shift_left, shift_right
+from numcrc.jit.plan import Plan, Streams
 
 CHAIN_BELOW = 64
 """Messages shorter than this are one stream. It wins them, wide folding longer ones."""

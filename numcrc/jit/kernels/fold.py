@@ -29,20 +29,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.gfni import mixture, pick
-from numcrc.jit.kernels.remainder import (
-    ORDERS,
-    as_loaded,
-    barrett_reduction,
-    below_16_bytes,
-    choose,
-    empty,
-    weighing,
-    window,
-)
-from numcrc.jit.memory import address, i64, inline, load64, prefetch, u64
-from numcrc.jit.plan import Plan
-from numcrc.jit.simd import (
+from numcrc.jit.emit.gfni import mixture, pick
+from numcrc.jit.emit.scalars import address, i64, inline, load64, prefetch, u64
+from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,
     both,
@@ -53,6 +42,17 @@ from numcrc.jit.simd import (
     splat,
     xor,
 )
+from numcrc.jit.kernels.remainder import (
+    ORDERS,
+    as_loaded,
+    barrett_reduction,
+    below_16_bytes,
+    choose,
+    empty,
+    weighing,
+    window,
+)
+from numcrc.jit.plan import Plan
 
 LINE = 64
 ALIGNED_FROM = 4096

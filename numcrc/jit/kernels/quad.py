@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.kernels.remainder import ORDERS, barrett_reduction, weighting
-from numcrc.jit.lanes import (
+from numcrc.jit.emit.lanes import (
     QUAD,
     in_low_lanes,
     repeat,
@@ -20,9 +19,10 @@ from numcrc.jit.lanes import (
     sum_pairs_of_four,
     sum_registers,
 )
-from numcrc.jit.memory import inline, load64
+from numcrc.jit.emit.scalars import inline, load64
+from numcrc.jit.emit.vectors import PAIR, Vector, clmul, lane, load_end, xor
+from numcrc.jit.kernels.remainder import ORDERS, barrett_reduction, weighting
 from numcrc.jit.plan import Plan
-from numcrc.jit.simd import PAIR, Vector, clmul, lane, load_end, xor
 
 
 def register_quad(plan: Plan) -> Any:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.kernels.words import load_few, shift_left, shift_right
-from numcrc.jit.lanes import repeat, swap_lanes
-from numcrc.jit.memory import inline, load64, reverse_bits, swap_bytes
-from numcrc.jit.plan import Plan
-from numcrc.jit.simd import (
+from numcrc.jit.emit.lanes import repeat, swap_lanes
+from numcrc.jit.emit.scalars import inline, load64, reverse_bits, swap_bytes
+from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,
     both,
@@ -27,6 +25,8 @@ from numcrc.jit.simd import (
     sum_pairs,
     xor,
 )
+from numcrc.jit.kernels.words import load_few, shift_left, shift_right
+from numcrc.jit.plan import Plan
 
 
 @inline

@@ -1,6 +1,6 @@
 """CRC by tables: sixteen for widths up to 64, one for the wider.
 
-The register is held as its bytes lie in memory (MEMORY in `numcrc.constants`), so one
+The register is held as its bytes lie in memory (MEMORY in `numcrc.jit.constants`), so one
 kernel serves both bit orders: feeding a byte drops the register's first byte, and adds
 the table's entry for that byte plus the message's. Slicing takes eight bytes at once,
 entries of eight tables; but the next eight wait for them. So four words side by side are
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.memory import inline, load8, load64, store64, u64
+from numcrc.jit.emit.scalars import inline, load8, load64, store64, u64
 
 
 @inline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit.memory import inline, load8, load16, load32, u64
+from numcrc.jit.emit.scalars import inline, load8, load16, load32, u64
 
 
 @inline

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.constants import ZERO_POWERS
-from numcrc.jit.memory import inline, load64, u64
+from numcrc.jit.constants import ZERO_POWERS
+from numcrc.jit.emit.scalars import inline, load64, u64
 
 _POSITIVE = 16
 _NEGATIVE = _POSITIVE + 8 * ZERO_POWERS

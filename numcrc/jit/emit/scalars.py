@@ -3,7 +3,7 @@
 Addresses are made by pointer and GEP, never by integer arithmetic, which LLVM treats as
 having no provenance. Polynomials are unsigned 64-bit integers throughout; a constant in
 a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only this file,
-`numcrc.jit.simd` and `numcrc.jit.lanes` write LLVM IR for kernels.
+`numcrc.jit.emit.vectors` and `numcrc.jit.emit.lanes` write LLVM IR for kernels.
 """
 
 from __future__ import annotations

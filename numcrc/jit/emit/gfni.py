@@ -1,4 +1,4 @@
-"""The vocabulary kernels are written in: bytes times matrices (`numcrc.matrices`)."""
+"""The vocabulary kernels are written in: bytes times matrices (`numcrc.jit.matrices`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from numcrc.jit.memory import I8, declare
-from numcrc.jit.simd import as_array, indices, pclmulqdq, registers_of
+from numcrc.jit.emit.scalars import I8, declare
+from numcrc.jit.emit.vectors import as_array, indices, pclmulqdq, registers_of
 
 
 def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from numcrc.jit.memory import i32, u64
-from numcrc.jit.simd import PAIR, Vector, as_array, indices, registers_of
+from numcrc.jit.emit.scalars import i32, u64
+from numcrc.jit.emit.vectors import PAIR, Vector, as_array, indices, registers_of
 
 QUAD = Vector(64, 512)
 

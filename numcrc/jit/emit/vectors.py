@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
-from numcrc.jit.memory import I8, I32, I64, Pointer, at, declare, i32, u64
+from numcrc.jit.emit.scalars import I8, I32, I64, Pointer, at, declare, i32, u64
 
 
 class Vector(types.Type):  # type: ignore[misc]

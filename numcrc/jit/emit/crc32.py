@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from numcrc.jit.memory import I32, I64, Pointer, at, declare, u64
+from numcrc.jit.emit.scalars import I32, I64, Pointer, at, declare, u64
 
 
 def _crc32(arch: str, castagnoli: bool) -> Any:

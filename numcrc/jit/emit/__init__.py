@@ -1,0 +1,1 @@
+"""The vocabulary that kernels are written in: the only modules that write LLVM IR."""
