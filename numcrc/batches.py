@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.arrays import segments
-from numcrc.jit import abi
+from numcrc.jit.builtins import abi
 from numcrc.many import Array, Output, Records, address, checked_values, compute, per_record
 from numcrc.threads import checked_threads
 

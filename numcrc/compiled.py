@@ -62,7 +62,7 @@ class Compiled:
 
     @cached_property
     def records(self) -> Callable[[int, int], int]:
-        """``(work_address, limit) -> chunks done``: see `numcrc.jit.abi.Work`."""
+        """``(work_address, limit) -> chunks done``: see `numcrc.jit.builtins.abi.Work`."""
         return self._builtin(self.plan._replace(form="records"), None, "run")
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from numcrc.jit.abi import Work
+from numcrc.jit.builtins.abi import Work
 from numcrc.threads import checked_threads, share, thread_count
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def address(array: Array) -> int:
 
 
 class Records(NamedTuple):
-    """Where records lie: as in `numcrc.jit.abi.Work`, with arrays for addresses."""
+    """Where records lie: as in `numcrc.jit.builtins.abi.Work`, with arrays for addresses."""
 
     number: int
     lengths: Array | int

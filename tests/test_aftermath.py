@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import numcrc
-from numcrc.jit.abi import GIL_FREE
+from numcrc.jit.builtins.abi import GIL_FREE
 
 DATA = random.Random(2).randbytes(GIL_FREE + 1000)
 OBJECTS = np.zeros(3, [("a", "f8"), ("b", "O")])

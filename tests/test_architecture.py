@@ -19,14 +19,14 @@ FLOORS = [
     "_version _resources crc.gf2 crc.model threads",
     "crc.catalogue crc.reference jit.matrices buffers files",
     "jit.constants",
-    "jit.target jit.abi jit.cache jit.linker jit.emit.scalars",
-    "jit.plan jit.emit.vectors jit.capi",
+    "jit.target jit.builtins.abi jit.cache jit.linker jit.emit.scalars",
+    "jit.plan jit.emit.vectors jit.builtins.capi",
     "jit.choice jit.emit.lanes jit.emit.gfni jit.emit.crc32",
-    "jit.kernels.words jit.entry jit.records",
+    "jit.kernels.words jit.builtins.single jit.builtins.records",
     "jit.kernels.remainder jit.kernels.table jit.kernels.zeros",
     "jit.kernels.fold jit.kernels.quad",
     "jit.kernels.crc32",
-    "jit.algebra",
+    "jit.builtins.algebra",
     "jit.compiler",
     "jit.engine",
     "compiled",
@@ -59,7 +59,7 @@ NUMBA = {
     "jit.emit.lanes",
     "jit.emit.gfni",
     "jit.emit.crc32",
-    "jit.capi",
+    "jit.builtins.capi",
 }
 NUMBA |= {"integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}

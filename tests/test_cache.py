@@ -17,7 +17,8 @@ from support import run_python
 
 import numcrc
 from numcrc.crc import reference
-from numcrc.jit import abi, cache, engine, target
+from numcrc.jit import cache, engine, target
+from numcrc.jit.builtins import abi
 from numcrc.jit.plan import TABLE, WIDE, ZEROS
 
 KEY, OTHER = bytes(range(32)), bytes(32)

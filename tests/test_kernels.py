@@ -21,7 +21,7 @@ import numcrc
 from numcrc.crc import catalogue, reference
 from numcrc.crc.model import Model
 from numcrc.jit import choice
-from numcrc.jit.abi import GIL_FREE
+from numcrc.jit.builtins.abi import GIL_FREE
 
 LONGEST = 1350
 CUTS = [

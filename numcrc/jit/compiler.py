@@ -11,7 +11,8 @@ from typing import Any
 
 from llvmlite import binding as llvm
 
-from numcrc.jit import algebra, capi, entry, records
+from numcrc.jit.builtins import algebra, capi, records
+from numcrc.jit.builtins import single as entry
 from numcrc.jit.emit.scalars import Pointer, i64, lower, lowered, outlined, outlines, u64
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel

@@ -22,26 +22,27 @@ from llvmlite import binding as llvm
 from numcrc._resources import read
 from numcrc._version import __version__
 from numcrc.crc.model import Model
-from numcrc.jit import abi, choice, linker, target
 from numcrc.jit import cache as objects
+from numcrc.jit import choice, linker, target
+from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target, Tier
 
 _SOURCES = (
     "jit/constants.py",
     "jit/matrices.py",
-    "jit/abi.py",
-    "jit/capi.py",
+    "jit/builtins/abi.py",
+    "jit/builtins/capi.py",
     "jit/compiler.py",
-    "jit/entry.py",
+    "jit/builtins/single.py",
     "jit/emit/gfni.py",
-    "jit/algebra.py",
+    "jit/builtins/algebra.py",
     "jit/emit/crc32.py",
     "jit/emit/lanes.py",
     "jit/linker.py",
     "jit/emit/scalars.py",
     "jit/plan.py",
-    "jit/records.py",
+    "jit/builtins/records.py",
     "jit/emit/vectors.py",
     "jit/kernels/crc32.py",
     "jit/kernels/fold.py",

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba.core import types
 
-from numcrc.jit import abi
+from numcrc.jit.builtins import abi
 from numcrc.jit.emit.scalars import (
     Pointer,
     address,

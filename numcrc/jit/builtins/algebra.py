@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit import abi
-from numcrc.jit.capi import (
+from numcrc.jit.builtins import abi
+from numcrc.jit.builtins.capi import (
     as_int64,
     as_pointer,
     as_uint64,

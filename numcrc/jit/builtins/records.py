@@ -1,6 +1,6 @@
 """Builtins over many records: collecting their buffers, and their CRCs in one call.
 
-A record is a run of bytes with a CRC of its own. The work (`numcrc.jit.abi.Work`) is cut
+A record is a run of bytes with a CRC of its own. The work (`numcrc.jit.builtins.abi.Work`) is cut
 into chunks; whoever calls takes the next chunk, so any number of threads share one work
 evenly, and a caller that asks for a few chunks at a time can be interrupted between.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit import abi
-from numcrc.jit.abi import Work
-from numcrc.jit.capi import (
+from numcrc.jit.builtins import abi
+from numcrc.jit.builtins.abi import Work
+from numcrc.jit.builtins.capi import (
     as_int64,
     as_pointer,
     clear_error,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numcrc.jit import abi
-from numcrc.jit.capi import (
+from numcrc.jit.builtins import abi
+from numcrc.jit.builtins.capi import (
     BUILTIN,
     as_uint64,
     error_occurred,

@@ -1,0 +1,1 @@
+"""CPython builtins around the kernels: one message, many records, CRCs from CRCs."""
