@@ -308,7 +308,7 @@ class Algorithm:
         True
         """
         if not (isinstance(crc1, int) and isinstance(crc2, int) and isinstance(len2, int)):
-            from numcrc.algebra import combine
+            from numcrc.records.algebra import combine
 
             return combine(self._compiled, crc1, crc2, len2)
         # Flat, without the helpers of compiled: a call costs as much as the computation.
@@ -348,7 +348,7 @@ class Algorithm:
         """
         if isinstance(value, int) and isinstance(n, int):
             return self._compiled.zeros(value, n)
-        from numcrc.algebra import zeros
+        from numcrc.records.algebra import zeros
 
         return zeros(self._compiled, value, n)
 
@@ -381,7 +381,7 @@ class Algorithm:
         >>> int(crc.join([crc(b"123"), crc(b"45"), crc(b"6789")], [3, 2, 4])) == crc.check
         True
         """
-        from numcrc.algebra import join
+        from numcrc.records.algebra import join
 
         return join(self._compiled, crcs, lengths, axis)
 
@@ -433,7 +433,7 @@ class Algorithm:
         >>> int(crc.rows(a, axis=0)[1, 2]) == crc(a[:, 1, 2].tobytes())
         True
         """
-        from numcrc.arrays import rows
+        from numcrc.records.slices import rows
 
         return rows(self._compiled, a, axis, value, out, threads)
 
@@ -474,7 +474,7 @@ class Algorithm:
         >>> numcrc.algorithms["crc-16/arc"].batch([b"123456789", bytearray(b""), np.zeros(3)])
         array([47933,     0,     0], dtype=uint16)
         """
-        from numcrc.batches import batch
+        from numcrc.records.batches import batch
 
         return batch(self._compiled, buffers, value, out, threads)
 
@@ -523,7 +523,7 @@ class Algorithm:
         >>> crc.segments(b"abcabc", [3, 0], lengths=3)
         array([95, 95], dtype=uint8)
         """
-        from numcrc.arrays import segments
+        from numcrc.records.slices import segments
 
         return segments(self._compiled, buffer, offsets, lengths, value, out, threads)
 
@@ -545,7 +545,7 @@ class Algorithm:
         >>> numcrc.algorithms["crc-8"].blocks(b"abcabca", 3)
         array([95, 95, 32], dtype=uint8)
         """
-        from numcrc.arrays import blocks
+        from numcrc.records.slices import blocks
 
         return blocks(self._compiled, buffer, size, value, out, threads)
 
@@ -568,7 +568,7 @@ class Algorithm:
         >>> crc.prefixes(b"abcabc", [6, 3]).tolist() == [crc(b"abcabc"), crc(b"abc")]
         True
         """
-        from numcrc.arrays import prefixes
+        from numcrc.records.slices import prefixes
 
         return prefixes(self._compiled, buffer, offsets, value, out)
 

@@ -17,8 +17,8 @@ from support import Machine, crc_on, run_python
 from test_buffers import ALL_DTYPES, in_c_order, views
 
 import numcrc
-import numcrc.arrays
-import numcrc.many
+import numcrc.records.run
+import numcrc.records.slices
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
 WIDTHS = {
@@ -99,7 +99,7 @@ def test_small_scratch(view, draws, scratch, threads):
     """Slices out of order, several to a block, one to a block, and larger than one."""
     axis = draws.draw(axes(view.ndim))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numcrc.arrays, "SCRATCH", scratch)
+        patch.setattr(numcrc.records.slices, "SCRATCH", scratch)
         check(view, axis, threads)
         shape, parts = slices(view, axis)
         value = np.arange(len(parts), dtype="i8").reshape(shape)
@@ -130,7 +130,7 @@ def test_small_scratch(view, draws, scratch, threads):
     ids=lambda value: f"{type(value).__name__}-{str(value)[:12]}",
 )
 def test_every_form_of_value(value, threads, monkeypatch):
-    monkeypatch.setattr(numcrc.many, "CHUNK", 1000)
+    monkeypatch.setattr(numcrc.records.run, "CHUNK", 1000)
     a = DATA[: 40 * 100].reshape(40, 100)
     each = np.broadcast_to(np.asarray(value, object), 40).tolist()
     expected = [zlib.crc32(row, int(one)) for row, one in zip(a, each, strict=True)]
@@ -242,7 +242,7 @@ def test_out_overlaps_the_values():
 
 
 def test_slices_larger_than_any_scratch():
-    size = numcrc.arrays.SCRATCH + 1000
+    size = numcrc.records.slices.SCRATCH + 1000
     a = np.frombuffer(random.Random(5).randbytes(2 * size), np.uint8).reshape(size, 2).T
     check(a)
     value = [5, 2**32 - 1]
@@ -253,9 +253,9 @@ def test_slices_larger_than_any_scratch():
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Cut and share small records as if they were large."""
-    monkeypatch.setattr(numcrc.many, "SPLIT", 1000)
-    monkeypatch.setattr(numcrc.many, "CHUNK", 700)
-    monkeypatch.setattr(numcrc.many, "_THREAD_WORTH", 500)
+    monkeypatch.setattr(numcrc.records.run, "SPLIT", 1000)
+    monkeypatch.setattr(numcrc.records.run, "CHUNK", 700)
+    monkeypatch.setattr(numcrc.records.run, "_THREAD_WORTH", 500)
 
 
 @pytest.mark.parametrize("name", [name for name in WIDTHS if name != "CRC-82/DARC"])

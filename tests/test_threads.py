@@ -19,7 +19,7 @@ import pytest
 from support import run_python
 
 import numcrc
-import numcrc.many
+import numcrc.records.run
 from numcrc import threads as pool
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
@@ -34,9 +34,9 @@ needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signa
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Share, cut and copy small records as if they were large."""
-    monkeypatch.setattr(numcrc.many, "CHUNK", 3000)
-    monkeypatch.setattr(numcrc.many, "SPLIT", 4000)
-    monkeypatch.setattr("numcrc.arrays.SCRATCH", 3000)
+    monkeypatch.setattr(numcrc.records.run, "CHUNK", 3000)
+    monkeypatch.setattr(numcrc.records.run, "SPLIT", 4000)
+    monkeypatch.setattr("numcrc.records.slices.SCRATCH", 3000)
 
 
 @pytest.fixture
@@ -276,7 +276,9 @@ def test_environment_caps_the_default(monkeypatch):
 
 @pytest.mark.parametrize("setting", ["0", "-1", "two", "1.5"])
 def test_bad_setting(setting, monkeypatch):
-    monkeypatch.setattr(numcrc.many, "_THREAD_WORTH", 100)  # the setting is read when it matters
+    monkeypatch.setattr(
+        numcrc.records.run, "_THREAD_WORTH", 100
+    )  # the setting is read when it matters
     monkeypatch.setenv("NUMCRC_NUM_THREADS", setting)
     out = np.zeros(20, "u4")
     for call in (lambda: CRC.rows(DATA, out=out), lambda: CRC.batch(list(DATA), out=out)):
@@ -291,9 +293,9 @@ def test_bad_setting(setting, monkeypatch):
 PREAMBLE = """
 import os, signal, sys, threading, time
 import numpy as np
-import numcrc, numcrc.many
+import numcrc, numcrc.records.run
 
-numcrc.many.CHUNK = 3000
+numcrc.records.run.CHUNK = 3000
 crc = numcrc.algorithms["crc32"]
 data = np.arange(20_000, dtype="u4").reshape(40, 500)
 right = [numcrc.crc32(row) for row in data]

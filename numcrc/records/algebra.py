@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.compiled import index
-from numcrc.many import Array, address, checked_values, dtype_of, integers
+from numcrc.records.run import Array, address, checked_values, dtype_of, integers
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled

@@ -1,6 +1,6 @@
 """Many records in one call: chunks of them, shared by threads, the largest cut and joined.
 
-The public functions (`numcrc.arrays`, `numcrc.batches`) say where records lie; here they
+The public functions (`numcrc.records.slices`, `numcrc.records.batches`) say where records lie; here they
 are computed.
 """
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numcrc.arrays import segments
 from numcrc.jit.builtins import abi
-from numcrc.many import Array, Output, Records, address, checked_values, compute, per_record
+from numcrc.records.run import Array, Output, Records, address, checked_values, compute, per_record
+from numcrc.records.slices import segments
 from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:

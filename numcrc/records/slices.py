@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import as_array, flat_bytes
-from numcrc.many import (
+from numcrc.records.run import (
     Array,
     Output,
     Records,
