@@ -17,11 +17,11 @@ TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
     from typing import Any
 
+    from numcrc._info import info
     from numcrc.algorithm import Algorithm
     from numcrc.hasher import Hasher
     from numcrc.jit.target import TierError
     from numcrc.registry import algorithms, crc32, crc32c, crc64nvme, new
-    from numcrc.report import info
 
 __all__ = [
     "Algorithm",
@@ -41,7 +41,7 @@ _HOME = {
     "Hasher": "numcrc.hasher",
     "TierError": "numcrc.jit.target",
     "algorithms": "numcrc.registry",
-    "info": "numcrc.report",
+    "info": "numcrc._info",
     "new": "numcrc.registry",
 }
 _NATIVE = ("crc32", "crc32c", "crc64nvme")

@@ -35,7 +35,7 @@ FLOORS = [
     "records.batches",
     "algorithm",
     "registry",
-    "report",
+    "_info",
     "numcrc",
     "lists",
     "store.objects",
