@@ -37,7 +37,7 @@ FLOORS = [
     "registry",
     "_info",
     "numcrc",
-    "lists",
+    "checkfiles",
     "store.objects",
     "store.source store.ordering store.digests store.report",
     "store.pairs store.selection store.retries store.sources",

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 import numcrc
-from numcrc.lists.formats import line
-from numcrc.lists.lines import Parser
+from numcrc.checkfiles.formats import line
+from numcrc.checkfiles.lines import Parser
 
 CRC32 = numcrc.algorithms["CRC-32/ISO-HDLC"]
 CRC32C = numcrc.algorithms["CRC-32/ISCSI"]

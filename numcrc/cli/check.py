@@ -10,11 +10,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numcrc
+from numcrc.checkfiles.lines import Entry, Parser
+from numcrc.checkfiles.names import escaped, shown
 from numcrc.cli import report, workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
 from numcrc.files import Reader
-from numcrc.lists.lines import Entry, Parser
-from numcrc.lists.names import escaped, shown
 
 if TYPE_CHECKING:
     from argparse import Namespace

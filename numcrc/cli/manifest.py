@@ -7,9 +7,9 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from functools import partial
 from typing import TYPE_CHECKING
 
+from numcrc.checkfiles.names import shown
 from numcrc.cli import stores
 from numcrc.cli.arguments import parsed
-from numcrc.lists.names import shown
 from numcrc.store.objects import Result
 from numcrc.store.progress import Progress
 from numcrc.store.writing import ALGORITHM, manifest

@@ -9,9 +9,9 @@ from collections import Counter
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from numcrc.checkfiles.names import shown
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
 from numcrc.cli.workers import BATCH, in_order
-from numcrc.lists.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

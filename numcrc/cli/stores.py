@@ -12,10 +12,10 @@ from contextlib import contextmanager, nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from numcrc.checkfiles.names import shown
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.arguments import jobs
 from numcrc.cli.report import binary
-from numcrc.lists.names import shown
 from numcrc.store.checking import MAX_IN_FLIGHT
 from numcrc.store.source import StoreError
 

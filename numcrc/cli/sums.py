@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numcrc
+from numcrc.checkfiles import formats
 from numcrc.cli import report, tree, workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
 from numcrc.files import Reader
-from numcrc.lists import formats
 
 if TYPE_CHECKING:
     from argparse import Namespace

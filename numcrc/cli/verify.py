@@ -7,9 +7,9 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from functools import partial
 from typing import TYPE_CHECKING
 
+from numcrc.checkfiles.names import escaped
 from numcrc.cli import stores
 from numcrc.cli.arguments import jobs, parsed
-from numcrc.lists.names import escaped
 from numcrc.store.checking import MODES
 from numcrc.store.objects import Result, State
 from numcrc.store.progress import Progress

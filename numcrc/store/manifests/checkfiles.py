@@ -7,8 +7,8 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from numcrc.lists.digests import Digest, DigestParser, hinted, known
-from numcrc.lists.formats import line
+from numcrc.checkfiles.digests import Digest, DigestParser, hinted, known
+from numcrc.checkfiles.formats import line
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.streams import Path, Stream, written
 from numcrc.store.objects import Checksum, Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from numcrc.lists.names import shown
+from numcrc.checkfiles.names import shown
 
 
 class ManifestError(ValueError):

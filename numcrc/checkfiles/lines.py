@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numcrc
-from numcrc.lists import values
-from numcrc.lists.names import unescaped
+from numcrc.checkfiles import values
+from numcrc.checkfiles.names import unescaped
 
 if TYPE_CHECKING:
-    from numcrc.lists.values import Sized
+    from numcrc.checkfiles.values import Sized
 
 
 class Entry(NamedTuple):

@@ -8,11 +8,11 @@ from string import hexdigits
 from typing import TYPE_CHECKING, NamedTuple
 
 import numcrc
-from numcrc.lists.formats import TAGS
-from numcrc.lists.lines import Parser
+from numcrc.checkfiles.formats import TAGS
+from numcrc.checkfiles.lines import Parser
 
 if TYPE_CHECKING:
-    from numcrc.lists.values import Sized
+    from numcrc.checkfiles.values import Sized
 
 # Their bits; CRCs are known to `numcrc.algorithms`.
 HASHES = {

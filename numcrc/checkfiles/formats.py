@@ -21,14 +21,14 @@ from binascii import b2a_base64
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from numcrc.lists.names import escaped
-from numcrc.lists.values import writer
+from numcrc.checkfiles.names import escaped
+from numcrc.checkfiles.values import writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from numcrc.lists.values import Sized
+    from numcrc.checkfiles.values import Sized
 
     Line: TypeAlias = Callable[[str, int, list[int]], str]
 
@@ -73,7 +73,7 @@ _BEGINNINGS = (b"{", b"\xef\xbb\xbf", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
 def _sfv(crcs: Sequence[Sized], base64: bool) -> Line:
-    from numcrc.lists.lines import Parser
+    from numcrc.checkfiles.lines import Parser
 
     (crc,) = crcs
     write, parse = writer(crc, base64), Parser(crc)
