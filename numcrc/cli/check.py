@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numcrc
 from numcrc.checkfiles.lines import Entry, Parser
 from numcrc.checkfiles.names import escaped, shown
-from numcrc.cli import report, workers
+from numcrc.cli import output as report
+from numcrc.cli import workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
 from numcrc.files import Reader
 

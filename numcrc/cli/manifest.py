@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import shown
-from numcrc.cli import stores
+from numcrc.cli import store_options as stores
 from numcrc.cli.arguments import parsed
 from numcrc.store.objects import Result
 from numcrc.store.progress import Progress

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numcrc
 from numcrc.checkfiles import formats
-from numcrc.cli import report, tree, workers
+from numcrc.cli import output as report
+from numcrc.cli import walk as tree
+from numcrc.cli import workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
 from numcrc.files import Reader
 

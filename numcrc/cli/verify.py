@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
-from numcrc.cli import stores
+from numcrc.cli import store_options as stores
 from numcrc.cli.arguments import jobs, parsed
 from numcrc.store.checking import MODES
 from numcrc.store.objects import Result, State

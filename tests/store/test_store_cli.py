@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pytest
 
 import numcrc
-from numcrc.cli import main, stores
+from numcrc.cli import main
+from numcrc.cli import store_options as stores
 from store.fakes import NASTY
 
 

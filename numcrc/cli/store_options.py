@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from numcrc.checkfiles.names import shown
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.arguments import jobs
-from numcrc.cli.report import binary
+from numcrc.cli.output import binary
 from numcrc.store.checking import MAX_IN_FLIGHT
 from numcrc.store.source import StoreError
 
