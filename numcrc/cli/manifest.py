@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from numcrc.checkfiles.names import shown
 from numcrc.cli import store_options as stores
 from numcrc.cli.arguments import parsed
+from numcrc.store._manifest import ALGORITHM, manifest
 from numcrc.store.objects import Result
 from numcrc.store.progress import Progress
-from numcrc.store.writing import ALGORITHM, manifest
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -16,7 +16,7 @@ from numcrc.checkfiles.names import shown
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.arguments import jobs
 from numcrc.cli.output import binary
-from numcrc.store.checking import MAX_IN_FLIGHT
+from numcrc.store.pipeline import MAX_IN_FLIGHT
 from numcrc.store.source import StoreError
 
 if TYPE_CHECKING:

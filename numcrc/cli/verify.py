@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from numcrc.checkfiles.names import escaped
 from numcrc.cli import store_options as stores
 from numcrc.cli.arguments import jobs, parsed
-from numcrc.store.checking import MODES
+from numcrc.store._verify import verify
 from numcrc.store.objects import Result, State
+from numcrc.store.pipeline import MODES
 from numcrc.store.progress import Progress
 from numcrc.store.report import letter
-from numcrc.store.verifying import verify
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -6,14 +6,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from numcrc.store._manifest import Manifest, manifest
+    from numcrc.store._verify import verify
     from numcrc.store.manifests import read_manifest, write_manifest
     from numcrc.store.manifests.reports import read_results
     from numcrc.store.objects import Checksum, Entry, Part, Result, State
     from numcrc.store.progress import Progress
     from numcrc.store.report import Report
     from numcrc.store.source import Source, StoreError, open_source
-    from numcrc.store.verifying import verify
-    from numcrc.store.writing import Manifest, manifest
 
 __all__ = [
     "Checksum",
@@ -38,11 +38,11 @@ _HOME = {
     **dict.fromkeys(("Checksum", "Entry", "Part", "Result", "State"), "objects"),
     **dict.fromkeys(("Source", "StoreError", "open_source"), "source"),
     **dict.fromkeys(("read_manifest", "write_manifest"), "manifests"),
-    **dict.fromkeys(("Manifest", "manifest"), "writing"),
+    **dict.fromkeys(("Manifest", "manifest"), "_manifest"),
     "Progress": "progress",
     "Report": "report",
     "read_results": "manifests.reports",
-    "verify": "verifying",
+    "verify": "_verify",
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from numcrc.store.merge import entry_bytes
 from numcrc.store.objects import Entry
-from numcrc.store.ordering import entry_bytes
 
 
 class Pair(NamedTuple):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 from numcrc.store.objects import Entry
-from numcrc.store.reading import Meter
+from numcrc.store.reader import Meter
 from numcrc.store.source import StoreError
 
 

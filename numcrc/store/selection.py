@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
+from numcrc.store.merge import key_bytes
 from numcrc.store.objects import Entry
-from numcrc.store.ordering import key_bytes
 
 _TOKEN = re.compile(r"/\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
 _HASH = 8  # bytes; a shard and a sample are told by two of these, so that neither skews the other

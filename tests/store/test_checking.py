@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numcrc.store import checking, retries
-from numcrc.store.checking import Meter, computed, results
+from numcrc.store import pipeline as checking
+from numcrc.store import retries
 from numcrc.store.objects import Checksum, Entry, Part, State
 from numcrc.store.pairs import Pair
+from numcrc.store.pipeline import Meter, computed, results
 from numcrc.store.source import RetryError, StoreError
 from store.fakes import FakeSource, busy, checksum, composite, flipped
 

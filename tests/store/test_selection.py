@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from numcrc.store import ordering
+from numcrc.store import merge as ordering
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.pairs import Pair, joined
 from numcrc.store.selection import Selection

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from numcrc import store
-from numcrc.store import journal
+from numcrc.store import state as journal
 from numcrc.store.objects import Result
 from numcrc.store.source import StoreError
 from store.fakes import checksum, kept, states

@@ -13,13 +13,14 @@ from contextlib import ExitStack
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from numcrc.store.manifests import batchreports, checkfiles, inventory, tables
+from numcrc.store.manifests import batch_reports as batchreports
+from numcrc.store.manifests import checkfiles, inventory, tables
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.named import at_url, finder, verified
+from numcrc.store.manifests.referenced import at_url, finder, verified
 from numcrc.store.manifests.rows import ENTRIES, Row, entry_to_row, row_to_entry
 from numcrc.store.manifests.streams import Path, Stream, opened
+from numcrc.store.merge import union
 from numcrc.store.objects import Entry
-from numcrc.store.ordering import union
 from numcrc.store.source import Source
 
 __all__ = ["FORMS", "ManifestError", "read_manifest", "write_manifest"]

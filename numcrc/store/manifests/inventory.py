@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from numcrc.store.manifests import tables
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.named import Named, verified
+from numcrc.store.manifests.referenced import Named, verified
 from numcrc.store.manifests.rows import Row
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Entry

@@ -10,20 +10,20 @@ from functools import partial
 from threading import Event
 from typing import cast
 
-from numcrc.store import checking
-from numcrc.store.checking import MAX_IN_FLIGHT, MODES
-from numcrc.store.journal import Journal, resumed
+from numcrc.store import pipeline as checking
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.reports import read_results, report_writer
+from numcrc.store.merge import Spool, ordered
 from numcrc.store.objects import Entry, Result, State
-from numcrc.store.ordering import Spool, ordered
 from numcrc.store.pairs import joined
+from numcrc.store.pipeline import MAX_IN_FLIGHT, MODES
 from numcrc.store.progress import Progress
 from numcrc.store.report import Report
 from numcrc.store.retries import StoppedError
 from numcrc.store.runs import Path, opened, until
 from numcrc.store.selection import Selection
 from numcrc.store.source import Source, StoreError
+from numcrc.store.state import Journal, resumed
 
 
 def verify(

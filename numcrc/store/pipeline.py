@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
-from numcrc.store.crew import Crew
-from numcrc.store.judging import Comparison, Computation, Task
+from numcrc.store.compare import Comparison, Computation, Task
+from numcrc.store.examine import Outcome, Settler
 from numcrc.store.objects import Entry, Result
 from numcrc.store.pairs import Pair
-from numcrc.store.reading import Meter, Reader
+from numcrc.store.reader import Meter, Reader
 from numcrc.store.retries import Bandwidth, Retries
-from numcrc.store.settling import Outcome, Settler
 from numcrc.store.source import Source
+from numcrc.store.workers import Crew
 from numcrc.threads import checked_threads, thread_count
 
 __all__ = ["MAX_IN_FLIGHT", "MODES", "Meter", "computed", "results"]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
+from numcrc.store.compare import Task, computable, doubtful, failure
 from numcrc.store.composite import has_composite, incomplete
-from numcrc.store.crew import Crew
 from numcrc.store.digests import UnsupportedError, find
-from numcrc.store.judging import Task, computable, doubtful, failure
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.pairs import Pair
-from numcrc.store.reading import Found, Large, Meter, Reader, Tally
+from numcrc.store.reader import Found, Large, Meter, Reader, Tally
 from numcrc.store.source import ChangedError, Source, StoreError
+from numcrc.store.workers import Crew
 
 Outcome: TypeAlias = "Result | Entry"
 _Fetched: TypeAlias = "tuple[int, Pair, Entry, memoryview, tuple[Checksum, ...]]"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from numcrc.store.manifests import tables
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.inventory import decoded, version
-from numcrc.store.manifests.named import Named, verified
+from numcrc.store.manifests.referenced import Named, verified
 from numcrc.store.manifests.rows import Row, digits
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Checksum, Entry

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from numcrc.store.reading import Large, Reader
+from numcrc.store.reader import Large, Reader
 from numcrc.store.retries import StoppedError
 
 R = TypeVar("R")

@@ -9,10 +9,10 @@ from contextlib import ExitStack, closing
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
-from numcrc.store import checking
-from numcrc.store.checking import MAX_IN_FLIGHT
+from numcrc.store import pipeline as checking
 from numcrc.store.manifests import write_manifest
 from numcrc.store.objects import Entry, Result, State
+from numcrc.store.pipeline import MAX_IN_FLIGHT
 from numcrc.store.progress import Progress
 from numcrc.store.report import GOOD, UNCHECKED, size_text
 from numcrc.store.retries import StoppedError

@@ -9,7 +9,7 @@ from numcrc.store import composite
 from numcrc.store.digests import canonical, find, reason
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.pairs import Pair
-from numcrc.store.reading import Found
+from numcrc.store.reader import Found
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, StoreError
 
 _FAILURES = {

@@ -17,10 +17,10 @@ from threading import Event
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from numcrc.store.merge import key_bytes
 from numcrc.store.objects import Result, State
-from numcrc.store.ordering import key_bytes
 from numcrc.store.pairs import Pair
-from numcrc.store.reading import Meter
+from numcrc.store.reader import Meter
 
 FORMAT = "numcrc-verify-1"
 _STRETCH = b'{"goes": "on"}\n'
