@@ -70,20 +70,9 @@ class Algorithm:
     """
 
     __slots__ = (
-        "__call__",
-        "__weakref__",
-        "_compiled",
-        "aliases",
-        "check",
-        "init",
-        "model",
-        "name",
-        "poly",
-        "refin",
-        "refout",
-        "residue",
-        "width",
-        "xorout",
+        *("__call__", "__weakref__", "_compiled", "model"),
+        *Model._fields,
+        *("name", "check", "residue", "aliases"),
     )
 
     name: str

@@ -8,7 +8,7 @@ a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only t
 
 from __future__ import annotations
 
-from inspect import signature as signature_of
+from functools import wraps
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -132,6 +132,7 @@ def emits(result, *arguments):
     """Make ``emit(builder, *values) -> value`` a function of kernels, of that C signature."""
 
     def decorate(emit):
+        @wraps(emit)  # Numba counts parameters by its signature
         def definition(typing, *types_):
             def generate(context, builder, signature, values):
                 value = emit(builder, *values)
@@ -139,8 +140,6 @@ def emits(result, *arguments):
 
             return result(*arguments), generate
 
-        definition.__name__, definition.__doc__ = emit.__name__, emit.__doc__
-        definition.__signature__ = signature_of(emit)  # Numba counts parameters by it
         return intrinsic(definition)
 
     return decorate
