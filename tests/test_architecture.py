@@ -22,7 +22,7 @@ FLOORS = [
     "jit",
     "compiled",
     "records",
-    "algorithm hasher files registry _info numcrc",
+    "algorithm hasher files registry checksums _info numcrc",
     "checkfiles",
     "store",
     "cli integrations __main__",

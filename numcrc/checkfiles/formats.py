@@ -28,24 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from numcrc.checkfiles.values import Sized
+    from numcrc.checksums import ChecksumAlgorithm
 
-    Line: TypeAlias = Callable[[str, int, list[int]], str]
-
-# What other programs call these three; any other algorithm has its official name.
-TAGS = {
-    "CRC-32/ISO-HDLC": "CRC32",
-    "CRC-32/ISCSI": "CRC32C",
-    "CRC-64/NVME": "CRC64NVME",
-}
+    LineWriter: TypeAlias = Callable[[str, int, list[int]], str]
 
 
-def line(form: str, crcs: Sequence[Sized], base64: bool) -> Line:
+def line(form: str, crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     """Return what makes the lines of *form* for a path, its size and its CRCs."""
     return {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}[form](crcs, base64)
 
 
-def _gnu(crcs: Sequence[Sized], base64: bool) -> Line:
+def _gnu(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     (write,) = (writer(crc, base64) for crc in crcs)
 
     def gnu(path: str, _size: int, values: list[int]) -> str:
@@ -55,8 +48,8 @@ def _gnu(crcs: Sequence[Sized], base64: bool) -> Line:
     return gnu
 
 
-def _bsd(crcs: Sequence[Sized], base64: bool) -> Line:
-    columns = [(TAGS.get(crc.name, crc.name), writer(crc, base64)) for crc in crcs]
+def _bsd(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+    columns = [(crc.tag, writer(crc, base64)) for crc in crcs]
 
     def bsd(path: str, _size: int, values: list[int]) -> str:
         mark, name = escaped(path)
@@ -72,7 +65,7 @@ def _bsd(crcs: Sequence[Sized], base64: bool) -> Line:
 _BEGINNINGS = (b"{", b"\xef\xbb\xbf", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
-def _sfv(crcs: Sequence[Sized], base64: bool) -> Line:
+def _sfv(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     from numcrc.checkfiles.lines import Parser
 
     (crc,) = crcs
@@ -84,17 +77,17 @@ def _sfv(crcs: Sequence[Sized], base64: bool) -> Line:
         for name in (path, f"./{path}") if plain else (f"./{path}",):
             text = f"{name} {write(values[0])}"
             with suppress(ValueError):
-                if "\n" not in name and parse(text) == (name, (crc.name,), values):
+                if "\n" not in name and parse(text) == (name, (crc,), values):
                     return f"{text}\n"
         raise ValueError("an SFV list cannot hold this name")
 
     return sfv
 
 
-def _json(crcs: Sequence[Sized], base64: bool) -> Line:
+def _json(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     from json import dumps
 
-    columns = [(crc.name, writer(crc, base64)) for crc in crcs]
+    columns = [(crc.official_name, writer(crc, base64)) for crc in crcs]
 
     def json(path: str, size: int, values: list[int]) -> str:
         raw = os.fsencode(path)

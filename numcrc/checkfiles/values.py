@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
-    class Sized(Protocol):
-        """An algorithm, as far as its values go."""
-
-        @property
-        def name(self) -> str:
-            """What messages call it."""
-
-        @property
-        def width(self) -> int:
-            """The bits of its values."""
+    from numcrc.checksums import ChecksumAlgorithm
 
 
-def writer(crc: Sized, base64: bool) -> Callable[[int], str]:
+def writer(crc: ChecksumAlgorithm, base64: bool) -> Callable[[int], str]:
     """Return what writes a CRC: in hexadecimal, or as the base64 of its big-endian bytes."""
     if base64:
         size = -(-crc.width // 8)
@@ -31,7 +21,7 @@ def writer(crc: Sized, base64: bool) -> Callable[[int], str]:
     return f"{{:0{-(-crc.width // 4)}x}}".format
 
 
-def read(text: str, crc: Sized) -> int:
+def read(text: str, crc: ChecksumAlgorithm) -> int:
     """Return the CRC that *text* writes in hexadecimal or base64; no width confuses the two."""
     value = -1
     if len(text) == -(-crc.width // 4) and not text.strip(hexdigits):
@@ -41,5 +31,5 @@ def read(text: str, crc: Sized) -> int:
             number = int.from_bytes(a2b_base64(text), "big")
             value = number if writer(crc, base64=True)(number) == text else -1
     if value >> crc.width:
-        raise ValueError(f"{text!r} is not a value of {crc.name}")
+        raise ValueError(f"{text!r} is not a value of {crc.official_name}")
     return value

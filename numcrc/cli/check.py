@@ -9,9 +9,9 @@ from collections import Counter
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-import numcrc
-from numcrc.checkfiles.lines import Entry, Parser
+from numcrc.checkfiles.lines import Line, Parser
 from numcrc.checkfiles.names import escaped, shown
+from numcrc.checksums import find
 from numcrc.cli import output as report
 from numcrc.cli import workers
 from numcrc.cli.arguments import algorithm, jobs, parsed
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator, Sequence
 
+    from numcrc.checksums import ChecksumAlgorithm
     from numcrc.files import Sums
 
 EPILOG = f"""\
@@ -38,7 +39,8 @@ def run(arguments: list[str]) -> int:
     options = parsed(_parser(), arguments)
     counts: Counter[str] = Counter()
     malformed = 0
-    parser = Parser(options.algorithm)
+    chosen = options.algorithm and find(options.algorithm.name)
+    parser = Parser(chosen, crcs_only=True)
     for path in options.paths or ["-"]:
         counts_here, malformed_here = _check_list(path, parser, options)
         counts += counts_here
@@ -55,7 +57,7 @@ def _check_list(path: str, parser: Parser, options: Namespace) -> tuple[Counter[
         if not options.status:
             report.complain(path, why)
 
-    entries: list[Entry] = []
+    entries: list[Line] = []
     malformed = 0
     try:
         for number, line in enumerate(_lines(path), 1):
@@ -75,10 +77,10 @@ def _check_list(path: str, parser: Parser, options: Namespace) -> tuple[Counter[
         return Counter(), malformed + 1
     paths = [entry.path for entry in entries]
     processes, threads = workers.shares(paths, options.jobs)
-    for name in {name for entry in entries for name in entry.names}:
-        numcrc.algorithms[name](b"")  # links its machine code, once for all processes
+    for kind in {kind for entry in entries for kind in entry.algorithms}:
+        kind.of(b"")  # links its machine code, once for all processes
 
-    def start(_number: int) -> Callable[[Sequence[Entry]], report.Carried]:
+    def start(_number: int) -> Callable[[Sequence[Line]], report.Carried]:
         return _work(paths, threads, options.quiet, options.status)
 
     return report.run(start, entries, processes), malformed
@@ -92,24 +94,24 @@ def _lines(path: str) -> Iterator[str]:
             yield text if number else text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
 
 
-def _append(entries: list[Entry], entry: Entry) -> None:
+def _append(entries: list[Line], entry: Line) -> None:
     """Add *entry*, to the one before if it is about the same file, so that it is read once."""
     if entries and entries[-1].path == entry.path:
         last = entries.pop()
-        entry = Entry(entry.path, last.names + entry.names, last.values + entry.values)
+        entry = Line(entry.path, last.algorithms + entry.algorithms, last.values + entry.values)
     entries.append(entry)
 
 
 def _work(
     paths: Sequence[str], threads: int, quiet: bool, silent: bool
-) -> Callable[[Sequence[Entry]], report.Carried]:
-    reads: dict[tuple[str, ...], Callable[[str], Sums]] = {}
+) -> Callable[[Sequence[Line]], report.Carried]:
+    reads: dict[tuple[ChecksumAlgorithm, ...], Callable[[str], Sums]] = {}
 
-    def verdict(entry: Entry) -> tuple[str, str]:
-        read = reads.get(entry.names)
+    def verdict(entry: Line) -> tuple[str, str]:
+        read = reads.get(entry.algorithms)
         if read is None:
-            crcs = [numcrc.algorithms[name] for name in entry.names]
-            read = reads[entry.names] = report.opener(Reader(crcs, threads), paths)
+            crcs = [kind.crc for kind in entry.algorithms if kind.crc is not None]
+            read = reads[entry.algorithms] = report.opener(Reader(crcs, threads), paths)
         try:
             kind = report.OK if read(entry.path)[1] == entry.values else report.FAILED
         except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +121,7 @@ def _work(
         mark, name = escaped(entry.path)
         return kind, f"{mark}{name}: {kind}\n"
 
-    def work(batch: Sequence[Entry]) -> report.Carried:
+    def work(batch: Sequence[Line]) -> report.Carried:
         lines: list[str] = []
         errors: list[str] = []
         kinds: dict[str, int] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numcrc
 from numcrc.checkfiles import formats
+from numcrc.checksums import find
 from numcrc.cli import output as report
 from numcrc.cli import walk as tree
 from numcrc.cli import workers
@@ -53,7 +54,7 @@ def run(arguments: list[str]) -> int:
         counts[report.UNREADABLE] += 1
         report.complain(path, reason)
     processes, threads = workers.shares(paths, options.jobs)
-    write = formats.line(form, crcs, options.base64)
+    write = formats.line(form, [find(crc.name) for crc in crcs], options.base64)
 
     def start(number: int) -> Callable[[Sequence[str]], report.Carried]:
         meter = bar.meter(number) if bar else None

@@ -63,11 +63,12 @@ def find(name: str) -> Entry:
     """
     official = spellings().get(spelling(name)) if isinstance(name, str) else None
     if official is None:
-        raise KeyError(_not_found(name))
+        raise KeyError(not_found(name))
     return entries()[official]
 
 
-def _not_found(name: object) -> str:
+def not_found(name: object) -> str:
+    """Return the message about an unknown *name*, with the closest names."""
     import difflib
 
     close = difflib.get_close_matches(spelling(str(name)), spellings(), n=5, cutoff=0.5)

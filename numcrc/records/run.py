@@ -1,7 +1,6 @@
 """Many records in one call: chunks of them, shared by threads, the largest cut and joined.
 
-The public functions (`numcrc.records.slices`, `numcrc.records.batches`) say where records lie; here they
-are computed.
+The modules beside it say where records lie.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from numcrc.checksums import canonical, find, reason
 from numcrc.store import composite
-from numcrc.store.digests import canonical, find, reason
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.pairs import Pair
 from numcrc.store.reader import Found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
 from numcrc.algorithm import Algorithm
-from numcrc.store.digests import Digest, UnsupportedError, canonical, find
+from numcrc.checksums import ChecksumAlgorithm, UnsupportedError, canonical, find
 from numcrc.store.objects import Checksum, Entry
 
 MIB = 1 << 20
@@ -63,7 +63,7 @@ def candidates(
     return list(dict.fromkeys(hinted + searched))
 
 
-def value_of(digest: Digest, parts: Iterable[bytes]) -> bytes:
+def value_of(digest: ChecksumAlgorithm, parts: Iterable[bytes]) -> bytes:
     """Return the composite checksum of parts with these checksums."""
     return digest.of(b"".join(parts))
 

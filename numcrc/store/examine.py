@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
+from numcrc.checksums import UnsupportedError, find
 from numcrc.store.compare import Task, computable, doubtful, failure
 from numcrc.store.composite import has_composite, incomplete
-from numcrc.store.digests import UnsupportedError, find
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.pairs import Pair
 from numcrc.store.reader import Found, Large, Meter, Reader, Tally

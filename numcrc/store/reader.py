@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from numcrc.checksums import ChecksumAlgorithm, Hash, UnsupportedError, find
 from numcrc.store import composite
-from numcrc.store.digests import Digest, Hash, UnsupportedError, find
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.retries import Bandwidth, Retries, StoppedError
 from numcrc.store.source import ChangedError, Source, StoreError
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 class _Line:
     """One digest of consecutive bytes, begun anew at each of *ends*."""
 
-    def __init__(self, digest: Digest, ends: Sequence[int], start: int) -> None:
+    def __init__(self, digest: ChecksumAlgorithm, ends: Sequence[int], start: int) -> None:
         self._new = digest.new
         self._ends = ends
         self._hash: Hash = digest.new()
@@ -75,7 +75,7 @@ class _Line:
 class _Crc:
     """A CRC of ranges in any order: of all bytes up to each of *ends*, and up to the last."""
 
-    def __init__(self, digest: Digest, ends: Sequence[int]) -> None:
+    def __init__(self, digest: ChecksumAlgorithm, ends: Sequence[int]) -> None:
         assert digest.crc is not None
         self.digest, self.crc, self.ends = digest, digest.crc, ends
         self._cuts = {0, *ends}
@@ -113,7 +113,7 @@ class Tally:
         self._lock = threading.Lock()
         self._crcs: dict[str, _Crc] = {}
         self._lines: dict[tuple[str, tuple[int, ...]], _Line] = {}
-        self._digests: list[Digest | str] = []
+        self._digests: list[ChecksumAlgorithm | str] = []
         self._ends: list[list[tuple[int, ...]]] = []
         cuts: dict[str, set[int]] = {}
         for checksum in wanted:
@@ -149,7 +149,7 @@ class Tally:
         return list(map(self._found, self._wanted, self._digests, self._ends))
 
     def _found(
-        self, checksum: Checksum, digest: Digest | str, candidates: list[tuple[int, ...]]
+        self, checksum: Checksum, digest: ChecksumAlgorithm | str, candidates: list[tuple[int, ...]]
     ) -> Found:
         if isinstance(digest, str):
             return Found(None, why=digest)
@@ -174,7 +174,7 @@ class Tally:
 
 def _plan(
     checksum: Checksum, size: int, hints: Sequence[Checksum]
-) -> tuple[Digest | str, list[tuple[int, ...]]]:
+) -> tuple[ChecksumAlgorithm | str, list[tuple[int, ...]]]:
     """Return what computes *checksum*, or why nothing does, and where its parts may end."""
     try:
         digest = find(checksum.algorithm)

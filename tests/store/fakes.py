@@ -6,7 +6,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from numcrc.store.digests import find
+from numcrc.checksums import find
 from numcrc.store.objects import Checksum, Entry, Part, Result
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, RetryError
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from numcrc.checksums import find
 from numcrc.store.composite import MIB, PartsError, candidates, joined
-from numcrc.store.digests import find
 from numcrc.store.objects import Checksum, Part
 from numcrc.store.reader import Tally
 from store.fakes import checksum, composite

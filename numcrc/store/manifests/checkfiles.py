@@ -7,8 +7,9 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from numcrc.checkfiles.digests import Digest, DigestParser, hinted, known
 from numcrc.checkfiles.formats import line
+from numcrc.checkfiles.lines import Parser
+from numcrc.checksums import ChecksumAlgorithm, known, of_list_name, unknown
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.streams import Path, Stream, written
 from numcrc.store.objects import Checksum, Entry
@@ -19,7 +20,8 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 def read(stream: Stream, algorithm: str | None, allow_outside: bool) -> Iterator[tuple[int, Entry]]:
     """Yield (line number, entry)."""
-    parser = DigestParser(chosen(algorithm) if algorithm else hinted(os.path.basename(stream.name)))
+    name = os.path.basename(stream.name)
+    parser = Parser(chosen(algorithm) if algorithm else of_list_name(name))
     for number, raw in stream.lines():
         text = raw.rstrip(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
         try:
@@ -30,8 +32,8 @@ def read(stream: Stream, algorithm: str | None, allow_outside: bool) -> Iterator
         except ValueError as error:
             raise ManifestError(stream.name, str(error), number) from None
         checksums = tuple(
-            Checksum(name, value.to_bytes(parser.size(name), "big"))
-            for name, value in zip(found.names, found.values, strict=True)
+            Checksum(kind.name, kind.encode(value))
+            for kind, value in zip(found.algorithms, found.values, strict=True)
         )
         yield number, Entry(key, None, checksums)
 
@@ -71,16 +73,15 @@ def write(path: Path | None, form: str, entries: Iterable[Entry]) -> int:
                         raise ValueError(
                             f"a {form} list has one algorithm, not {first} and {checksum.algorithm}"
                         )
-                # The official name of a CRC, or what other programs call it.
-                digest = Digest(checksum.algorithm.upper(), 8 * len(checksum.value))
-                write_line = line(form, [digest], base64=False)
+                name, width = checksum.algorithm, 8 * len(checksum.value)
+                write_line = line(form, [known(name) or unknown(name, width)], base64=False)
                 value = int.from_bytes(checksum.value, "big")
                 text = write_line(entry.key, 0, [value])
                 file.write(text.encode("utf-8", "surrogateescape"))
     return count
 
 
-def chosen(algorithm: str) -> Digest:
+def chosen(algorithm: str) -> ChecksumAlgorithm:
     """Return the algorithm called *algorithm*, or raise ValueError."""
     digest = known(algorithm)
     if digest is None:

@@ -15,8 +15,8 @@ from binascii import a2b_base64, b2a_base64
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
-from numcrc.checkfiles.digests import known
 from numcrc.checkfiles.values import read
+from numcrc.checksums import known
 from numcrc.store.objects import Checksum, Entry, Part, Result, State
 
 Row: TypeAlias = dict[str, Any]
