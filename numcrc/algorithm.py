@@ -512,7 +512,7 @@ class Algorithm:
         >>> crc.segments(b"abcabc", [3, 0], lengths=3)
         array([95, 95], dtype=uint8)
         """
-        from numcrc.records.slices import segments
+        from numcrc.records.segments import segments
 
         return segments(self._compiled, buffer, offsets, lengths, value, out, threads)
 
@@ -534,7 +534,7 @@ class Algorithm:
         >>> numcrc.algorithms["crc-8"].blocks(b"abcabca", 3)
         array([95, 95, 32], dtype=uint8)
         """
-        from numcrc.records.slices import blocks
+        from numcrc.records.segments import blocks
 
         return blocks(self._compiled, buffer, size, value, out, threads)
 
@@ -557,7 +557,7 @@ class Algorithm:
         >>> crc.prefixes(b"abcabc", [6, 3]).tolist() == [crc(b"abcabc"), crc(b"abc")]
         True
         """
-        from numcrc.records.slices import prefixes
+        from numcrc.records.segments import prefixes
 
         return prefixes(self._compiled, buffer, offsets, value, out)
 

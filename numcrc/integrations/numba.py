@@ -43,7 +43,7 @@ from numcrc.algorithm import Algorithm
 from numcrc.compiled import Compiled
 from numcrc.crc.model import Model
 from numcrc.jit import engine
-from numcrc.records.run import dtype_of
+from numcrc.records.arguments import dtype_of
 
 
 class AlgorithmType(types.Function):  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""Many CRCs in one call: slices of arrays, segments, batches, the algebra of CRCs."""
+"""Compute many CRCs in one call: slices, segments, batches, and the algebra of CRCs."""

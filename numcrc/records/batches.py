@@ -1,4 +1,4 @@
-"""CRCs of a sequence of buffers."""
+"""Compute the CRCs of a sequence of buffers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.jit.builtins import abi
-from numcrc.records.run import Array, Output, Records, address, checked_values, compute, per_record
-from numcrc.records.slices import segments
+from numcrc.records.arguments import Array, Output, checked_values, per_record
+from numcrc.records.run import Records, address, compute
+from numcrc.records.segments import segments
 from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
 
 
-def batch(crc: Compiled, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
+def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.batch`."""
     if type(buffers).__module__.partition(".")[0] == "pyarrow":
-        return _arrow(crc, buffers, value, out, threads)
+        return _arrow(compiled, buffers, value, out, threads)
     if isinstance(buffers, (str, bytes, bytearray, memoryview)):
         kind = type(buffers).__name__
         raise TypeError(f"buffers must be a sequence of buffers, not one {kind}")
@@ -27,22 +28,25 @@ def batch(crc: Compiled, buffers: Any, value: Any, out: Any, threads: int | None
         if buffers.ndim != 1:
             raise ValueError(f"an array of buffers must have one dimension, not {buffers.ndim}")
         if buffers.dtype != object:
-            raise TypeError(f"an array of buffers must hold objects, not {buffers.dtype}: see rows")
-    items = tuple(buffers)  # holds every item, whatever becomes of a list meanwhile
+            raise TypeError(
+                f"an array of buffers must have dtype object, not {buffers.dtype};"
+                " use rows for the CRCs of an array's rows"
+            )
+    items = tuple(buffers)  # holds every item, even if another thread changes a list
     shape = (len(items),)
-    values = None if value is None else per_record(checked_values(crc, value), shape)
-    output = Output(crc, shape, out)
+    values = None if value is None else per_record(checked_values(compiled, value), shape)
+    output = Output(compiled, shape, out)
     if threads is not None:
         checked_threads(threads)
-    if crc.width > 64:
-        _in_python(crc, items, range(len(items)), values, output.array)
+    if compiled.width > 64:
+        _in_python(compiled, items, range(len(items)), values, output.array)
     else:
-        _natively(crc, items, values, output.array, threads)
+        _natively(compiled, items, values, output.array, threads)
     return output.result()
 
 
 def _natively(
-    crc: Compiled, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
+    compiled: Compiled, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
 ) -> None:
     from numcrc.jit import engine
     from numcrc.jit.plan import COLLECT, RELEASE
@@ -61,54 +65,48 @@ def _natively(
                 views = np.zeros(1 + (count - reached) * abi.BUFFER_SIZE // 8, np.uint64)
                 held = address(views)
             else:
-                # What machine code does not take has a length of 0 there, and comes later.
+                # Python computes the items that machine code does not take; their length stays 0.
                 others.append(reached)
                 reached += 1
             reached = collect(items, *places, held, reached)
-        found = _checked_others(crc, items, others, values)
-        compute(crc, Records(count, lengths, pointers=pointers), values, out, threads)
+        found = np.empty(len(others), object)
+        _in_python(compiled, items, others, values, found)  # raises before out is written
+        compute(compiled, Records(count, lengths, pointers=pointers), values, out, threads)
     finally:
         if views is not None:
             release(held)
     if area.shape[1] <= _KEPT:
         _areas.append(area)
-    for i, result in found:
+    for i, result in zip(others, found.tolist(), strict=True):
         out[i] = result
 
 
 _areas: list[Array] = []
 _KEPT = 1 << 18
-"""Buffers whose places are kept for the next batch: fresh memory costs as much as short CRCs."""
+"""Buffers whose area is kept for the next batch: fresh memory costs as much as short CRCs."""
 
 
 def _area(count: int) -> Array:
-    """Return rows for *count* pointers and lengths, used before if there are any."""
+    """Return an area for *count* pointers and lengths, a kept one if it is large enough."""
     with suppress(IndexError):
         if (area := _areas.pop()).shape[1] >= count:
             return area
     return np.empty((2, count), np.int64)
 
 
-def _checked_others(
-    crc: Compiled, items: tuple[Any, ...], others: list[int], values: Any
-) -> list[tuple[int, int]]:
-    """Return the CRCs of strided arrays and the like, before anything is written."""
-    results = np.empty(len(others), object)
-    _in_python(crc, items, others, values, results)
-    return list(zip(others, results.tolist(), strict=True))
-
-
-def _in_python(crc: Compiled, items: tuple[Any, ...], which: Any, values: Any, out: Any) -> None:
+def _in_python(
+    compiled: Compiled, items: tuple[Any, ...], which: Any, values: Any, out: Any
+) -> None:
     each = None if values is None else np.broadcast_to(values, len(items))
     for place, i in enumerate(which):
         try:
-            out[place] = crc.crc(items[i], None if each is None else each[i])
+            out[place] = compiled.crc(items[i], None if each is None else each[i])
         except TypeError as error:
             raise TypeError(f"buffer {i}: {error}") from None
 
 
-def _arrow(crc: Compiled, array: Any, value: Any, out: Any, threads: int | None) -> Any:
-    """Compute the CRCs of a pyarrow array in place: its offsets and data are a ragged batch."""
+def _arrow(compiled: Compiled, array: Any, value: Any, out: Any, threads: int | None) -> Any:
+    """Compute the CRCs of a pyarrow array in place: its offsets and data are segments."""
     import pyarrow as pa
 
     if not isinstance(array, (pa.Array, pa.ChunkedArray)):
@@ -128,8 +126,8 @@ def _arrow(crc: Compiled, array: Any, value: Any, out: Any, threads: int | None)
     ends = np.zeros(1, width) if offsets is None else np.frombuffer(offsets, width)
     ends = ends[array.offset : array.offset + len(array) + 1]
     if not array.null_count:
-        return segments(crc, content, ends, None, value, out, threads)
+        return segments(compiled, content, ends, None, value, out, threads)
     if out is not None:
-        raise ValueError("out cannot be given for an array with nulls: the result is masked")
-    found = segments(crc, content, ends, None, value, None, threads)
+        raise ValueError("cannot use out with nulls in a pyarrow array: the result is masked")
+    found = segments(compiled, content, ends, None, value, None, threads)
     return np.ma.MaskedArray(found, mask=array.is_null().to_numpy(zero_copy_only=False))

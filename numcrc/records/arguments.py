@@ -1,0 +1,122 @@
+"""Check the arguments of calls that compute many CRCs, and convert them to arrays."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from numcrc.compiled import Compiled
+
+Array = npt.NDArray[Any]
+
+
+def dtype_of(compiled: Compiled) -> np.dtype[Any]:
+    """Return the smallest unsigned dtype of at least *width* bits; object above 64."""
+    for size in (1, 2, 4, 8):
+        if compiled.width <= 8 * size:
+            return np.dtype(f"u{size}")
+    return np.dtype(object)
+
+
+def checked_values(compiled: Compiled, value: Any, what: str = "value") -> Array:
+    """Return *value*, CRCs of any shape, as uint64 (object above 64 bits).
+
+    Raises
+    ------
+    TypeError
+        One is not an integer.
+    ValueError
+        One is negative or wider than the register.
+    """
+    word = np.dtype(object if compiled.width > 64 else np.uint64)
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" and not isinstance(value, np.ndarray):
+        # NumPy converts a list to floats if it has values on both sides of 2**63.
+        array = np.asarray(value, object)
+    if array.dtype == object or not array.size:
+        numbers = [compiled.checked(number, what) for number in array.ravel().tolist()]
+        return np.array(numbers, dtype=word).reshape(array.shape)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be integers, not {array.dtype}")
+    for extreme in (int(array.min()), int(array.max())):
+        compiled.checked(extreme, what)
+    return array.astype(word)
+
+
+def per_record(values: Array, shape: tuple[int, ...]) -> Array:
+    """Return *values* as one for all records or, flat, as one for each."""
+    if not values.ndim:
+        return values
+    try:
+        return np.broadcast_to(values, shape).reshape(-1)
+    except ValueError:
+        raise ValueError(
+            f"cannot broadcast value of shape {values.shape} to the result's shape {shape}"
+        ) from None
+
+
+def integers(numbers: Any, what: str) -> Array:
+    """Return *numbers* as int64.
+
+    Raises
+    ------
+    TypeError
+        One is not an integer.
+    ValueError
+        One does not fit.
+    """
+    array = np.asarray(numbers)
+    if array.dtype.kind in "fO" and not isinstance(numbers, np.ndarray):
+        # NumPy converts an empty list to floats, and one with values on both sides of 2**63.
+        try:
+            exact = [operator.index(number) for number in np.asarray(numbers, object).flat]
+        except TypeError:
+            raise TypeError(f"{what} must be integers, not {array.dtype}") from None
+        for number in exact:
+            if not -(2**63) <= number < 2**63:
+                raise ValueError(f"{what} must be -2**63 to 2**63 - 1, but one is {number}")
+        return np.array(exact, np.int64).reshape(array.shape)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be integers, not {array.dtype}")
+    if array.dtype.kind == "u" and array.size and (largest := int(array.max())) >= 2**63:
+        raise ValueError(f"{what} must be -2**63 to 2**63 - 1, but one is {largest}")
+    return array.astype(np.int64, copy=False)
+
+
+def lengths_in_bytes(lengths: Any, what: str) -> Array:
+    """Return *lengths* as int64, or raise as `integers` does or if one is negative."""
+    array = integers(lengths, what)
+    if (array < 0).any():
+        raise ValueError(f"{what} must not be negative, but one is {int(array.min())}")
+    return array
+
+
+class Output:
+    """The array of results, copied to the caller's *out* once all are computed."""
+
+    def __init__(self, compiled: Compiled, shape: tuple[int, ...], out: Any) -> None:
+        dtype = dtype_of(compiled)
+        if out is not None:
+            if not isinstance(out, np.ndarray):
+                raise TypeError(f"out must be an array, not {type(out).__name__}")
+            if out.shape != shape or out.dtype != dtype:
+                raise ValueError(
+                    f"out must have shape {shape} and dtype {dtype},"
+                    f" not {out.shape} and {out.dtype}"
+                )
+            if not out.flags.writeable:
+                raise ValueError("out is read-only")
+        self._out = out
+        self.array = np.empty(shape, dtype)
+        """The results, C-contiguous."""
+
+    def result(self) -> Any:
+        """Return *out* with the results, or a new array; a scalar if it has no axes."""
+        if self._out is None:
+            return self.array[()]
+        self._out[...] = self.array
+        return self._out

@@ -1,0 +1,141 @@
+"""Compute the CRCs of the records of one buffer: segments, blocks and prefixes."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numcrc.buffers import flat_bytes
+from numcrc.records.arguments import Array, Output, checked_values, integers, per_record
+from numcrc.records.run import Records, address, compute, compute_one_by_one
+from numcrc.threads import checked_threads
+
+if TYPE_CHECKING:
+    from numcrc.compiled import Compiled
+
+
+def segments(
+    compiled: Compiled,
+    buffer: Any,
+    offsets: Any,
+    lengths: Any,
+    value: Any,
+    out: Any,
+    threads: int | None,
+) -> Any:
+    """Implement `Algorithm.segments`."""
+    data = flat_bytes(buffer)
+    starts = integers(offsets, "offsets")
+    if lengths is None:
+        starts, sizes = _between(starts, data.size)
+    else:
+        starts, sizes = np.broadcast_arrays(starts, integers(lengths, "lengths"))
+        # Neither a sum nor a difference may overflow: the sizes first, then the bytes before.
+        wrong = (sizes < 0) | (sizes > data.size) | (starts < 0) | (starts > data.size - sizes)
+        if wrong.any():
+            index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            start, size = int(starts[index]), int(sizes[index])
+            raise ValueError(_misplaced("segments", index, start, size, data.size))
+    values = None if value is None else per_record(checked_values(compiled, value), starts.shape)
+    output = Output(compiled, starts.shape, out)
+    _compute(compiled, data, starts.reshape(-1), sizes.reshape(-1), values, output.array, threads)
+    return output.result()
+
+
+def blocks(
+    compiled: Compiled, buffer: Any, size: int, value: Any, out: Any, threads: int | None
+) -> Any:
+    """Implement `Algorithm.blocks`."""
+    data = flat_bytes(buffer)
+    step = operator.index(size)
+    if step < 1:
+        raise ValueError(f"size must be at least 1, not {step}")
+    step = min(step, max(1, data.size))
+    starts = np.arange(0, data.size, step)
+    sizes = np.minimum(step, data.size - starts)
+    values = None if value is None else per_record(checked_values(compiled, value), starts.shape)
+    output = Output(compiled, starts.shape, out)
+    _compute(compiled, data, starts, sizes, values, output.array, threads)
+    return output.result()
+
+
+def prefixes(compiled: Compiled, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
+    """Implement `Algorithm.prefixes`."""
+    data = flat_bytes(buffer)
+    ends = integers(offsets, "offsets")
+    _check_inside(ends, data.size)
+    output = Output(compiled, ends.shape, out)
+    values = None if value is None else checked_values(compiled, value)
+    if values is not None and values.ndim:
+        raise ValueError(f"value must be one CRC, not an array of shape {values.shape}")
+    # In ascending order of their ends, each prefix continues from the one before.
+    order = np.argsort(ends, axis=None, kind="stable")
+    stops = ends.reshape(-1)[order]
+    starts = np.concatenate(([0], stops[:-1])) if stops.size else stops
+    found = np.empty(stops.shape, output.array.dtype)
+    _compute(compiled, data, starts, stops - starts, values, found, None, chain=True)
+    output.array.reshape(-1)[order] = found
+    return output.result()
+
+
+def _between(offsets: Array, size: int) -> tuple[Array, Array]:
+    """Return the starts and lengths of the records between *offsets*, after checking them."""
+    if offsets.ndim != 1 or not offsets.size:
+        raise ValueError(
+            "offsets without lengths must be one-dimensional, n + 1 of them for n records,"
+            f" not of shape {offsets.shape}"
+        )
+    if offsets.size == 1:
+        _check_inside(offsets, size)
+    starts, ends = offsets[:-1], offsets[1:]
+    lengths = ends - starts  # may overflow, but not for offsets inside the buffer
+    if starts.min(initial=0) < 0 or ends.max(initial=0) > size or (ends < starts).any():
+        wrong = (starts < 0) | (starts > size) | (ends < starts) | (ends > size)
+        i = int(np.argmax(wrong))
+        start, length = int(starts[i]), int(ends[i]) - int(starts[i])
+        raise ValueError(_misplaced("offsets", (i,), start, length, size))
+    return starts, lengths
+
+
+def _check_inside(offsets: Array, size: int) -> None:
+    if offsets.size and (offsets.min() < 0 or offsets.max() > size):
+        wrong = offsets[(offsets < 0) | (offsets > size)]
+        raise ValueError(f"offsets must be 0 to {size}, but one is {int(wrong.flat[0])}")
+
+
+def _misplaced(what: str, index: Any, start: int, length: int, size: int) -> str:
+    """Return the message for a record that is not inside the buffer."""
+    where = ", ".join(map(str, index))
+    if length < 0:
+        return f"{what}: record {where} at {start} has the negative length {length}"
+    return f"{what}: record {where}, {length} bytes at {start}, is outside the buffer of {size}"
+
+
+def _compute(
+    compiled: Compiled,
+    data: Array,
+    starts: Array,
+    sizes: Array,
+    values: Array | None,
+    out: Array,
+    threads: int | None,
+    chain: bool = False,
+) -> None:
+    """Compute the CRCs of records of *data* that are known to be inside it."""
+    if threads is not None:
+        checked_threads(threads)
+    starts, sizes = np.ascontiguousarray(starts), np.ascontiguousarray(sizes)
+    if compiled.width <= 64:
+        records = Records(len(starts), sizes, address(data), offsets=starts, chain=chain)
+        compute(compiled, records, values, out, threads)
+        return
+    pairs = zip(starts.tolist(), sizes.tolist(), strict=True)
+    items = (data[start : start + size] for start, size in pairs)
+    if not chain:
+        compute_one_by_one(compiled, items, values, out)
+        return
+    running: Any = None if values is None else values[()]
+    for i, item in enumerate(items):
+        out[i] = running = compiled.crc(item, running)
