@@ -1,8 +1,7 @@
-"""One CRC algorithm, ready to compute: what `numcrc.algorithms` holds."""
+"""Define `Algorithm`, a CRC algorithm and everything it computes."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
@@ -20,12 +19,17 @@ if TYPE_CHECKING:
 
 
 class Algorithm:
-    """A CRC algorithm; calling it computes the CRC of a buffer.
+    """A CRC algorithm: ``crc(data, value=None)`` returns the CRC of a buffer.
+
+    *data* is any buffer or array, *value* the CRC of the bytes before it: see `function`.
+    Widths up to 64 run on every kernel that the CPU has, wider ones on a table kernel.
+    Instances are immutable, hashable and picklable. The parameters are those of R. Williams,
+    "A painless guide to CRC error detection algorithms" (1993), and the RevEng catalogue.
 
     Parameters
     ----------
     width : int
-        Degree of the polynomial, 1 to 128.
+        The degree of the polynomial, 1 to 128.
     poly : int
         The polynomial without its leading term, in normal notation: bit k is the
         coefficient of ``x^k``.
@@ -34,13 +38,13 @@ class Algorithm:
     refin : bool
         Whether bit 0 of each byte comes first, rather than bit 7.
     refout : bool
-        Whether the register is reversed before it is shown.
+        Whether the final register is reflected.
     xorout : int
-        Added to the register as it is shown.
+        Added (XOR) to the final register, after reflection.
     check : int, optional
-        The CRC of ``b"123456789"``, if known: verified.
+        The CRC of ``b"123456789"``, which is verified.
     name : str, optional
-        What to call the algorithm; "CRC-<width>" by default.
+        "CRC-<width>" by default.
 
     Attributes
     ----------
@@ -51,22 +55,18 @@ class Algorithm:
 
     Raises
     ------
+    TypeError
+        A parameter is not an integer, or *name* is not a string.
     ValueError
-        A width outside 1..128, a parameter wider than that, or a *check* that does not
-        match the other parameters.
-
-    Notes
-    -----
-    Instances are immutable, hashable and picklable. Widths up to 64 run on every kernel
-    the CPU has; wider ones on a table kernel. The parameters are those of R. Williams,
-    "A painless guide to CRC error detection algorithms" (1993), and the RevEng catalogue.
+        *width* is outside 1..128, a parameter is wider than that, or *check* does not match
+        the other parameters.
 
     Examples
     --------
     >>> import numcrc
     >>> crc = numcrc.Algorithm(width=16, poly=0x8005, refin=True, refout=True, check=0xBB3D)
-    >>> hex(crc(b"123456789"))
-    '0xbb3d'
+    >>> hex(crc(b"123456789")), hex(crc(b"56789", crc(b"1234")))
+    ('0xbb3d', '0xbb3d')
     """
 
     __slots__ = (
@@ -106,7 +106,7 @@ class Algorithm:
     ) -> None:
         model = validated(locals())
         actual = reference.crc(model, b"123456789")
-        if check is not None and operator.index(check) != actual:
+        if check is not None and index(check, "check") != actual:
             raise ValueError(f"check {check:#x} does not match: these parameters give {actual:#x}")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a string, not {type(name).__name__}")
@@ -116,35 +116,24 @@ class Algorithm:
     def from_compiled(
         cls, compiled: Compiled, name: str, check: int, aliases: tuple[str, ...] = ()
     ) -> Algorithm:
-        """Return the algorithm that *compiled* computes; *check* is not verified.
-
-        The catalogue's algorithms are made this way, and those that tests and benchmarks
-        compute by another plan than the best.
-        """
+        """Return the algorithm that *compiled* computes; *check* is not verified."""
         self = object.__new__(cls)
         self._set(compiled, name, check, aliases)
         return self
 
     def _set(self, compiled: Compiled, name: str, check: int, aliases: tuple[str, ...]) -> None:
         model = compiled.model
-        fields = {
-            **model._asdict(),
-            "model": model,
-            "name": name,
-            "check": check,
-            "residue": reference.residue(model),
-            "aliases": aliases,
-            "_compiled": compiled,
-            "__call__": self._first_call,
-        }
+        fields = model._asdict() | {"name": name, "check": check, "aliases": aliases}
+        fields |= {"model": model, "residue": reference.residue(model)}
+        fields |= {"_compiled": compiled, "__call__": self._first_call}
         for field, value in fields.items():
             object.__setattr__(self, field, value)
 
     def _first_call(self, data: Data, value: SupportsIndex | None = None) -> int:
-        """Compile the builtin, which takes every later call.
+        """Compile the builtin and put it into the slot ``__call__``.
 
-        ``__call__`` is a slot of the instance, so that Python finds the builtin itself there:
-        a method that calls it would take twice as long.
+        Python looks ``__call__`` up on the class, where it is the slot, which gives the
+        builtin. A method that calls the builtin would take twice as long.
         """
         object.__setattr__(self, "__call__", self.function)
         return self.function(data, value)
@@ -153,15 +142,15 @@ class Algorithm:
     def function(self) -> Callable[..., int]:
         """The builtin that computes the CRC, ``function(data, value=None)``.
 
-        Calling the algorithm calls it, in twice the time: Python passes a call of an object
-        on through a tuple. Above 64 bits it is a Python function.
+        Calling it takes half the time of calling the algorithm, for which Python packs the
+        arguments into a tuple. Above 64 bits it is a Python function.
 
         Parameters
         ----------
         data : buffer or ndarray
-            Anything with the buffer protocol, any dtype and shape; an array that is not
-            contiguous counts as its bytes in C order, ``a.tobytes()``, which are not all
-            copied at once.
+            Any object with the buffer protocol, of any dtype and shape. An array that is not
+            contiguous counts as its bytes in C order, ``a.tobytes()``, without a copy of the
+            whole.
         value : int, optional
             The CRC of the bytes before: ``crc(b, crc(a)) == crc(a + b)``.
 
@@ -180,18 +169,17 @@ class Algorithm:
         Examples
         --------
         >>> import numcrc, numpy as np
-        >>> crc = numcrc.algorithms["CRC-16/ARC"]
-        >>> crc16 = crc.function
-        >>> hex(crc16(b"123456789")), hex(crc(b"56789", crc(b"1234")))
-        ('0xbb3d', '0xbb3d')
+        >>> crc16 = numcrc.algorithms["CRC-16/ARC"].function
+        >>> hex(crc16(b"123456789"))
+        '0xbb3d'
         >>> a = np.arange(12, dtype="f4").reshape(3, 4)
-        >>> crc(a[:, ::2]) == crc(a[:, ::2].tobytes())
+        >>> crc16(a[:, ::2]) == crc16(a[:, ::2].tobytes())
         True
         """
         return self._compiled.crc
 
     def __getattr__(self, name: str) -> Any:
-        # Of an instance only: a class attribute of that name would describe the constructor.
+        # Not a class attribute: that would replace the signature of the constructor.
         if name == "__signature__":
             import inspect
 
@@ -226,12 +214,8 @@ class Algorithm:
     def bits(self, data: Data, nbits: int) -> int:
         """Return the CRC of the first *nbits* bits of *data*.
 
-        Of each byte, bit 0 comes first when refin is set, bit 7 otherwise.
-
-        Raises
-        ------
-        ValueError
-            *nbits* is negative, or more than *data* has.
+        Bit 0 of each byte comes first if refin is set, bit 7 otherwise. A negative *nbits*,
+        or one larger than the number of bits in *data*, is a ValueError.
 
         Examples
         --------
@@ -262,7 +246,7 @@ class Algorithm:
         return reference.value_of(self.model, register)
 
     def verify(self, data: Data, expected: int) -> bool:
-        """Return whether the CRC of *data* is *expected*.
+        """Return whether the CRC of *data* is *expected*; raise as `function` does.
 
         Examples
         --------
@@ -273,21 +257,28 @@ class Algorithm:
         return self._compiled.crc(data) == self._compiled.checked(expected, "expected")
 
     def combine(self, crc1: Any, crc2: Any, len2: Any) -> Any:
-        """Return the CRC of A + B from those of A and B and B's length in bytes.
+        """Return the CRC of A + B from the CRCs of A and B and the length of B.
 
-        In O(log len2) steps: the register after A is multiplied by ``x^(8 len2)``.
+        It takes O(log len2) steps: the register after A is multiplied by ``x^(8 len2)``.
 
         Parameters
         ----------
-        crc1, crc2, len2 : int or array of int
-            Arrays are broadcast against each other; the result is then an array of the
-            dtype that `rows` gives. It is an int where all are ints, which may be of any
-            size.
+        crc1, crc2 : int or array of int
+            The CRCs of A and B. Arrays are broadcast, *len2* included.
+        len2 : int or array of int
+            The length of B in bytes; an int may have any size.
+
+        Returns
+        -------
+        int or ndarray
+            An int if all arguments are scalars, else an array of the dtype that `rows` gives.
 
         Raises
         ------
+        TypeError
+            An argument is not of integers.
         ValueError
-            *len2* is negative, or a CRC wider than the register.
+            *len2* is negative, or a CRC is wider than the register.
 
         Examples
         --------
@@ -300,31 +291,28 @@ class Algorithm:
             from numcrc.records.algebra import combine
 
             return combine(self._compiled, crc1, crc2, len2)
-        # Flat, without the helpers of compiled: a call costs as much as the computation.
+        # Flat: a call of a helper would cost as much as the computation.
         compiled, width = self._compiled, self.width
         first, second = fits(crc1, width, "crc1"), fits(crc2, width, "crc2")
         if len2 < 0:
             raise ValueError(f"len2 must not be negative, but is {len2}")
-        # reg(AB) = reg(B) + (reg(A) + init) * x^(8 len2); CRCs differ from registers by
-        # xorout, which `zeros` takes off and puts on again.
+        # register(AB) = register(B) + (register(A) + init) * x^(8 len2). A CRC is its register
+        # + xorout, which `zeros` removes and adds again.
         xorout = self.xorout
         return second ^ xorout ^ compiled.zeros(first ^ compiled.empty ^ xorout, len2)
 
     def zeros(self, value: Any, n: Any) -> Any:
-        """Return the CRC of a message followed by *n* zero bytes, from its CRC *value*.
+        """Return the CRC of a message followed by *n* zero bytes, from the message's CRC.
 
-        A negative *n* takes zero bytes off again. In O(log n) steps.
+        It takes O(log n) steps. Result and errors are those of `combine`. A negative *n* is a
+        ValueError if the polynomial is even, for then x has no inverse.
 
         Parameters
         ----------
-        value, n : int or array of int
-            As for `combine`.
-
-        Raises
-        ------
-        ValueError
-            *value* is wider than the register, or *n* is negative and the polynomial even,
-            which no CRC in use has: such a register does not remember what came before.
+        value : int or array of int
+            The CRC of the message.
+        n : int or array of int
+            Zero bytes to append; if negative, to remove. An int may have any size.
 
         Examples
         --------
@@ -342,26 +330,23 @@ class Algorithm:
         return zeros(self._compiled, value, n)
 
     def join(self, crcs: npt.ArrayLike, lengths: npt.ArrayLike, axis: int = -1) -> Any:
-        """Return the CRC of the concatenation of messages from their CRCs and lengths.
+        """Return the CRC of concatenated messages from their CRCs and lengths.
+
+        Errors are those of `combine`.
 
         Parameters
         ----------
         crcs : array of int
             The CRC of each message.
         lengths : int or array of int
-            Each message's length in bytes, broadcast to the shape of *crcs*.
+            The length of each message in bytes, broadcast to the shape of *crcs*.
         axis : int, optional
-            Along which messages are concatenated.
+            The axis along which messages are concatenated.
 
         Returns
         -------
         ndarray or scalar
-            Without that axis, of the dtype that `rows` gives.
-
-        Raises
-        ------
-        ValueError
-            A negative length, a CRC wider than the register, shapes that do not fit.
+            Of the shape of *crcs* without *axis*, of the dtype that `rows` gives.
 
         Examples
         --------
@@ -387,30 +372,30 @@ class Algorithm:
         Parameters
         ----------
         a : ndarray or buffer
-            Any shape, strides and dtype but object; a slice is its elements' bytes in C
-            order. What is not contiguous is copied in blocks of a few MiB.
+            Of any shape, strides and dtype except object. A slice counts as its bytes in C
+            order; slices that are not contiguous are copied in blocks of a few MiB.
         axis : int or tuple of int, optional
-            The axis or axes that make up a slice; None: all of them.
+            The axis or axes of a slice; None for all axes.
         value : int or array of int, optional
             CRCs to continue from, broadcast to the result's shape.
         out : ndarray, optional
-            Where to put the result, of exactly its shape and dtype.
+            The array to write the result to, of its shape and dtype.
         threads : int, optional
-            By default as the amount of data is worth, at most ``NUMCRC_NUM_THREADS``.
+            By default as many as pay off, at most the CPUs and ``NUMCRC_NUM_THREADS``.
 
         Returns
         -------
-        ndarray
-            Of the shape that NumPy's reductions give, of the smallest unsigned dtype of at
-            least `width` bits (object above 64); a scalar where no axis is left.
+        ndarray or scalar
+            Of the shape of *a* without *axis*; of the smallest unsigned integer dtype of at
+            least `width` bits, object above 64.
 
         Raises
         ------
         TypeError
-            *a* holds Python objects or has no buffer; *value* is not of integers.
+            *a* holds Python objects or is not a buffer, or *value* is not of integers.
         ValueError
-            A value wider than the register, an *out* of another shape or dtype; no such
-            axis (``numpy.exceptions.AxisError``). *out* is then as it was.
+            A value is negative or wider than the register, *out* has another shape or dtype,
+            or *axis* is out of bounds (``numpy.exceptions.AxisError``). *out* is not changed.
 
         Examples
         --------
@@ -435,27 +420,22 @@ class Algorithm:
     ) -> Any:
         """Return the CRC of each of many buffers.
 
+        Errors are those of `rows`. The TypeError for an item that is not a buffer, or that
+        holds Python objects, has its index.
+
         Parameters
         ----------
         buffers : iterable of buffers
-            bytes, arrays, anything with the buffer protocol, types and lengths mixed; a
-            one-dimensional object array of them; or a pyarrow binary or string array,
-            whose memory is used in place.
+            Any objects that `function` takes, also in a one-dimensional object array; or a
+            pyarrow binary or string array, which is not copied.
         value, out, threads
             As for `rows`.
 
         Returns
         -------
         ndarray
-            One CRC each, of the dtype that `rows` gives. For a pyarrow array with nulls, a
-            masked array.
-
-        Raises
-        ------
-        TypeError
-            Something is no buffer, or holds Python objects; the message has its index.
-        ValueError
-            As for `rows`.
+            One CRC for each buffer, of the dtype that `rows` gives; a masked array for a
+            pyarrow array with nulls.
 
         Examples
         --------
@@ -483,25 +463,25 @@ class Algorithm:
         buffer : buffer
             C-contiguous.
         offsets : array of int
-            In bytes. Without *lengths*, n + 1 of them that do not decrease, as Arrow and
-            CSR have it: record i is ``buffer[offsets[i]:offsets[i + 1]]``.
+            In bytes. Without *lengths*, n + 1 of them in ascending order, as in Arrow and
+            CSR: record i is ``buffer[offsets[i]:offsets[i + 1]]``.
         lengths : int or array of int, optional
-            In bytes, broadcast against *offsets*; records may then overlap, in any order.
+            In bytes, broadcast against *offsets*. Records may then overlap, in any order.
         value, out, threads
             As for `rows`.
 
         Returns
         -------
         ndarray
-            One CRC each, of the dtype that `rows` gives.
+            One CRC for each record, of the dtype that `rows` gives.
 
         Raises
         ------
-        ValueError
-            A record reaches outside the buffer, a length is negative, offsets decrease;
-            all is checked before a byte is read.
         TypeError
-            *offsets* or *lengths* are not integers.
+            *offsets* or *lengths* are not integers; or as for `rows`.
+        ValueError
+            A record is outside the buffer, a length is negative, or offsets decrease: this is
+            checked before a byte is read. Or as for `rows`.
 
         Examples
         --------
@@ -524,7 +504,7 @@ class Algorithm:
         out: npt.NDArray[Any] | None = None,
         threads: int | None = None,
     ) -> Any:
-        """Return the CRC of each block of *size* bytes of a buffer; the last may be shorter.
+        """Return the CRC of each block of *size* bytes; the last block may be shorter.
 
         Parameters, result and errors are those of `segments`.
 
@@ -547,8 +527,8 @@ class Algorithm:
     ) -> Any:
         """Return the CRC of ``buffer[:offset]`` for each of *offsets*, in one pass.
 
-        Parameters, result and errors are those of `segments`; *offsets* may come in any
-        order, of any shape.
+        Parameters, result and errors are those of `segments`; *offsets* may have any order
+        and shape.
 
         Examples
         --------
@@ -562,7 +542,7 @@ class Algorithm:
         return prefixes(self._compiled, buffer, offsets, value, out)
 
     def new(self, data: Data = b"") -> Hasher:
-        """Return a hashlib-shaped `numcrc.Hasher`, *data* fed.
+        """Return a `numcrc.Hasher`, which has hashlib's interface, updated with *data*.
 
         Examples
         --------
@@ -585,16 +565,16 @@ class Algorithm:
         Parameters
         ----------
         source : path or binary file object
-            A file object is read from where it stands to its end.
+            A file object is read from its current position to its end.
         threads : int, optional
-            How many threads read a large file; by default as many as there are CPUs.
+            For a large file; by default the number of CPUs, at most ``NUMCRC_NUM_THREADS``.
         progress : callable, optional
-            Called with the bytes done and the bytes in all (None where that is unknown).
+            Called with the bytes done and the bytes in total, None if that is unknown.
 
         Raises
         ------
         OSError
-            The file cannot be read, or changed meanwhile (`numcrc.files.ChangedError`).
+            The file cannot be read, or changes meanwhile (`numcrc.files.ChangedError`).
 
         Examples
         --------
