@@ -6,14 +6,14 @@
 >>> numcrc.algorithms["CRC-16/ARC"](b"123456789") == 0xBB3D
 True
 
-Importing this module imports nothing else; a name brings what it needs when first used.
+Importing this module imports nothing else. Names are imported at their first use.
 """
 
 from __future__ import annotations
 
 from numcrc._version import __version__
 
-TYPE_CHECKING = False  # as type checkers know it, without importing typing
+TYPE_CHECKING = False  # type checkers take it for true; importing typing would take time
 if TYPE_CHECKING:
     from typing import Any
 

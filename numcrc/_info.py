@@ -1,4 +1,4 @@
-"""`numcrc.info`: what was chosen on this machine, and why."""
+"""Report which kernels numcrc chooses on this machine, and why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = {
 
 
 class Info:
-    """A report: its fields by `as_dict`, readable as a string."""
+    """A report, which prints as text."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self._fields = fields
@@ -40,17 +40,17 @@ class Info:
 
 
 def info() -> Info:
-    """Return what numcrc found on this machine: CPU, features, kernels and why, cache, versions.
+    """Return a report on the CPU, its features, the chosen kernels, the cache and versions.
 
     Returns
     -------
     Info
-        Prints as a report; ``as_dict()`` gives its fields.
+        Prints as text; ``as_dict()`` returns its fields.
 
     Raises
     ------
     TierError
-        ``NUMCRC_TIER`` asks for what this CPU does not have.
+        ``NUMCRC_TIER`` is not a tier that this CPU runs.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def _why(host: Any, tier: Any) -> str:
     known = target.TIERS.get(host.arch, host.tiers)
     above = known[known.index(tier) + 1 :]
     if not above:
-        return "the best tier there is for this architecture"
+        return "the best tier for this architecture"
     missing = " ".join(sorted(above[0].needs - host.usable))
     reason = "Numba's settings or the CPU" if host.numba_settings else "the CPU"
     return f"the next tier, {above[0].name}, needs {missing}, which {reason} lacks"

@@ -1,4 +1,4 @@
-"""The package's own files, read through its loader: from a folder or a zip file."""
+"""Read files of the package through its loader, from a folder or a zip file."""
 
 from __future__ import annotations
 

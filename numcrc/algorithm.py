@@ -104,7 +104,7 @@ class Algorithm:
         check: int | None = None,
         name: str | None = None,
     ) -> None:
-        model = validated(locals())
+        model = validated(width, poly, init, refin, refout, xorout)
         actual = reference.crc(model, b"123456789")
         if check is not None and index(check, "check") != actual:
             raise ValueError(f"check {check:#x} does not match: these parameters give {actual:#x}")

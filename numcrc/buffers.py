@@ -1,4 +1,4 @@
-"""Any buffer or array as plain bytes, in C order, without a copy of the whole."""
+"""View any buffer or array as bytes in C order, without a copy of the whole."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ else:
     Data = object
 
 _SCRATCH = 256 * 1024
-"""Bytes of an array that are brought into order at a time."""
+"""Bytes of an array that are copied into C order at a time."""
 
 
 def as_array(data: Data) -> npt.NDArray[Any]:
     """Return *data* as an ndarray on the same memory, its items unsigned integers or void.
 
-    So every byte of an item counts, padding included, and copies take whole items.
+    Every byte of an item then counts, padding included, and copies take whole items.
 
     Raises
     ------
     TypeError
-        *data* has no buffer, or one that holds Python objects.
+        *data* is not a buffer, or holds Python objects.
     """
     import numpy as np
 
@@ -48,7 +48,7 @@ def as_array(data: Data) -> npt.NDArray[Any]:
 def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
     import numpy as np
 
-    # Names stand between colons; of what is left, O is a Python object.
+    # Names of fields stand between colons; outside of them, O stands for a Python object.
     if "O" in re.sub(":[^:]*:", "", view.format):
         raise TypeError(_objects(f"a buffer of format {view.format!r}"))
     if not view.nbytes:
@@ -56,14 +56,14 @@ def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
     if not view.c_contiguous:
         try:
             return np.asarray(view)
-        except (ValueError, NotImplementedError):  # a format that NumPy has no dtype for
+        except (ValueError, NotImplementedError):  # NumPy has no dtype for this format
             view = memoryview(view.tobytes())
             return np.frombuffer(view, np.uint8)
     return np.frombuffer(view, f"V{view.itemsize}").reshape(view.shape)
 
 
 def _objects(what: str) -> str:
-    return f"{what} holds Python objects, whose bytes are no data"
+    return f"{what} holds Python objects, not plain data"
 
 
 def flat_bytes(data: Data) -> npt.NDArray[Any]:
@@ -84,7 +84,7 @@ def pieces(data: Data) -> Iterator[memoryview]:
     Raises
     ------
     TypeError
-        *data* has no buffer, or one that holds Python objects.
+        *data* is not a buffer, or holds Python objects.
     """
     import numpy as np
 
@@ -95,13 +95,13 @@ def pieces(data: Data) -> Iterator[memoryview]:
     flags = ["external_loop", "buffered"]
     buffersize = max(1, _SCRATCH // array.itemsize)
     for chunk in np.nditer(array, flags=flags, order="C", buffersize=buffersize):  # type: ignore[call-overload]
-        # What is contiguous already comes as a view, else as the iterator's own buffer.
+        # A view of *data* if that part is contiguous, else the iterator's own buffer.
         yield memoryview(flat_bytes(np.ascontiguousarray(chunk)))  # type: ignore[arg-type]
 
 
 def _view(data: Data) -> memoryview:
     wrong = f"data must be bytes-like or an array, not {type(data).__name__}"
-    if isinstance(data, str):  # of which NumPy's have a buffer
+    if isinstance(data, str):  # numpy.str_ has a buffer
         raise TypeError(f"{wrong}: encode it first")
     try:
         return memoryview(data)  # type: ignore[arg-type]

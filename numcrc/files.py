@@ -1,7 +1,4 @@
-"""CRCs of files: one read for several CRCs, large files by several threads.
-
-Nothing here knows how a CRC is computed: it takes whatever satisfies `Checksum`.
-"""
+"""Compute several CRCs of a file in one read, large files in several threads."""
 
 from __future__ import annotations
 
@@ -19,30 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
-    Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Progress: TypeAlias = Callable[[int, int | None], object]
     Sums: TypeAlias = tuple[int, list[int]]
 
-# Small enough to stay in every CPU's second-level cache between the copy out of the page
-# cache and the CRCs, large enough to hide the cost of a system call.
 PIECE = 512 << 10
-# A file up to this size is read whole by one call, so nothing can change halfway.
+"""Bytes that one system call reads: few enough to stay in the second-level cache until their
+CRCs are computed, enough to hide the cost of the call."""
 WHOLE = 64 << 10
-# What a thread takes at a time, and the size from which starting threads pays.
+"""Bytes up to which one system call reads a whole file, so that no change can come between."""
 CHUNK = 16 << 20
+"""Bytes that a thread takes at a time."""
 LARGE = 64 << 20
+"""Bytes of a file from which several threads pay off."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
-class Checksum(Protocol):
-    """What a CRC must be able to do."""
+class Crc(Protocol):
+    """A CRC algorithm."""
 
     def __call__(self, data: Any, value: int | None = None, /) -> int:
         """Return the CRC of *data*, continuing from the CRC *value* of the bytes before."""
 
     def combine(self, crc1: int, crc2: int, len2: int, /) -> int:
-        """Return the CRC of A + B from those of A and of B, and the length of B."""
+        """Return the CRC of A + B from the CRCs of A and B and the length of B."""
 
 
 class ChangedError(OSError):
@@ -50,7 +48,7 @@ class ChangedError(OSError):
 
 
 def checksum(
-    crcs: Sequence[Checksum],
+    crcs: Sequence[Crc],
     source: Any,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -62,29 +60,29 @@ def checksum(
     crcs
         The algorithms.
     source
-        A path, or a binary file object, read from its position to its end.
+        A path, or a binary file object, which is read from its current position to its end.
     threads
-        How many threads may share a large file; by default `numcrc.threads.thread_count`.
+        The number of threads for a large file; by default `numcrc.threads.thread_count`.
     progress
-        Called in this thread with the bytes done and their total (None: unknown) as the
-        work goes on. An exception in it ends the work.
+        Called in this thread with the bytes done and the bytes in total, None if that is
+        unknown. An exception in it ends the call.
 
     Raises
     ------
     ChangedError
-        When a regular file changes while it is being read.
+        A regular file changes while it is being read.
     """
     return Reader(crcs, threads, progress).read(source)[1]
 
 
 class Reader:
-    """Reads files one after another, each once, into several CRCs.
+    """Computes several CRCs of each file, one file after another.
 
-    Its buffer is reused, so a reader serves one thread at a time.
+    It reuses its buffer, so only one thread at a time may use it.
     """
 
     def __init__(
-        self, crcs: Sequence[Checksum], threads: int | None = None, progress: Progress | None = None
+        self, crcs: Sequence[Crc], threads: int | None = None, progress: Progress | None = None
     ) -> None:
         self._crcs = tuple(crcs)
         self._threads = thread_count(threads)
@@ -94,7 +92,7 @@ class Reader:
 
     def read(self, source: Any) -> Sums:
         """Return the length and the CRCs of *source*, a path or a binary file object."""
-        # A file object may also be a path (fsspec's are); it then stands for what is left of it.
+        # A file object that is also a path, as fsspec's are, counts as a file object.
         if not isinstance(source, (str, bytes)):
             if hasattr(source, "readinto"):
                 return self._drain(self._filled(source.readinto), None)
@@ -102,7 +100,7 @@ class Reader:
                 return self._drain(_blocks(source.read), None)
         return self.path(source)
 
-    def path(self, path: Path) -> Sums:
+    def path(self, path: AnyPath) -> Sums:
         """Return the length and the CRCs of the file at *path*."""
         fd = os.open(path, _FLAGS)
         try:
@@ -116,7 +114,7 @@ class Reader:
             pieces = self._filled(FileIO(fd, closefd=False).readinto)
             if not stat.S_ISREG(before.st_mode):
                 return self._drain(chain((data, more), pieces), None)
-            # Begin again: only what is read from here on lies between two looks at the file.
+            # Read from the start again, so that all of it is read between the two calls of fstat.
             size = before.st_size
             threads = min(self._threads, -(-size // CHUNK))
             if size >= LARGE and threads > 1 and hasattr(os, "preadv"):
@@ -130,7 +128,7 @@ class Reader:
             os.close(fd)
 
     def _share(self, fd: int, size: int, threads: int) -> Sums:
-        """Read a large file by *threads*, a chunk at a time, joining the CRCs in order."""
+        """Read a large file in *threads*, chunk by chunk, and combine the CRCs in order."""
         from concurrent.futures import ThreadPoolExecutor
 
         buffers = [memoryview(bytearray(PIECE)) for _ in range(threads)]
@@ -152,11 +150,12 @@ class Reader:
         done, values = 0, self._empty
         pool = ThreadPoolExecutor(threads)
         try:
-            # A window of chunks: neither memory nor what must be called off grows with the file.
-            window = deque(pool.submit(read, offset) for offset in islice(offsets, 2 * threads))
-            while window:
-                count, part = window.popleft().result()
-                window.extend(pool.submit(read, offset) for offset in islice(offsets, 1))
+            # Only so many chunks are submitted at once: memory does not grow with the file, nor
+            # does the number of chunks to cancel.
+            waiting = deque(pool.submit(read, offset) for offset in islice(offsets, 2 * threads))
+            while waiting:
+                count, part = waiting.popleft().result()
+                waiting.extend(pool.submit(read, offset) for offset in islice(offsets, 1))
                 values = [
                     crc.combine(a, b, count)
                     for crc, a, b in zip(self._crcs, values, part, strict=True)
@@ -169,9 +168,9 @@ class Reader:
         return done, values
 
     def _drain(self, pieces: Iterable[Any], total: int | None) -> Sums:
-        """Return the sums of *pieces*, telling of the progress."""
+        """Return the sums of *pieces*, and report progress."""
         progress = self._progress
-        return self._sums(pieces if progress is None else _told(pieces, progress, total))
+        return self._sums(pieces if progress is None else _reporting(pieces, progress, total))
 
     def _sums(self, pieces: Iterable[Any]) -> Sums:
         length, values, crcs = 0, self._empty.copy(), tuple(enumerate(self._crcs))
@@ -190,8 +189,8 @@ class Reader:
             raise BlockingIOError(errno.EAGAIN, "the file is non-blocking and has no data yet")
 
 
-def _told(pieces: Iterable[Any], progress: Progress, total: int | None) -> Iterator[Any]:
-    """Yield *pieces*, and tell *progress* of each once it is done."""
+def _reporting(pieces: Iterable[Any], progress: Progress, total: int | None) -> Iterator[Any]:
+    """Yield *pieces*, and report each once it is done."""
     done = 0
     for piece in pieces:
         yield piece
@@ -206,9 +205,9 @@ def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
         raise TypeError("the file must be opened in binary mode, not text mode")
 
 
-def _unchanged(path: Path, before: os.stat_result, after: os.stat_result, count: int) -> None:
+def _unchanged(path: AnyPath, before: os.stat_result, after: os.stat_result, count: int) -> None:
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    # Pseudo files (/proc, /sys) state any size, but they own no blocks.
+    # Pseudo files (/proc, /sys) report any size, but zero blocks.
     if same and (count == after.st_size or not getattr(after, "st_blocks", 1)):
         return
     raise ChangedError(errno.EAGAIN, "the file changed while it was being read", os.fspath(path))

@@ -1,4 +1,4 @@
-"""A CRC in the shape of a hashlib object."""
+"""Define `Hasher`, a CRC with the interface of a hashlib object."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ if TYPE_CHECKING:
 
 
 class Hasher:
-    """The CRC of all data fed so far.
+    """A running CRC with the interface of a hashlib object.
 
-    Made by ``Algorithm.new`` or `numcrc.new`; fits wherever a hashlib object does,
-    ``hashlib.file_digest`` included.
+    `Algorithm.new` and `numcrc.new` return one. ``hashlib.file_digest`` takes one too.
 
     Attributes
     ----------
     value : int
-        The CRC so far.
+        The CRC of the data so far.
     name : str
-        The algorithm's name.
+        The name of the algorithm.
     digest_size : int
-        Bytes of `digest`: the width rounded up to whole bytes.
+        The number of bytes of `digest`: the width rounded up to whole bytes.
     block_size : int
-        64, for those who ask; any length may be fed.
+        64, as hashlib's objects have one; `update` takes any number of bytes.
 
     Examples
     --------
@@ -45,28 +44,28 @@ class Hasher:
 
     @property
     def name(self) -> str:
-        """The algorithm's name."""
+        """The name of the algorithm."""
         return self._crc.name
 
     @property
     def digest_size(self) -> int:
-        """Bytes of `digest`."""
+        """The number of bytes of `digest`."""
         return (self._crc.width + 7) // 8
 
     def update(self, data: Data) -> None:
-        """Feed the bytes of *data*, any buffer or array."""
+        """Append the bytes of *data*, any buffer or array."""
         self.value = self._crc(data, self.value)
 
     def digest(self) -> bytes:
-        """Return the CRC as big-endian bytes, as S3 and hashlib's users expect."""
+        """Return the CRC as big-endian bytes, the order that S3 uses."""
         return self.value.to_bytes(self.digest_size, "big")
 
     def hexdigest(self) -> str:
-        """Return the CRC in hexadecimal, leading zeros included."""
+        """Return the CRC as hexadecimal digits, with leading zeros."""
         return self.digest().hex()
 
     def copy(self) -> Hasher:
-        """Return a hasher that goes on from here by itself."""
+        """Return a copy, which is updated independently."""
         return Hasher(self._crc, b"", self.value)
 
     def __reduce__(self) -> tuple[Any, ...]:

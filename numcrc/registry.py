@@ -1,7 +1,7 @@
-"""`numcrc.algorithms`, the catalogue as a mapping; `numcrc.new`; the drop-in functions.
+"""Provide `algorithms`, the catalogue as a mapping, `new`, and the drop-in functions.
 
-The drop-in functions that users call are builtins made in machine code. The Python functions
-here document them, and answer the calls that the builtins pass on.
+The drop-in functions that users call are builtins in machine code. The Python functions here
+document them, and compute the calls that the builtins pass on.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Algorithms(Mapping[str, Algorithm]):
-    """Every algorithm of the RevEng catalogue, by name.
+    """The algorithms of the RevEng catalogue by name.
 
-    Look-ups ignore case, ``-``, ``_``, ``/`` and spaces, and know the aliases; iteration
-    gives the official names in the catalogue's order.
+    A look-up ignores case, ``-``, ``_``, ``/`` and spaces, and also finds aliases. Iteration
+    yields the official names in the catalogue's order.
 
     Examples
     --------
@@ -59,12 +59,12 @@ algorithms = Algorithms()
 
 
 def new(name: str, data: Data = b"") -> Hasher:
-    """Return a hashlib-shaped object for the algorithm *name*, *data* fed.
+    """Return a `Hasher` of the algorithm *name*, updated with *data*.
 
     Raises
     ------
     KeyError
-        No algorithm is called *name*; the message has the closest names.
+        *name* is not in the catalogue; the message has the closest names.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def crc32(data: Data, /, value: int = 0) -> int:
     Parameters
     ----------
     data : buffer or ndarray
-        Anything with the buffer protocol, any dtype and shape; its bytes in C order.
+        Any object with the buffer protocol, of any dtype and shape; its bytes in C order.
     value : int, optional
         The CRC of the bytes before: ``crc32(b, crc32(a)) == crc32(a + b)``.
 
@@ -93,13 +93,13 @@ def crc32(data: Data, /, value: int = 0) -> int:
     Raises
     ------
     TypeError
-        *data* is a str, holds Python objects, or is no buffer.
+        *data* is a str, holds Python objects, or is not a buffer.
     ValueError
         *value* is negative or wider than 32 bits.
 
     Notes
     -----
-    Buffers of 16 KiB and more release the GIL. The algorithm is in the RevEng catalogue.
+    The GIL is released for buffers of 16 KiB and more.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def crc32(data: Data, /, value: int = 0) -> int:
 
 
 def crc32c(data: Data, /, value: int = 0) -> int:
-    """Return the CRC-32/ISCSI of *data*, known as CRC-32C: iSCSI, ext4, Btrfs, S3, GCS.
+    """Return the CRC-32/ISCSI of *data*, the CRC-32C of iSCSI, ext4, Btrfs, S3 and GCS.
 
     Parameters, errors and notes are those of `crc32`.
 
@@ -139,7 +139,7 @@ def crc64nvme(data: Data, /, value: int = 0) -> int:
 
 
 def native(name: str) -> Callable[..., int]:
-    """Return the builtin of the function called *name*, compiling it if need be."""
+    """Return the builtin of the drop-in function *name*."""
     from numcrc.jit import engine
 
     prototype, algorithm = DROP_INS[name]
@@ -153,4 +153,4 @@ DROP_INS = {
     "crc32c": (crc32c, "CRC-32/ISCSI"),
     "crc64nvme": (crc64nvme, "CRC-64/NVME"),
 }
-"""What documents each of the drop-in functions, and its algorithm."""
+"""The Python function and the algorithm of each drop-in function."""

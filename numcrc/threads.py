@@ -1,4 +1,4 @@
-"""How many threads, and a pool of them that survives forks and nests."""
+"""Count threads, and share work among those of a pool, which survives forks and nested calls."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 _FOREVER = 2**62
 _TURN = 16
-"""Chunks between two looks at signals."""
+"""Chunks between two checks for signals."""
 
 
 def thread_count(threads: int | None = None) -> int:
-    """Return *threads*, or the number of CPUs we may use, at most ``NUMCRC_NUM_THREADS``."""
+    """Return *threads*, or the number of usable CPUs, at most ``NUMCRC_NUM_THREADS``."""
     if threads is not None:
         return checked_threads(threads)
     try:
@@ -34,7 +34,7 @@ def thread_count(threads: int | None = None) -> int:
 
 
 def checked_threads(threads: int) -> int:
-    """Return *threads*, or raise unless it is a number of threads."""
+    """Return *threads*, or raise TypeError or ValueError if it is not a positive integer."""
     try:
         return _positive(index(threads), "threads")
     except TypeError:
@@ -52,7 +52,7 @@ _pool: ThreadPoolExecutor | None = None
 
 def _forget_pool() -> None:
     global _pool
-    _pool = None  # a forked child has none of its threads
+    _pool = None  # its threads do not exist in the child
 
 
 if hasattr(os, "register_at_fork"):
@@ -60,22 +60,22 @@ if hasattr(os, "register_at_fork"):
 
 
 def _submit(work: Callable[[], None]) -> bool:
-    """Have *work* called by the pool, or return False where no thread can be had."""
+    """Let the pool call *work*, or return False if it has no thread for it."""
     global _pool
     try:
         from concurrent.futures import ThreadPoolExecutor
 
         pool = _pool
         if pool is None:
-            pool = _pool = ThreadPoolExecutor(256, "numcrc")  # starts them as they are needed
+            pool = _pool = ThreadPoolExecutor(256, "numcrc")  # starts threads on demand
         pool.submit(work)
-    except RuntimeError:  # the interpreter is shutting down, or the system has no more
+    except RuntimeError:  # the interpreter is shutting down, or no thread can be started
         return False
     return True
 
 
-class _Crew:
-    """The helpers of one call: they may enter until it ends, and it ends when all have left."""
+class _Helpers:
+    """The other threads of one call: after `end`, none of them is working or starts to."""
 
     def __init__(self, work: Callable[[int], int]) -> None:
         self._work = work
@@ -85,7 +85,7 @@ class _Crew:
         self.error: BaseException | None = None
 
     def help(self) -> None:
-        """Work, unless the call has ended."""
+        """Work in this thread, unless the call has ended."""
         with self._changed:
             if self._ended:
                 return
@@ -100,7 +100,7 @@ class _Crew:
                 self._changed.notify_all()
 
     def end(self) -> None:
-        """Let nobody in any more, and wait until nobody is inside."""
+        """Let no other thread start to work, and wait for those at work."""
         with self._changed:
             self._ended = True
             while self._inside:
@@ -110,20 +110,33 @@ class _Crew:
 def share(work: Callable[[int], int], stop: Callable[[], Any], threads: int) -> None:
     """Call *work* in this thread and up to ``threads - 1`` others until all is done.
 
-    ``work(limit)`` does at most *limit* chunks and returns how many it did: less when
-    there are no more. This thread works too, so a busy pool delays nobody, however deep
-    calls nest, and a helper that comes too late finds the call ended. Between turns this
-    thread takes signals. *stop* makes every caller of *work* find no more chunks; whatever
-    happens, nobody is inside *work* when this returns.
+    This thread works too, so that nested calls never wait for a busy pool: a helper that
+    starts late finds that the call has ended. Between calls of *work* this thread handles
+    signals. When this returns or raises, no thread is inside *work*.
+
+    Parameters
+    ----------
+    work
+        ``work(limit)`` does at most *limit* chunks and returns their number, less than *limit*
+        if no chunk is left.
+    stop
+        Lets no call of *work* find another chunk.
+    threads
+        At least 1.
+
+    Raises
+    ------
+    BaseException
+        Any error in *work*, from any thread, or in a signal handler.
     """
     if threads == 1:
         while work(_TURN) == _TURN:
             pass
         return
-    crew = _Crew(work)
+    helpers = _Helpers(work)
     try:
         for _ in range(threads - 1):
-            if not _submit(crew.help):
+            if not _submit(helpers.help):
                 break
         while work(_TURN) == _TURN:
             pass
@@ -134,12 +147,12 @@ def share(work: Callable[[int], int], stop: Callable[[], Any], threads: int) -> 
         raised = None
         while True:
             try:
-                crew.end()
+                helpers.end()
                 break
-            except BaseException as error:  # wait on: memory in use must not go
+            except BaseException as error:  # go on waiting, since helpers use the memory
                 stop()
                 raised = error
         if raised is not None:
             raise raised
-    if crew.error is not None:
-        raise crew.error
+    if helpers.error is not None:
+        raise helpers.error

@@ -139,7 +139,7 @@ def test_continuing():
 
 @pytest.mark.parametrize("value", [-1, 2**16, 2**63 - 1, np.uint64(2**64 - 1)])
 def test_value_outside_the_register(value):
-    with pytest.raises(ValueError, match="value must not be negative, nor wider"):
+    with pytest.raises(ValueError, match="value must not be negative or wider"):
         with_values(DATA, value)
 
 

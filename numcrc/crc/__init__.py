@@ -1,1 +1,1 @@
-"""What a CRC is: polynomials, the model, the catalogue, the definition. Integers only."""
+"""Define CRCs in terms of integers: polynomials, the model, the catalogue, a reference."""

@@ -1,7 +1,7 @@
-"""The RevEng catalogue of parametrised CRC algorithms, by any spelling of a name.
+"""Look up the RevEng catalogue of parametrised CRC algorithms by any spelling of a name.
 
-Source: Greg Cook, "Catalogue of parametrised CRC algorithms"; ``catalogue.json``
-holds its parameters, check values and residues.
+Source: Greg Cook, "Catalogue of parametrised CRC algorithms". Its parameters, check values
+and residues are in ``catalogue.json``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numcrc.crc.model import Model
 
 
 class Entry(NamedTuple):
-    """One catalogue entry."""
+    """An algorithm of the catalogue."""
 
     name: str
     model: Model
@@ -38,7 +38,7 @@ def entries() -> dict[str, Entry]:
 
 
 def spelling(name: str) -> str:
-    """Return *name* without what a spelling may vary in: case, ``-``, ``_``, ``/`` and spaces."""
+    """Return *name* in lower case, without ``-``, ``_``, ``/`` and spaces."""
     return name.translate(_IGNORED).casefold()
 
 
@@ -47,7 +47,7 @@ _IGNORED = dict.fromkeys(map(ord, "-_/ "))
 
 @cache
 def spellings() -> dict[str, str]:
-    """Return the official name for every normalised name and alias."""
+    """Return the official name by the `spelling` of every name and alias."""
     table = {}
     for entry in entries().values():
         for name in (*entry.aliases, entry.name):
@@ -56,7 +56,7 @@ def spellings() -> dict[str, str]:
 
 
 def find(name: str) -> Entry:
-    """Return the entry called *name*, or raise KeyError naming the closest ones.
+    """Return the entry of *name*, or raise KeyError with the closest names.
 
     >>> find("crc32c").name
     'CRC-32/ISCSI'

@@ -1,6 +1,6 @@
-"""Polynomials over GF(2), held as Python integers: bit *k* is the coefficient of ``x^k``.
+"""Compute with polynomials over GF(2), as integers: bit *k* is the coefficient of ``x^k``.
 
-Addition is ``^``. Nothing here knows of CRCs, registers or bit orders.
+Addition is ``^``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def multiply(a: int, b: int) -> int:
 
 
 def divmod_(a: int, b: int) -> tuple[int, int]:
-    """Return quotient and remainder of ``a / b``.
+    """Return the quotient and the remainder of ``a / b``.
 
     >>> divmod_(0b1001, 0b11)
     (7, 0)
@@ -43,14 +43,14 @@ def mod(a: int, b: int) -> int:
 
 
 def power_of_x(n: int, p: int) -> int:
-    """Return ``x^n mod p`` for any integer *n*; a negative *n* needs an odd *p*.
+    """Return ``x^n mod p``; for a negative *n*, *p* must be odd.
 
     >>> power_of_x(5, 0b1011), power_of_x(-2, 0b1011)
     (7, 7)
     """
     base = mod(2, p)
     if n < 0:
-        # p = 1 + x*s has the inverse of x in sight: x * s = 1 (mod p).
+        # p = 1 + x*s, so x * s = 1 (mod p).
         if not p & 1:
             raise ValueError("x has no inverse modulo an even polynomial")
         base, n = mod(p >> 1, p), -n
@@ -63,7 +63,7 @@ def power_of_x(n: int, p: int) -> int:
 
 
 def reflect(a: int, width: int) -> int:
-    """Return *a* with its *width* bits in the opposite order.
+    """Return *a* with its *width* bits in reverse order.
 
     >>> bin(reflect(0b1101, 6))
     '0b101100'

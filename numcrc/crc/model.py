@@ -1,21 +1,19 @@
-"""The parametrised CRC model: what it takes to say which CRC is meant.
+"""Define the parameters of a CRC algorithm, and check them.
 
-The model is Ross Williams' ("A painless guide to CRC error detection algorithms",
-1993) with the fields of the RevEng catalogue.
+The model is that of Ross Williams, "A painless guide to CRC error detection algorithms"
+(1993), with the fields of the RevEng catalogue.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import operator
+from typing import NamedTuple, SupportsIndex
 
 WIDEST = 128
 
 
 class Model(NamedTuple):
-    """A CRC algorithm's parameters, all integers in normal (not reflected) notation."""
+    """The parameters of a CRC algorithm, in normal (not reflected) notation."""
 
     width: int
     poly: int
@@ -26,34 +24,48 @@ class Model(NamedTuple):
 
     @property
     def generator(self) -> int:
-        """The polynomial with its leading term ``x^width``."""
+        """The polynomial including its leading term ``x^width``."""
         return 1 << self.width | self.poly
 
     @property
     def mask(self) -> int:
-        """All ones, *width* of them."""
+        """The number whose *width* bits are ones."""
         return (1 << self.width) - 1
 
 
-def validated(parameters: Mapping[str, object]) -> Model:
-    """Return the model of *parameters*, or raise TypeError or ValueError saying what is wrong."""
+def validated(
+    width: SupportsIndex,
+    poly: SupportsIndex,
+    init: SupportsIndex,
+    refin: bool,
+    refout: bool,
+    xorout: SupportsIndex,
+) -> Model:
+    """Return the model of these parameters.
+
+    Raises
+    ------
+    TypeError
+        A parameter is not an integer.
+    ValueError
+        The width is not 1..128, or a parameter is wider.
+    """
     values: dict[str, int] = {}
-    for name in ("width", "poly", "init", "xorout"):
-        value = parameters[name]
+    numbers = {"width": width, "poly": poly, "init": init, "xorout": xorout}
+    for name, number in numbers.items():
         try:
-            values[name] = value.__index__()  # type: ignore[attr-defined]
-        except (AttributeError, TypeError):
-            raise TypeError(f"{name} must be an integer, not {type(value).__name__}") from None
-    width = values["width"]
-    if not 1 <= width <= WIDEST:
-        raise ValueError(f"width must be 1..{WIDEST}, not {width}")
+            values[name] = operator.index(number)
+        except TypeError:
+            raise TypeError(f"{name} must be an integer, not {type(number).__name__}") from None
+    if not 1 <= values["width"] <= WIDEST:
+        raise ValueError(f"width must be 1..{WIDEST}, not {values['width']}")
     for name in ("poly", "init", "xorout"):
-        fits(values[name], width, name)
-    return Model(refin=bool(parameters["refin"]), refout=bool(parameters["refout"]), **values)
+        fits(values[name], values["width"], name)
+    return Model(refin=bool(refin), refout=bool(refout), **values)
 
 
 def fits(value: int, width: int, what: str) -> int:
-    """Return *value*, or raise ValueError unless it is an unsigned integer of *width* bits."""
+    """Return *value*, or raise ValueError if it is not an unsigned integer of *width* bits."""
     if value < 0 or value >> width:
         raise ValueError(f"{what} must be 0 <= {what} < 2**{width}, not {value:#x}")
     return value

@@ -1,8 +1,7 @@
-"""A CRC one bit at a time: the definition, readable, and the oracle of every test.
+"""Compute a CRC bit by bit, by its definition; the tests compare kernels with it.
 
-The register holds the remainder in normal notation (bit ``width - 1`` is the
-coefficient of ``x^(width-1)``). Feeding a message bit *m* replaces the register *R* by
-``R*x + m*x^width mod P``.
+The register holds the remainder in normal notation: bit *k* is the coefficient of ``x^k``.
+A message bit *m* replaces the register *R* by ``(R*x + m*x^width) mod P``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numcrc.crc.model import Model
 
 
 def message_bits(data: Iterable[int], refin: bool) -> Iterator[int]:
-    """Yield the bits of *data* in the order a register takes them."""
+    """Yield the bits of *data* in the order in which a register takes them."""
     order = range(8) if refin else range(7, -1, -1)
     for byte in data:
         for k in order:
@@ -31,7 +30,7 @@ def feed(model: Model, register: int, bits: Iterable[int]) -> int:
 
 
 def register_of(model: Model, value: int | None) -> int:
-    """Return the register that shows as the CRC *value* (None: the initial register)."""
+    """Return the register whose CRC is *value*; for None, the initial register."""
     if value is None:
         return model.init
     value ^= model.xorout
@@ -39,7 +38,7 @@ def register_of(model: Model, value: int | None) -> int:
 
 
 def value_of(model: Model, register: int) -> int:
-    """Return the CRC that *register* shows as."""
+    """Return the CRC of *register*."""
     if model.refout:
         register = gf2.reflect(register, model.width)
     return register ^ model.xorout
@@ -58,8 +57,8 @@ def crc(model: Model, data: Iterable[int], value: int | None = None) -> int:
 def residue(model: Model) -> int:
     """Return the register, without xorout, after any message followed by its own CRC.
 
-    The CRC in the message cancels the remainder; what is left is xorout's own:
-    ``xorout * x^width mod P``, in output order as the catalogue prints it.
+    The CRC cancels the remainder of the message, except for its xorout:
+    ``xorout * x^width mod P``, reflected if refout is set, as in the catalogue.
     """
     xorout = gf2.reflect(model.xorout, model.width) if model.refout else model.xorout
     register = gf2.mod(xorout << model.width, model.generator)

@@ -1,1 +1,1 @@
-"""numcrc inside other packages, each imported only by what needs it."""
+"""Connect numcrc to other packages; each module is imported only where it is needed."""

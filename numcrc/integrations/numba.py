@@ -1,9 +1,9 @@
-"""CRCs inside a user's own ``@njit`` and ``prange`` code.
+"""Compute CRCs inside a user's own ``@njit`` and ``prange`` code.
 
-Numba finds `init` through the entry point ``numba_extensions`` and so knows the drop-in
-functions and every `numcrc.Algorithm` that compiled code refers to. The code calls the
-very kernel that Python calls, by its address in this process; for that reason Numba
-declines to cache a function that uses one, and no cache can carry it to another CPU.
+Numba calls `init` through the entry point ``numba_extensions``, and then compiles calls of the
+drop-in functions and of every `numcrc.Algorithm`. They call the same kernel as Python, by its
+address in this process. For that reason Numba does not cache a function with such a call, and
+no cache can carry it to another CPU.
 
 Examples
 --------
@@ -49,9 +49,9 @@ from numcrc.records.arguments import dtype_of
 class AlgorithmType(types.Function):  # type: ignore[misc]
     """The Numba type of one algorithm: a function with methods."""
 
-    def __init__(self, crc: Compiled) -> None:
-        self.crc = crc
-        super().__init__(_call_template(crc))
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        super().__init__(_call_template(compiled))
 
 
 @typeof_impl.register(Algorithm)
@@ -63,7 +63,7 @@ def _typeof_algorithm(crc: Algorithm, context: Any) -> Any:
 
 @typeof_impl.register(BuiltinFunctionType)
 def _typeof_builtin(function: Any, context: Any) -> Any:
-    """Return the type of a drop-in or `Algorithm.function`; None (unknown) for other builtins."""
+    """Return the type of a drop-in or `Algorithm.function`, None for any other builtin."""
     block = function.__self__
     if not isinstance(block, engine.Block) or block.model is None:
         return None
@@ -84,16 +84,17 @@ def _constant(context: Any, builder: Any, algorithm_type: Any, value: Any) -> An
 
 
 def _address_and_length(context: Any, builder: Any, buffer_type: Any, value: Any) -> Any:
-    """Return the LLVM values of a contiguous buffer's address and bytes."""
+    """Return the address and the length in bytes of a contiguous buffer, as LLVM values."""
     buffer = context.make_array(buffer_type)(context, builder, value)
     pointer = builder.bitcast(buffer.data, cgutils.voidptr_t)
     return pointer, builder.mul(buffer.nitems, buffer.itemsize)
 
 
 @cache
-def _kernel(crc: Compiled) -> Any:
-    """Return the intrinsic ``(buffer, first, length, value) -> crc`` of a part of a buffer."""
-    address, block = engine.raw(crc.model, crc.plan)
+def _kernel(compiled: Compiled) -> Any:
+    """Return the intrinsic ``(buffer, first, length, value) -> crc`` for part of a buffer."""
+    plan = compiled.plan
+    address, block = engine.raw(compiled.model, plan)
 
     @intrinsic
     def kernel(typing: Any, buffer: Any, first: Any, length: Any, value: Any) -> Any:
@@ -101,7 +102,9 @@ def _kernel(crc: Compiled) -> Any:
             pointer, _ = _address_and_length(context, builder, buffer, args[0])
             integer = ir.IntType(64)
             arguments = [cgutils.voidptr_t, cgutils.voidptr_t, integer, integer]
-            function = context.add_dynamic_addr(builder, address, info=f"numcrc {crc.plan.name}")
+            function = context.add_dynamic_addr(
+                builder, address, info=f"numcrc {compiled.plan.name}"
+            )
             function_type = ir.FunctionType(integer, arguments)
             function = builder.bitcast(function, function_type.as_pointer())
             constants = context.add_dynamic_addr(builder, block, info="numcrc constants")
@@ -115,7 +118,7 @@ def _kernel(crc: Compiled) -> Any:
 
 @intrinsic
 def _size(typing: Any, buffer: Any) -> Any:
-    """Return the bytes of a contiguous buffer."""
+    """Return the length in bytes of a contiguous buffer."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _address_and_length(context, builder, buffer, args[0])[1]
@@ -134,15 +137,15 @@ def _in_order(buffer: Any) -> Any:
 
 
 def _contiguous(buffer: Any) -> Any:
-    """Return what makes *buffer* C-contiguous, or None where it is no buffer of plain items."""
+    """Return the function that makes *buffer* C-contiguous; None if it is not plain data."""
     if not isinstance(buffer, types.Buffer) or isinstance(buffer.dtype, types.PyObject):
         return None
     return _as_it_is if buffer.layout == "C" else _in_order
 
 
-def _start(crc: Compiled, value: Any) -> Any:
-    """Return the jitable function of *value* that gives the CRC to start from, checked."""
-    empty, mask = np.uint64(crc.empty), np.uint64(crc.model.mask)
+def _start(compiled: Compiled, value: Any) -> Any:
+    """Return the jitable function that checks *value* and returns the CRC to continue from."""
+    empty, mask = np.uint64(compiled.empty), np.uint64(compiled.model.mask)
     if value is None or isinstance(value, (types.Omitted, types.NoneType)):
         return register_jitable(lambda value: empty)
     if not isinstance(value, types.Integer):
@@ -151,28 +154,28 @@ def _start(crc: Compiled, value: Any) -> Any:
     @register_jitable
     def checked(value: Any) -> Any:
         if value < 0 or types.uint64(value) > mask:
-            raise ValueError("value must not be negative, nor wider than the register")
+            raise ValueError("value must not be negative or wider than the register")
         return types.uint64(value)
 
     return checked
 
 
-def _call_template(crc: Compiled) -> Any:
+def _call_template(compiled: Compiled) -> Any:
     """Return the typing template of ``crc(data, value=None)``.
 
-    The result is an int64 where that holds every CRC, since Numba makes a float of an
-    int64 plus a uint64; a uint64 for 64 bits.
+    The result is a uint64 for a width of 64 and an int64 for others, since Numba converts the
+    sum of an int64 and a uint64 to a float.
     """
-    result = types.int64 if crc.width < 64 else types.uint64
+    result = types.int64 if compiled.width < 64 else types.uint64
 
     def call(data: Any, value: Any = None) -> Any:
-        """Stand for the algorithm: a template's key must be a function."""
+        """Serve as the template's key, which must be a function."""
 
     def implement(data: Any, value: Any = None) -> Any:
         contiguous = _contiguous(data)
         if contiguous is None:
             return None
-        kernel, start = _kernel(crc), _start(crc, value)
+        kernel, start = _kernel(compiled), _start(compiled, value)
 
         def implementation(data: Any, value: Any = None) -> Any:
             buffer = contiguous(data)
@@ -188,8 +191,8 @@ class _Methods(AttributeTemplate):  # type: ignore[misc]
     key = AlgorithmType
 
     def resolve_segments(self, algorithm_type: AlgorithmType) -> Any:
-        """Return the type of ``crc.segments``: a function that knows its algorithm."""
-        return types.Function(_segments_template(algorithm_type.crc))
+        """Return the type of ``crc.segments`` of this algorithm."""
+        return types.Function(_segments_template(algorithm_type.compiled))
 
 
 @lower_getattr(AlgorithmType, "segments")
@@ -198,25 +201,25 @@ def _method(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
 
 
 @cache
-def _segments_template(crc: Compiled) -> Any:
-    """Return the typing template of ``crc.segments``: one thread, one value at most."""
+def _segments_template(compiled: Compiled) -> Any:
+    """Return the typing template of ``crc.segments`` for one thread and a scalar value."""
 
     def call(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
-        """Stand for the method: a template's key must be a function."""
+        """Serve as the template's key, which must be a function."""
 
     def implement(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
         contiguous = _contiguous(buffer)
-        return contiguous and _segments(crc, contiguous, offsets, lengths, value)
+        return contiguous and _segments(compiled, contiguous, offsets, lengths, value)
 
     return make_overload_template(call, implement, {}, strict=True, inline="never")
 
 
-def _segments(crc: Compiled, contiguous: Any, offsets: Any, lengths: Any, value: Any) -> Any:
+def _segments(compiled: Compiled, contiguous: Any, offsets: Any, lengths: Any, value: Any) -> Any:
     for what in (offsets, lengths):
         if isinstance(getattr(what, "dtype", types.int64), types.Integer):
             continue
         raise errors.TypingError(f"offsets and lengths must be integers, not {what}")
-    kernel, start, dtype = _kernel(crc), _start(crc, value), dtype_of(crc)
+    kernel, start, dtype = _kernel(compiled), _start(compiled, value), dtype_of(compiled)
     alone = lengths is None or isinstance(lengths, (types.Omitted, types.NoneType))
     length_of = _next_minus_this if alone else _given_length
 
@@ -225,9 +228,9 @@ def _segments(crc: Compiled, contiguous: Any, offsets: Any, lengths: Any, value:
         size = _size(data)
         count = len(offsets) - 1 if alone else len(offsets)
         if count < 0:
-            raise ValueError("offsets alone must be n + 1 for n records")
+            raise ValueError("offsets without lengths must be n + 1 for n records, not 0")
         if not alone and len(lengths) != count:
-            raise ValueError("there must be as many lengths as offsets")
+            raise ValueError("offsets and lengths must have the same size")
         for i in range(count):
             offset, length = types.int64(offsets[i]), types.int64(length_of(offsets, lengths, i))
             if length < 0 or length > size or offset < 0 or offset > size - length:
@@ -252,4 +255,4 @@ def _given_length(offsets: Any, lengths: Any, i: Any) -> Any:
 
 
 def init() -> None:
-    """Be found by Numba: importing this module has told it all."""
+    """Do nothing: importing this module has registered everything with Numba."""
