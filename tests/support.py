@@ -1,4 +1,4 @@
-"""What several test files need."""
+"""Share data and helpers among the test files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 import numcrc
 from numcrc.compiled import Compiled
@@ -17,7 +19,7 @@ from numcrc.jit.target import Target, Tier
 
 
 class Machine(NamedTuple):
-    """A CPU to choose kernels for, this one or less of it."""
+    """A CPU to choose kernels for: this one, or one that has fewer features."""
 
     name: str
     target: Target
@@ -38,7 +40,24 @@ KERNELS = [
     "CRC-8/SMBUS",
     "CRC-3/GSM",
 ]
-"""Algorithms that among them use every kernel, in both bit orders."""
+"""Algorithms that together use every kernel, in both bit orders."""
+
+DTYPES = [
+    *("?", "i1", "u1", "<i2", ">i2", "<u4", ">u4", "<i8", ">u8", "<f2", ">f4", "f8", "g"),
+    *("c8", ">c16", "<U3", ">U2", "S5", "V7", "M8[ns]", ">M8[D]", "m8[us]"),
+]
+STRUCTURES = {
+    "packed": np.dtype([("a", "u1"), ("b", ">f8"), ("c", "S3")]),
+    "padded": np.dtype([("a", "u1"), ("b", "f8")], align=True),
+    "nested": np.dtype([("a", [("b", "u1"), ("c", "f8")]), ("d", "u2", (3,))], align=True),
+    "overlapping": np.dtype(
+        {"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2], "itemsize": 12}
+    ),
+    "field named O": np.dtype([("O", "f8"), ("OO", "i4")]),
+    "long titles": np.dtype([(("a long title with an O", "O"), "i8")]),
+    "times": np.dtype([("when", "M8[s]"), ("what", "i4")]),
+}
+ALL_DTYPES = {name: np.dtype(name) for name in DTYPES} | STRUCTURES
 
 
 class Callee(NamedTuple):
@@ -48,18 +67,23 @@ class Callee(NamedTuple):
     algorithm: numcrc.Algorithm
 
     def expected(self, data: bytes, value: int | None = None) -> int:
-        """Return the right answer."""
+        """Return the CRC of *data* by definition."""
         return reference.crc(self.algorithm.model, data, value)
 
 
+def in_c_order(array: np.ndarray) -> bytes:
+    """Return ``array.tobytes()`` including padding, which `tobytes` leaves uninitialised."""
+    return (array.view(f"V{array.itemsize}") if array.dtype.names else array).tobytes()
+
+
 def crc_on(crc: numcrc.Algorithm, machine: Machine) -> numcrc.Algorithm:
-    """Return *crc*, computed by the kernels that *machine* would use."""
+    """Return *crc* computed by the kernels for *machine*."""
     plan = choice.plan(crc.model, machine.target, machine.tier)
     return numcrc.Algorithm.from_compiled(Compiled(crc.model, plan), crc.name, crc.check)
 
 
 def prefix_crcs(model: Model, data: bytes, value: int | None = None) -> list[int]:
-    """Return the reference CRC of every prefix of *data*, the empty one first."""
+    """Return the CRC of every prefix of *data* by definition, from the empty one on."""
     register = reference.register_of(model, value)
     found = [reference.value_of(model, register)]
     for byte in data:
@@ -71,7 +95,7 @@ def prefix_crcs(model: Model, data: bytes, value: int | None = None) -> list[int
 def run_python(
     code: str, *, cwd: str | None = None, unset: tuple[str, ...] = (), **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run *code* in a fresh interpreter, the environment changed by *env* and *unset*."""
+    """Run *code* in a new process whose environment has *env* and lacks *unset*."""
     environment = {k: v for k, v in os.environ.items() if k not in unset} | env
     return subprocess.run(
         [sys.executable, "-c", code],

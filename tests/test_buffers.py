@@ -13,9 +13,8 @@ import zlib
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from strategies import few
-from support import Callee
+from strategies import few, views
+from support import ALL_DTYPES, STRUCTURES, Callee, in_c_order
 
 import numcrc
 
@@ -156,29 +155,6 @@ def test_ctypes(callee, name):
     holds(callee, memoryview(data), plain)
 
 
-DTYPES = [
-    *("?", "i1", "u1", "<i2", ">i2", "<u4", ">u4", "<i8", ">u8", "<f2", ">f4", "f8", "g"),
-    *("c8", ">c16", "<U3", ">U2", "S5", "V7", "M8[ns]", ">M8[D]", "m8[us]"),
-]
-STRUCTURES = {
-    "packed": np.dtype([("a", "u1"), ("b", ">f8"), ("c", "S3")]),
-    "padded": np.dtype([("a", "u1"), ("b", "f8")], align=True),
-    "nested": np.dtype([("a", [("b", "u1"), ("c", "f8")]), ("d", "u2", (3,))], align=True),
-    "overlapping": np.dtype(
-        {"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2], "itemsize": 12}
-    ),
-    "field named O": np.dtype([("O", "f8"), ("OO", "i4")]),
-    "long titles": np.dtype([(("a long title with an O", "O"), "i8")]),
-    "times": np.dtype([("when", "M8[s]"), ("what", "i4")]),
-}
-ALL_DTYPES = {name: np.dtype(name) for name in DTYPES} | STRUCTURES
-
-
-def in_c_order(array: np.ndarray) -> bytes:
-    """Return ``array.tobytes()``, whose padding is uninitialised memory if fields are copied."""
-    return (array.view(f"V{array.itemsize}") if array.dtype.names else array).tobytes()
-
-
 @pytest.mark.parametrize("name", ALL_DTYPES)
 def test_arrays_of_every_dtype(callee, name):
     dtype = ALL_DTYPES[name]
@@ -224,24 +200,6 @@ def test_read_only_array(callee):
 
 
 # Arrays out of order
-
-
-@st.composite
-def views(draw: st.DrawFn) -> np.ndarray:
-    """Draw a view of an array by steps, a permutation of the axes and broadcasting."""
-    dtype = ALL_DTYPES[draw(st.sampled_from(list(ALL_DTYPES)))]
-    shape = draw(st.lists(st.integers(0, 7), max_size=4))
-    size = dtype.itemsize * int(np.prod(shape))
-    raw = random.Random(draw(st.integers(0, 2**32))).randbytes(size)
-    whole = np.frombuffer(raw, dtype).reshape(shape) if size else np.zeros(shape, dtype)
-    steps = st.sampled_from([1, 2, 3, -1, -2])
-    view = whole[(*(slice(None, None, draw(steps)) for _ in shape), ...)]
-    view = view.transpose(draw(st.permutations(range(view.ndim))))
-    if draw(st.booleans()):
-        axis = draw(st.integers(0, view.ndim))
-        new = np.expand_dims(view, axis)
-        view = np.broadcast_to(new, (*view.shape[:axis], 3, *view.shape[axis:]))
-    return view
 
 
 @few

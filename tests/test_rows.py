@@ -1,4 +1,4 @@
-"""One CRC per slice of an array: any shape, strides, dtype and axis, against zlib."""
+"""Test the CRC of each slice of an array of any shape, strides and dtype, against zlib."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import few
-from support import Machine, crc_on, run_python
-from test_buffers import ALL_DTYPES, in_c_order, views
+from strategies import few, views
+from support import ALL_DTYPES, Machine, crc_on, in_c_order, run_python
 
 import numcrc
 import numcrc.records.run
 import numcrc.records.slices
+from numcrc.threads import share
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
 WIDTHS = {
@@ -35,7 +35,7 @@ DATA = np.frombuffer(random.Random(4).randbytes(1 << 16), np.uint8)
 
 
 def slices(a: np.ndarray, axis: Any) -> tuple[tuple[int, ...], list[bytes]]:
-    """Return the shape that is left without *axis*, and the bytes of each slice."""
+    """Return the shape without *axis*, and the bytes of each slice."""
     given_axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     inner = sorted(one % a.ndim for one in given_axes)
     outer = [one for one in range(a.ndim) if one not in inner]
@@ -45,7 +45,7 @@ def slices(a: np.ndarray, axis: Any) -> tuple[tuple[int, ...], list[bytes]]:
 
 
 def same(result: Any, expected: list[int], shape: tuple[int, ...], dtype: Any = "u4") -> None:
-    """Assert that *result* is *expected*, of that shape and dtype, a scalar for no axes."""
+    """Assert that *result* is *expected* with that shape and dtype, a scalar if () is the shape."""
     if shape or dtype != "O":
         assert isinstance(result, np.ndarray if shape else np.generic)
         assert (result.shape, result.dtype) == (shape, np.dtype(dtype))
@@ -59,7 +59,7 @@ def check(a: np.ndarray, axis: Any = -1, threads: int | None = None) -> None:
 
 @st.composite
 def axes(draw: st.DrawFn, ndim: int) -> Any:
-    """Draw an axis, some axes in any order, counted from either end, or None."""
+    """Draw an axis, or axes in any order, counted from either end; or None."""
     some = draw(st.lists(st.integers(0, ndim - 1), unique=True)) if ndim else []
     signed = tuple(one - ndim * draw(st.booleans()) for one in some)
     choices: list[Any] = [None, signed]
@@ -96,7 +96,7 @@ def test_values_and_out(view, draws, threads):
 @few
 @given(views(), st.data(), st.sampled_from([1, 100, 1000]), st.sampled_from([1, 3]))
 def test_small_scratch(view, draws, scratch, threads):
-    """Slices out of order, several to a block, one to a block, and larger than one."""
+    """Blocks of several slices, of one, and slices larger than a block."""
     axis = draws.draw(axes(view.ndim))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numcrc.records.slices, "SCRATCH", scratch)
@@ -195,7 +195,7 @@ def test_shape_is_that_of_a_reduction(axis):
     assert np.shape(CRC.rows(a, axis)) == np.add.reduce(a, axis).shape
 
 
-def test_axes_are_read_in_c_order_whatever_the_order_given():
+def test_the_order_of_axes_does_not_matter():
     a = DATA[:240].reshape(4, 6, 10)
     assert CRC.rows(a, (2, 0)).tolist() == CRC.rows(a, (0, 2)).tolist()
 
@@ -241,7 +241,7 @@ def test_out_overlaps_the_values():
     assert both.tolist() == expected
 
 
-def test_slices_larger_than_any_scratch():
+def test_slices_larger_than_scratch():
     size = numcrc.records.slices.SCRATCH + 1000
     a = np.frombuffer(random.Random(5).randbytes(2 * size), np.uint8).reshape(size, 2).T
     check(a)
@@ -255,7 +255,7 @@ def small_pieces(monkeypatch):
     """Cut and share small records as if they were large."""
     monkeypatch.setattr(numcrc.records.run, "SPLIT", 1000)
     monkeypatch.setattr(numcrc.records.run, "CHUNK", 700)
-    monkeypatch.setattr(numcrc.records.run, "_THREAD_WORTH", 500)
+    monkeypatch.setattr(numcrc.records.run, "THREAD_WORTH", 500)
 
 
 @pytest.mark.parametrize("name", [name for name in WIDTHS if name != "CRC-82/DARC"])
@@ -288,14 +288,22 @@ def test_large_records_are_cut_and_joined(name, threads):
     ]
 
 
-def test_no_more_threads_than_blocks_of_work(monkeypatch):
-    """The number asked for is no reason to queue helpers that would find nothing."""
-    asked = []
-    monkeypatch.setattr("numcrc.threads._submit", lambda work: asked.append(work) or [])
+def test_no_more_threads_than_chunks(monkeypatch):
+    """Further helpers would find no work."""
+    shared = []
+
+    def recording(work: Any, stop: Any, threads: int) -> None:
+        shared.append(threads)
+        share(work, stop, threads)
+
+    for module in (numcrc.records.run, numcrc.records.slices):
+        monkeypatch.setattr(module, "share", recording)
+    monkeypatch.setattr(numcrc.records.run, "CHUNK", 100)
+    monkeypatch.setattr(numcrc.records.slices, "SCRATCH", 100)
     a = DATA[:4000].reshape(40, 100)
     for view in (a, a.T):
         check(view, -1, 1000)
-    assert len(asked) < 40
+    assert set(shared) == {40, 50, 1}  # rows, pairs of columns, each pair by itself
 
 
 MEMORY = """

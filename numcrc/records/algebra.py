@@ -14,7 +14,7 @@ from numcrc.records.run import address
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
 
-_TURN = 1 << 18
+TURN = 1 << 18
 """CRCs between two checks for signals."""
 
 
@@ -91,9 +91,9 @@ def _zeros(compiled: Compiled, values: Array, counts: Array) -> Array:
     values, counts = np.asarray(values, order="C"), np.asarray(counts, order="C")
     out = np.empty(values.shape, np.uint64)
     run = compiled.zeros_many
-    for start in range(0, out.size, _TURN):
+    for start in range(0, out.size, TURN):
         places = (address(array) + 8 * start for array in (values, counts, out))
-        run(*places, min(_TURN, out.size - start))
+        run(*places, min(TURN, out.size - start))
     return out
 
 

@@ -22,7 +22,7 @@ _PIECES = 16
 """Pieces of a record for each thread, at most: larger pieces read memory faster."""
 _RECORD_COST = 64
 """Cost of a record besides its bytes, in bytes."""
-_THREAD_WORTH = 1 << 20
+THREAD_WORTH = 1 << 20
 """Bytes for which one more thread pays off."""
 
 
@@ -118,7 +118,7 @@ def threads_worth(total: int, threads: int | None) -> int:
     """Return *threads*, or by default as many as pay off for *total* bytes."""
     if threads is not None:
         return checked_threads(threads)
-    worth = 1 + total // _THREAD_WORTH
+    worth = 1 + total // THREAD_WORTH
     return 1 if worth == 1 else min(worth, thread_count())
 
 
