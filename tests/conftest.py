@@ -1,9 +1,10 @@
-"""One cache folder a run, so that each kernel is compiled once."""
+"""Set up a test run: one kernel cache for all processes, signals, and shared fixtures."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -16,25 +17,29 @@ from numcrc.jit.plan import Plan
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the cache folder before anything compiles; workers of a run share their parent's."""
+    """Set the cache folder before anything compiles, and let children receive SIGINT."""
     if "NUMCRC_TEST_CACHE" not in os.environ:
         os.environ["NUMCRC_TEST_CACHE"] = tempfile.mkdtemp(prefix="numcrc-test-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("NUMCRC_TEST_CACHE")))
     os.environ["NUMCRC_CACHE_DIR"] = os.environ["NUMCRC_TEST_CACHE"]
+    # If SIGINT is ignored (nohup, or & in a script), pytest goes on ignoring it, by a handler:
+    # children inherit an ignored signal, but get the default in place of a handler.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: None)
 
 
 def pytest_report_header() -> str:
-    """Say which CPU and tiers the tests ran on."""
+    """Return a line with the CPU and the tiers that are tested."""
     host = target.host()
     tiers = " ".join(tier.name for tier in host.tiers)
     return f"numcrc: CPU {host.cpu}, tier {target.best().name}, tiers tested: {tiers}"
 
 
 def machines() -> list[Machine]:
-    """Return this machine on each of its tiers, then as if it were others that it can stand for.
+    """Return this machine on each of its tiers, then other CPUs whose kernels run here.
 
-    So every kernel that can run here is tested, not only those of the best plan: what a Zen 5
-    and what an Intel CPU would choose, and what one without GFNI and crc32 instructions would.
+    These are a Zen 5, an Intel CPU, and one without GFNI and crc32 instructions, so that not
+    only the kernels of the best plan for this machine are tested.
     """
     host = target.host()
     plainer = host.usable - {"gfni", target.CRC32_FEATURE.get(host.arch)}
@@ -54,13 +59,13 @@ def machines() -> list[Machine]:
 
 @pytest.fixture(params=machines(), ids=lambda machine: machine.name)
 def machine(request: pytest.FixtureRequest) -> Machine:
-    """Every set of kernels that this machine runs."""
+    """Return each set of kernels that this machine runs."""
     return request.param
 
 
 @pytest.fixture(params=[*DROP_IN, "CRC-24/OPENPGP", "CRC-12/UMTS", "CRC-82/DARC"])
 def callee(request: pytest.FixtureRequest) -> Callee:
-    """Every drop-in function; an algorithm of each kind: refin != refout, a wide one too."""
+    """Return each drop-in function, and an algorithm of each kind."""
     name = request.param
     if name in DROP_IN:
         return Callee(getattr(numcrc, name), numcrc.algorithms[DROP_IN[name]])

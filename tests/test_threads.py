@@ -1,4 +1,4 @@
-"""Threads: right from several at once, after forks, when interrupted, and at the very end."""
+"""Test calls from several threads, after forks, when interrupted, and at exit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signa
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Share, cut and copy small records as if they were large."""
+    """Share, cut and copy small records like large ones."""
     monkeypatch.setattr(numcrc.records.run, "CHUNK", 3000)
     monkeypatch.setattr(numcrc.records.run, "SPLIT", 4000)
     monkeypatch.setattr("numcrc.records.slices.SCRATCH", 3000)
@@ -41,7 +41,7 @@ def small_chunks(monkeypatch):
 
 @pytest.fixture
 def eager_switches() -> Iterator[None]:
-    """Let threads take turns as often as can be."""
+    """Let threads take turns as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -49,7 +49,7 @@ def eager_switches() -> Iterator[None]:
 
 
 def calls(turn: int) -> None:
-    """Make one of several calls and check its result."""
+    """Make the call number *turn* of a cycle and check its result."""
     kind = turn % 5
     if kind < 2:
         assert CRC.rows(DATA, threads=2).tolist() == ROWS
@@ -105,7 +105,7 @@ def test_from_inside_its_own_pool():
 
 
 class Work:
-    """Some chunks that take a while, as the records builtin would do them."""
+    """Chunks that take *seconds* each, with the interface of the records builtin."""
 
     def __init__(self, chunks: int, seconds: float = 0.0) -> None:
         self.left = iter(range(chunks))
@@ -135,11 +135,11 @@ class Work:
                 self.inside -= 1
 
     def chunk(self, chunk: int) -> None:
-        """Do one."""
+        """Do one chunk."""
         time.sleep(self.seconds)
 
     def stop(self) -> None:
-        """Let nobody find more chunks."""
+        """Leave no chunk for any thread."""
         self.stopped = True
 
 
@@ -153,8 +153,8 @@ def test_share_does_every_chunk_once(threads, chunks):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_error_in_any_thread_comes_through(threads):
-    """And nobody is left at work."""
+def test_error_in_any_thread_is_raised(threads):
+    """No thread is at work after that."""
 
     class Broken(Work):
         def chunk(self, chunk: int) -> None:
@@ -171,13 +171,16 @@ def test_error_in_any_thread_comes_through(threads):
     assert work.entered == entered
 
 
-def test_error_in_a_helper_comes_through():
+def test_error_in_a_helper_is_raised():
     caller = threading.current_thread()
+    raised = threading.Event()
 
     class Broken(Work):
         def chunk(self, chunk: int) -> None:
-            time.sleep(0.005)
-            if threading.current_thread() is not caller:
+            if threading.current_thread() is caller:
+                assert raised.wait(60)
+            else:
+                raised.set()
                 raise ZeroDivisionError
 
     work = Broken(20)
@@ -186,8 +189,8 @@ def test_error_in_a_helper_comes_through():
     assert work.inside == 0
 
 
-def test_interrupted_while_helpers_are_called(monkeypatch):
-    """What was submitted by then must not run on memory that is gone."""
+def test_interrupted_while_helpers_are_submitted(monkeypatch):
+    """A helper that was submitted before must not use memory that is freed."""
     submit, submitted = pool._submit, []
 
     def second_time_interrupted(work: Any) -> Any:
@@ -206,11 +209,11 @@ def test_interrupted_while_helpers_are_called(monkeypatch):
     assert work.entered == entered
 
 
-def test_no_thread_to_be_had(monkeypatch):
-    """A helper that was queued, but for which no thread started, must not begin later."""
+def test_no_thread_can_be_started(monkeypatch):
+    """A helper that was queued without a thread for it must not begin later."""
     gate = threading.Event()
     monkeypatch.setattr(pool, "_pool", None)
-    assert pool._submit(lambda: gate.wait(10) and None)  # one worker, and it is busy
+    assert pool._submit(lambda: gate.wait(60) and None)  # one worker, which is busy
     start = threading.Thread.start
 
     def no_thread(thread: threading.Thread) -> None:
@@ -234,29 +237,36 @@ def test_no_thread_to_be_had(monkeypatch):
 @needs_signals
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, TimeoutError, SystemExit])
 def test_signal_handlers_raise_while_helpers_are_awaited(kind):
-    """Any error, as time limits of test runners do: nobody may be left at work."""
+    """Any error, as the time limits of test runners raise; no thread is at work after that."""
     caller = threading.current_thread()
+    helping, left, handled = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(Work):
         def chunk(self, chunk: int) -> None:
-            if threading.current_thread() is not caller:
-                time.sleep(0.4)
-            else:
-                time.sleep(0.05)  # so that a helper gets the other chunk
+            if threading.current_thread() is caller:
+                assert helping.wait(60)  # the helper has the other chunk
+                left.set()
+                return
+            helping.set()
+            assert left.wait(60)
+            time.sleep(0.05)  # the caller now waits for this thread
+            os.kill(os.getpid(), signal.SIGALRM)
+            assert handled.wait(60)
+            time.sleep(0.05)  # a caller that did not wait would return now
 
     def handler(number: int, frame: Any) -> None:
+        handled.set()
         raise kind
 
     before = signal.signal(signal.SIGALRM, handler)
     work = Slow(2)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(kind):
             pool.share(work, work.stop, 2)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert work.inside == 0
+    assert len(work.done) == 2
 
 
 # How many
@@ -276,9 +286,7 @@ def test_environment_caps_the_default(monkeypatch):
 
 @pytest.mark.parametrize("setting", ["0", "-1", "two", "1.5"])
 def test_bad_setting(setting, monkeypatch):
-    monkeypatch.setattr(
-        numcrc.records.run, "_THREAD_WORTH", 100
-    )  # the setting is read when it matters
+    monkeypatch.setattr(numcrc.records.run, "THREAD_WORTH", 100)  # else it is not read
     monkeypatch.setenv("NUMCRC_NUM_THREADS", setting)
     out = np.zeros(20, "u4")
     for call in (lambda: CRC.rows(DATA, out=out), lambda: CRC.batch(list(DATA), out=out)):
@@ -309,7 +317,7 @@ def check():
 
 
 def runs(code: str, expected: str = "right\n", returncode: int = 0) -> None:
-    """Assert that *code*, after the preamble, ends well in a process of its own."""
+    """Assert that *code*, after the preamble, prints *expected* in a process of its own."""
     process = run_python(PREAMBLE + textwrap.dedent(code))
     assert process.returncode == returncode, process.stderr
     assert process.stdout == expected
@@ -322,6 +330,7 @@ def runs(code: str, expected: str = "right\n", returncode: int = 0) -> None:
 @pytest.mark.usefixtures("small_chunks")
 def test_fork_in_the_middle():
     end = threading.Event()
+    assert CRC.rows(DATA, threads=2).tolist() == ROWS  # imports and compiles
 
     def call() -> None:
         while not end.is_set():
@@ -335,7 +344,7 @@ def test_fork_in_the_middle():
                 if not child:
                     good = CRC.rows(DATA, threads=2).tolist() == ROWS
                     os._exit(0 if good else 1)
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while not (ended := os.waitpid(child, os.WNOHANG))[0]:
                     if time.monotonic() > deadline:
                         os.kill(child, signal.SIGKILL)
@@ -348,7 +357,7 @@ def test_fork_in_the_middle():
 
 
 @needs_fork
-def test_forked_child_ends_as_any_interpreter():
+def test_forked_child_finalizes_normally():
     runs("""
         import warnings
         warnings.simplefilter("ignore")
@@ -386,10 +395,11 @@ if __name__ == "__main__":
     assert (process.returncode, process.stdout) == (0, "right\n"), process.stderr
 
 
+# Each takes a minute and more.
 LONG = {
-    "rows": "crc.rows(np.broadcast_to(data[:1], (3_000_000, 500)), threads={threads})",
-    "strided rows": "crc.rows(np.broadcast_to(data[:, :1].T, (50_000_000, 40)), threads={threads})",
-    "batch": "crc.batch([data] * 100_000, threads={threads})",
+    "rows": "crc.rows(np.broadcast_to(large, (1 << 20, large.size)), threads={threads})",
+    "strided rows": "crc.rows(np.broadcast_to(large[::2], (1 << 20, 1 << 19)), threads={threads})",
+    "batch": "crc.batch([large.tobytes()] * (1 << 20), threads={threads})",
 }
 
 
@@ -397,25 +407,33 @@ LONG = {
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("call", LONG)
 def test_interrupt(call, threads):
-    """The handler raises at once, the next call is right, and the exit is that of Ctrl-C."""
+    """The call is interrupted, the next one is right, and the exit status is that of SIGINT."""
     runs(
         f"""
+        from numcrc.records import run, slices
         check()
+        run.CHUNK = 1 << 20
+        large = np.zeros(1 << 20, "u1")
+        begun, share = threading.Event(), run.share
+        def beginning(*arguments):
+            begun.set()
+            share(*arguments)
         def interrupt():
+            begun.wait()
             time.sleep(0.15)
-            global sent
-            sent = time.monotonic()
             os.kill(os.getpid(), signal.SIGINT)
         for last in (False, True):
-            timer = threading.Thread(target=interrupt)
-            timer.start()
+            run.share = slices.share = beginning
+            begun.clear()
+            interrupter = threading.Thread(target=interrupt)
+            interrupter.start()
             try:
-                while True:
-                    {LONG[call].format(threads=threads)}
+                {LONG[call].format(threads=threads)}
+                print("not interrupted")
             except KeyboardInterrupt:
-                assert time.monotonic() - sent < 1
+                run.share = slices.share = share
                 check()
-                timer.join()
+                interrupter.join()
                 print("right", flush=True)
                 if last:
                     raise
