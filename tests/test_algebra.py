@@ -1,4 +1,4 @@
-"""Combining, zero bytes, single bits and verifying, against the definition of a CRC."""
+"""Test combine, zeros, bits and verify against the definition of a CRC."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def some_value(crc: numcrc.Algorithm) -> int:
     return 0x3DA5F0C3_96E1B4782D & crc.model.mask
 
 
-def odd(crc: numcrc.Algorithm) -> numcrc.Algorithm:
-    """Return *crc* with a polynomial that has a constant term."""
+def with_constant_term(crc: numcrc.Algorithm) -> numcrc.Algorithm:
+    """Return *crc* with a constant term in its polynomial."""
     return numcrc.Algorithm(**crc.model._replace(poly=crc.poly | 1)._asdict())
 
 
 def same_number(result: object, expected: int) -> None:
-    """Assert that *result* is the number *expected*, not an array that holds it."""
+    """Assert that *result* is the scalar *expected*."""
     assert np.shape(result) == ()
     assert result == expected
 
@@ -54,7 +54,7 @@ def test_combine(crc, a, b):
 @few
 @given(algorithms(), messages, messages, messages, lengths)
 def test_combine_is_associative(crc, a, b, c, more):
-    """For lengths, too, that nobody could check by making the message."""
+    """Also for lengths of messages that do not fit into memory."""
     x, y, z = crc(a), crc(b), crc(c)
     left = crc.combine(crc.combine(x, y, more), z, 2 * more)
     assert left == crc.combine(x, crc.combine(y, z, 2 * more), 3 * more)
@@ -103,7 +103,7 @@ def test_zeros(crc, data, n):
 @few
 @given(algorithms(), st.data(), lengths, lengths)
 def test_numbers_of_zeros_add_and_cancel(crc, data, m, n):
-    crc = odd(crc)
+    crc = with_constant_term(crc)
     value = data.draw(st.integers(0, crc.model.mask))
     assert crc.zeros(crc.zeros(value, m), n) == crc.zeros(value, m + n)
     assert crc.zeros(crc.zeros(value, m), -m) == value
@@ -111,7 +111,7 @@ def test_numbers_of_zeros_add_and_cancel(crc, data, m, n):
 
 
 def test_zeros_at_the_limits_of_machine_words(crc):
-    """Where machine code hands over to Python."""
+    """Python computes longer ones, not machine code."""
     value = some_value(crc)
     half = crc.zeros(value, 2**62)
     assert crc.zeros(half, 2**62 - 1) == crc.zeros(value, 2**63 - 1)
@@ -176,7 +176,7 @@ def test_bits(crc, data):
 
 
 def test_bits_known():
-    """The frame of USB 2.0's token packets: 11 bits, address 0x15 and endpoint 0xE."""
+    """A token packet of USB 2.0: 11 bits, address 0x15 and endpoint 0xE."""
     assert numcrc.algorithms["CRC-5/USB"].bits(bytes([0x15, 0x07]), 11) == 0b11101
 
 

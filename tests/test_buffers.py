@@ -1,4 +1,4 @@
-"""Every kind of buffer and array counts as its bytes in C order; objects count as none."""
+"""Test that every buffer and array counts as its bytes in C order, except Python objects."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_arrays_of_strings_on_the_heap(callee):
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_arrays_of_objects(callee, name):
-    """What lies in memory there is addresses."""
+    """Their memory holds addresses."""
     for value in (None, 1, np.uint8(1)):
         with pytest.raises(TypeError, match="holds Python objects"):
             callee.call(OBJECTS[name], value)
@@ -61,7 +61,7 @@ def test_memoryviews_of_objects(callee, name):
         callee.call(memoryview(OBJECTS[name]))
 
 
-# Every kind of buffer
+# Kinds of buffers
 
 
 class _Number(ctypes.Structure):
@@ -85,7 +85,7 @@ class _Pointers(ctypes.Structure):
 
 
 class _Subclass(bytes):
-    """Has a __dict__, so it is laid out otherwise than bytes."""
+    """A subclass with a __dict__, whose memory layout differs from bytes."""
 
 
 def anonymous_map(data: bytes) -> mmap.mmap:
@@ -132,11 +132,11 @@ CTYPES = {
 
 
 def holds(callee: Callee, data: object, plain: bytes) -> None:
-    """Assert that *data* counts as the bytes *plain*, for machine code and for Python."""
+    """Assert that *data* counts as the bytes *plain*, in machine code and in Python."""
     value = 0x9D & callee.algorithm.model.mask
     assert callee.call(data) == callee.expected(plain)
     assert callee.call(data, value) == callee.expected(plain, value)
-    # A value that is no int makes the machine code hand the call to Python.
+    # Machine code passes a value that is not an int on to Python.
     assert callee.call(data, np.uint64(value)) == callee.expected(plain, value)
 
 
@@ -164,7 +164,7 @@ def test_arrays_of_every_dtype(callee, name):
     holds(callee, items.reshape(2, 3), plain)
     holds(callee, items[:1].reshape(()), plain[: dtype.itemsize])
     holds(callee, items[:0], b"")
-    if dtype.names is None and dtype.kind != "U":  # whose scalars are strings
+    if dtype.names is None and dtype.kind != "U":  # scalars of U are strings
         holds(callee, items[0], items[0].tobytes())  # a scalar, of native byte order
     shifted = bytearray(b"x" + plain)
     holds(callee, np.frombuffer(shifted, np.uint8)[1:].view(dtype), plain)
@@ -199,7 +199,7 @@ def test_read_only_array(callee):
     holds(callee, numbers[::-1], numbers[::-1].tobytes())
 
 
-# Arrays out of order
+# Arrays that are not contiguous
 
 
 @few
@@ -230,7 +230,7 @@ def test_selected_fields():
         assert numcrc.crc32(view) == zlib.crc32(in_c_order(view))
 
 
-def test_views_larger_than_any_scratch():
+def test_views_larger_than_scratch():
     numbers = np.frombuffer(random.Random(3).randbytes(3 << 20), "u1")
     for view in (
         numbers[::-1],

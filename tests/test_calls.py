@@ -1,4 +1,4 @@
-"""Calling a CRC: every way to pass a value, every wrong call, the functions as objects."""
+"""Test calls: each way to pass a value, wrong calls, and the functions as objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from numcrc.crc import reference
 
 @pytest.fixture(params=DROP_IN)
 def drop_in(request: pytest.FixtureRequest) -> Callable[..., int]:
-    """Every drop-in function."""
+    """Return each drop-in function."""
     return getattr(numcrc, request.param)
 
 
@@ -37,7 +37,7 @@ def test_value_by_position_and_keyword(callee):
             assert callee.call(data, value=value) == expected
 
 
-def test_value_none_and_default_are_that_of_no_bytes(callee):
+def test_value_none_and_default_are_the_crc_of_no_bytes(callee):
     expected = callee.expected(b"abc")
     assert callee.call(b"abc") == expected
     assert callee.call(b"abc", None) == expected
@@ -62,7 +62,7 @@ def test_value_with_index(callee):
     assert callee.call(b"abc", Integer()) == callee.expected(b"abc", 5)
 
 
-def test_keyword_made_at_run_time(callee):
+def test_keyword_that_is_not_interned(callee):
     name = "".join(["val", "ue"])
     assert name is not sys.intern(name)
     assert callee.call(b"abc", **{name: 5}) == callee.expected(b"abc", 5)
@@ -94,7 +94,7 @@ def test_value_must_be_an_integer(callee, value):
             call()
 
 
-def test_error_in_index_comes_through(callee):
+def test_error_in_index_is_raised(callee):
     class Broken:
         def __index__(self):
             raise ZeroDivisionError
@@ -127,7 +127,7 @@ def test_data_by_keyword(drop_in):
     assert crc(data=b"abc", value=3) == crc(b"abc", 3)
 
 
-# What is no data
+# Data that is not a buffer
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_data_by_keyword(drop_in):
     [None, 5, 1.5, [1, 2], (b"a",), {}, object(), bytes, iter(b"abc")],
     ids=lambda data: type(data).__name__,
 )
-def test_no_buffer(callee, data):
+def test_data_that_is_not_a_buffer(callee, data):
     message = f"data must be bytes-like or an array, not {type(data).__name__}"
     for value in (None, 1, np.uint8(1)):
         with pytest.raises(TypeError) as caught:
@@ -154,7 +154,7 @@ def test_text(callee):
 
 @few
 @given(algorithms(), st.binary(max_size=300), st.data())
-def test_random_algorithms_by_reference_and_in_parts(crc, data, draws):
+def test_random_algorithms_at_once_and_in_parts(crc, data, draws):
     whole = crc(data)
     assert whole == reference.crc(crc.model, data)
     cut = draws.draw(st.integers(0, len(data)))

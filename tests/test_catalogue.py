@@ -1,4 +1,4 @@
-"""The catalogue is whole, right by the definition of a CRC, and found by any spelling."""
+"""Test that the catalogue is complete, correct by definition, and found by any spelling."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_spelling_has_two_meanings():
     assert len(meanings) == len(catalogue.spellings())
 
 
-def test_names_everybody_uses():
+def test_common_names():
     for name, check in {
         "crc32": 0xCBF43926,
         "CRC32C": 0xE3069283,

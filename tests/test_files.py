@@ -1,10 +1,11 @@
-"""`numcrc.files`: every kind of source, threads, progress, and files that change."""
+"""Test `numcrc.files`: all kinds of sources, threads, progress, and files that change."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import os
+import random
 import threading
 import zlib
 
@@ -18,7 +19,7 @@ from numcrc.threads import thread_count
 
 CRC32 = numcrc.algorithms["CRC-32/ISO-HDLC"]
 CRC32C = numcrc.algorithms["CRC-32/ISCSI"]
-DATA = os.urandom(3 * PIECE + 12345)
+DATA = random.Random(9).randbytes(3 * PIECE + 12345)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Let threads share files of the size of DATA."""
+    """Let threads share a file of the size of DATA."""
     monkeypatch.setattr(files, "LARGE", 0)
     monkeypatch.setattr(files, "CHUNK", 100_000)
     monkeypatch.setattr(files, "PIECE", 30_000)
@@ -151,12 +152,12 @@ def test_non_blocking_pipe_without_data():
 
 
 @pytest.mark.parametrize("name", ["/proc/version", "/proc/kallsyms", "/sys/kernel/notes"])
-def test_pseudo_files_whose_size_is_no_size(name):
+def test_pseudo_files_with_a_wrong_size(name):
     try:
         with open(name, "rb") as file:
             expected = zlib.crc32(file.read())
     except OSError:
-        pytest.skip("not here")
+        pytest.skip("cannot be read here")
     assert crc32(name) == expected
 
 
@@ -215,7 +216,7 @@ def test_progress_of_a_small_file(tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-def test_exception_in_progress_ends_all(path, threads, error, small_chunks, monkeypatch):
+def test_exception_in_progress_is_raised(path, threads, error, small_chunks, monkeypatch):
     descriptors, calls = [], []
     real = os.open
 

@@ -1,4 +1,4 @@
-"""Polynomial arithmetic obeys the laws of a ring with division."""
+"""Test that polynomial arithmetic obeys the laws of a ring with division."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hashlib-shaped objects: what hashlib's users do with them."""
+"""Test that a Hasher has the interface of hashlib's objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def crc(request: pytest.FixtureRequest) -> numcrc.Algorithm:
     return numcrc.algorithms[request.param]
 
 
-def test_everything_that_a_hashlib_object_has(crc):
+def test_attributes_of_hashlib_objects(crc):
     ours = crc.new()
     for name in dir(hashlib.sha256()):
         if not name.startswith("_"):
@@ -34,7 +34,7 @@ def test_everything_that_a_hashlib_object_has(crc):
     assert isinstance(ours, numcrc.Hasher)
 
 
-def test_feeding(crc):
+def test_update_and_digest(crc):
     hasher = crc.new()
     assert hasher.value == crc(b"")
     assert hasher.update(b"1234") is None
@@ -42,7 +42,7 @@ def test_feeding(crc):
     assert hasher.value == crc.check
     assert hasher.digest() == crc.check.to_bytes(hasher.digest_size, "big")
     assert hasher.hexdigest() == f"{crc.check:0{2 * hasher.digest_size}x}"
-    assert hasher.value == crc.check  # looking at it changes nothing
+    assert hasher.value == crc.check  # digest changes nothing
     assert crc.new(b"123456789").value == crc.check
 
 
@@ -52,7 +52,7 @@ def test_digest_has_leading_zeros(crc):
     assert hasher.hexdigest() == f"{5:0{2 * hasher.digest_size}x}"
 
 
-def test_feeding_arrays(crc):
+def test_update_with_arrays(crc):
     numbers = np.arange(12, dtype=">u2").reshape(3, 4)
     hasher = crc.new(numbers.T)
     hasher.update(numbers[:, ::2])
@@ -79,7 +79,7 @@ def test_a_failed_update_changes_nothing(crc):
         *(lambda h, p=p: pickle.loads(pickle.dumps(h, p)) for p in range(2, 6)),
     ],
 )
-def test_copies_go_their_own_ways(crc, duplicate):
+def test_copies_are_independent(crc, duplicate):
     first = crc.new(b"1234")
     second = duplicate(first)
     assert type(second) is numcrc.Hasher

@@ -1,4 +1,4 @@
-"""The algebra of CRCs on arrays: combine, zeros and join, broadcasting as NumPy does."""
+"""Test combine, zeros and join with arrays, which are broadcast as in NumPy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def some(crc: numcrc.Algorithm, *shape: int, seed: int = 0) -> np.ndarray:
 
 
 def each(function: Any, *arguments: Any) -> list[Any]:
-    """Return what *function* of ints gives for each of the broadcast arguments."""
+    """Return the results of *function*, of ints, for each of the broadcast arguments."""
     arrays = [np.asarray(argument, object) for argument in arguments]
     return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays)).tolist()
 
@@ -119,7 +119,7 @@ def test_join_broadcasts_lengths(crc):
     assert crc.join(crcs.ravel(), 10) == crc(blocks)
 
 
-def test_join_of_nothing(crc):
+def test_join_of_no_messages(crc):
     assert crc.join([], []) == crc(b"")
     assert crc.join(np.zeros((3, 0), int), 5).tolist() == [crc(b"")] * 3
     assert crc.join(np.zeros((3, 0), int), 5, 0).shape == (0,)
@@ -134,7 +134,7 @@ def test_lengths_whose_sum_is_beyond_64_bits(crc):
 
 
 def test_lists_across_the_sign_bit():
-    """NumPy makes floats of them."""
+    """NumPy converts them to floats."""
     crc = numcrc.algorithms["CRC-64/NVME"]
     values = [1, 2**63 - 1, 2**63, 2**64 - 1]
     assert crc.zeros(values, 5).tolist() == each(crc.zeros, values, 5)
@@ -158,7 +158,7 @@ def test_ints_give_ints_and_scalars_of_numpy_too(crc):
     assert type(crc.zeros([1], 5)) is np.ndarray
 
 
-def test_more_than_are_done_in_one_turn(monkeypatch):
+def test_more_than_one_turn(monkeypatch):
     monkeypatch.setattr(numcrc.records.algebra, "TURN", 10)
     crc = numcrc.algorithms["CRC-32/ISCSI"]
     values, counts = some(crc, 7, 5), np.arange(35).reshape(5, 7).T
@@ -217,7 +217,7 @@ def test_wrong_input(crc, method, arguments, kind, message):
 
 
 @pytest.mark.parametrize("even", [EVEN, EVEN_WIDE], ids=lambda even: even.name)
-def test_even_polynomials_do_not_take_zeros_off(even):
+def test_even_polynomials_cannot_remove_zeros(even):
     assert even.zeros([1, 2], [0, 5]).tolist() == [even.zeros(1, 0), even.zeros(2, 5)]
     with pytest.raises(ValueError, match="n must not be negative: the polynomial"):
         even.zeros([1, 2], [0, -5])

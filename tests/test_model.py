@@ -1,4 +1,4 @@
-"""An Algorithm takes valid parameters only, and never changes."""
+"""Test that an Algorithm accepts valid parameters only, and never changes."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def copies(crc: numcrc.Algorithm) -> list[numcrc.Algorithm]:
 @few
 @given(algorithms())
 def test_copies_of_custom_algorithms(crc):
-    crc(b"abc")  # what a copy must not take along is there
+    crc(b"abc")  # makes the builtin, which a copy must not share
     for made in copies(crc):
         assert made == crc
         assert hash(made) == hash(crc)

@@ -1,4 +1,4 @@
-"""CRCs inside users' own Numba code: the values of Python, its errors where it can have them."""
+"""Test CRCs inside users' own Numba code: the same values and errors as in Python."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def segments(data, offsets):
 
 @numba.njit
 def segments_of_lengths(data, offsets, lengths, value):
-    """Call segments with all it takes."""
+    """Call segments with all its parameters."""
     return ISCSI.segments(data, offsets, lengths, value)
 
 
 @numba.njit(parallel=True)
 def in_parallel(rows):
-    """Call one in each turn of a parallel loop."""
+    """Call a drop-in function in each turn of a parallel loop."""
     found = np.empty(len(rows), np.uint32)
     for i in numba.prange(len(rows)):
         found[i] = numcrc.crc32c(rows[i])
@@ -186,7 +186,7 @@ def test_segments_outside_the_buffer(offsets, lengths):
 
 
 def test_segments_need_a_length_each():
-    """Nothing is read beyond the lengths."""
+    """Nothing beyond the lengths is read."""
     for starts, sizes in (([0, 1], [1]), ([1], [1, 1]), ([0, 1], [])):
         lengths = np.array([*sizes, 1, 1])[: len(sizes)]
         with pytest.raises(ValueError, match="lengths"):
@@ -214,18 +214,18 @@ def test_in_parallel_loops():
 
 
 @pytest.mark.parametrize("argument", ["abc", 5, 1.5, (1, 2), None], ids=repr)
-def test_what_is_no_data(argument):
+def test_data_that_is_not_a_buffer(argument):
     with pytest.raises(numba.TypingError):
         drop_ins(argument)
 
 
 @pytest.mark.parametrize("value", [1.5, "1", b"1"], ids=repr)
-def test_what_is_no_value(value):
+def test_values_that_are_not_integers(value):
     with pytest.raises(numba.TypingError):
         with_values(DATA, value)
 
 
-def test_what_is_no_offset():
+def test_offsets_that_are_not_integers():
     with pytest.raises(numba.TypingError):
         segments(DATA, np.array([0.0, 1.5]))
     with pytest.raises(numba.TypingError):
@@ -241,7 +241,7 @@ def test_wide_algorithms():
         wide(DATA)
 
 
-def test_algorithms_of_the_users_own():
+def test_custom_algorithms():
     own = numcrc.Algorithm(13, 0x1CF5, init=5, refin=True, refout=False, xorout=9)
 
     @numba.njit
@@ -251,7 +251,7 @@ def test_algorithms_of_the_users_own():
     assert call(DATA, 77) == (own(DATA), own(DATA, 77))
 
 
-def test_an_algorithm_that_has_been_called_and_one_that_has_not():
+def test_algorithms_before_and_after_their_first_call():
     fresh = numcrc.Algorithm(17, 0x1CF5)
     called = numcrc.Algorithm(18, 0x1CF5)
     expected = called(DATA)
@@ -276,8 +276,8 @@ def function(a):
 """
 
 
-def test_a_function_that_calls_one_is_not_cached(tmp_path: Path):
-    """A cached address would be another process's."""
+def test_a_function_that_calls_an_algorithm_is_not_cached(tmp_path: Path):
+    """The address of the kernel is valid in one process only."""
     (tmp_path / "users_own.py").write_text(CACHED)
     code = (
         "import warnings\n"
@@ -298,7 +298,7 @@ def test_a_function_that_calls_one_is_not_cached(tmp_path: Path):
     assert not list(tmp_path.rglob("*.nbc"))
 
 
-def test_numba_alone_compiles_nothing_of_ours():
+def test_importing_numba_compiles_nothing_of_numcrc():
     code = (
         "import sys, numba\n"
         "assert numba.njit(lambda x: x + 1)(1) == 2\n"

@@ -414,17 +414,17 @@ def test_interrupt(call, threads):
         check()
         run.CHUNK = 1 << 20
         large = np.zeros(1 << 20, "u1")
-        begun, share = threading.Event(), run.share
+        started, share = threading.Event(), run.share
         def beginning(*arguments):
-            begun.set()
+            started.set()
             share(*arguments)
         def interrupt():
-            begun.wait()
+            started.wait()
             time.sleep(0.15)
             os.kill(os.getpid(), signal.SIGINT)
         for last in (False, True):
             run.share = slices.share = beginning
-            begun.clear()
+            started.clear()
             interrupter = threading.Thread(target=interrupt)
             interrupter.start()
             try:
