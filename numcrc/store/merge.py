@@ -10,6 +10,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Generic, TypeVar
 from weakref import finalize
 
+from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Checksum, Entry
 
 T = TypeVar("T")
@@ -21,17 +22,6 @@ RUN = 100_000
 BLOCK = 256
 IN_MEMORY = 4 << 20
 _HEADER = 4
-
-
-def key_bytes(key: str) -> bytes:
-    """Return the bytes of *key*, which are what keys are ordered by.
-
-    Examples
-    --------
-    >>> sorted(["\U0001f4be", "\uff5e"], key=key_bytes) == ["\uff5e", "\U0001f4be"]
-    True
-    """
-    return key.encode("utf-8", "surrogateescape")
 
 
 def entry_bytes(entry: Entry) -> bytes:

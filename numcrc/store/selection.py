@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
-from numcrc.store.merge import key_bytes
+from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
 
 _TOKEN = re.compile(r"/\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)

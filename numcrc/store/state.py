@@ -17,7 +17,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from numcrc.store.merge import key_bytes
+from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Result, State
 from numcrc.store.pairs import Pair
 from numcrc.store.reader import Meter
