@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from numcrc.store.objects import Checksum, Entry, Part, Result, State
     from numcrc.store.progress import Progress
     from numcrc.store.report import Report
-    from numcrc.store.source import Source, StoreError, open_source
+    from numcrc.store.source import Source, StoreError
+    from numcrc.store.sources import open_source
 
 __all__ = [
     "Checksum",
@@ -36,11 +37,12 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("Checksum", "Entry", "Part", "Result", "State"), "objects"),
-    **dict.fromkeys(("Source", "StoreError", "open_source"), "source"),
+    **dict.fromkeys(("Source", "StoreError"), "source"),
     **dict.fromkeys(("read_manifest", "write_manifest"), "manifests"),
     **dict.fromkeys(("Manifest", "manifest"), "_manifest"),
     "Progress": "progress",
     "Report": "report",
+    "open_source": "sources",
     "read_results": "manifests.reports",
     "verify": "_verify",
 }

@@ -16,8 +16,9 @@ from numcrc.store.pipeline import MAX_IN_FLIGHT
 from numcrc.store.progress import Progress
 from numcrc.store.report import GOOD, UNCHECKED, size_text
 from numcrc.store.retries import StoppedError
-from numcrc.store.runs import Path, opened, until
+from numcrc.store.runs import until
 from numcrc.store.selection import Selection
+from numcrc.store.sources import StrPath, opened
 
 if TYPE_CHECKING:
     from numcrc.store.source import Source
@@ -70,8 +71,8 @@ class Manifest:
 
 
 def manifest(
-    source: Path | Source,
-    path: Path | None = None,
+    source: StrPath | Source,
+    path: StrPath | None = None,
     *,
     algorithm: str | Sequence[str] = ALGORITHM,
     stored: bool = False,

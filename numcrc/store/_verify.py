@@ -20,21 +20,22 @@ from numcrc.store.pipeline import MAX_IN_FLIGHT, MODES
 from numcrc.store.progress import Progress
 from numcrc.store.report import Report
 from numcrc.store.retries import StoppedError
-from numcrc.store.runs import Path, opened, until
+from numcrc.store.runs import until
 from numcrc.store.selection import Selection
 from numcrc.store.source import Source, StoreError
+from numcrc.store.sources import StrPath, opened
 from numcrc.store.state import Journal, resumed
 
 
 def verify(
-    source: Path | Source,
+    source: StrPath | Source,
     *,
-    manifest: Path | None = None,
-    against: Path | Source | None = None,
+    manifest: StrPath | None = None,
+    against: StrPath | Source | None = None,
     mode: str = "full",
     algorithm: str | None = None,
-    report: Path | None = None,
-    state: Path | None = None,
+    report: StrPath | None = None,
+    state: StrPath | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     shard: tuple[int, int] | None = None,
@@ -138,7 +139,7 @@ def verify(
     selection = Selection(include, exclude, shard, sample)
     stop = stop or Event()
     with ExitStack() as stack:
-        here = stack.enter_context(opened(source, outside=allow_outside))
+        here = stack.enter_context(opened(source, allow_outside=allow_outside))
         there = None if against is None else stack.enter_context(opened(against))
         own = manifest is None and there is None
         listed = here.listable and (own or not (one_way or allow_outside))
@@ -204,7 +205,7 @@ def verify(
 
 def _recorded(
     results: Iterable[Result],
-    path: Path | None,
+    path: StrPath | None,
     keep: bool,
     each: Callable[[Result], object] | None,
     max_errors: int | None,
@@ -250,7 +251,7 @@ def _prefix(url: str) -> str:
     return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
-def _identity(manifest: Path) -> list[str | int]:
+def _identity(manifest: StrPath) -> list[str | int]:
     """Return what changes when a manifest does, without reading it."""
     try:
         status = os.stat(manifest)

@@ -126,7 +126,7 @@ def results(
     --------
     >>> import tempfile, pathlib
     >>> from numcrc.store.objects import Checksum
-    >>> from numcrc.store.source import open_source
+    >>> from numcrc.store import open_source
     >>> expected = Entry("a", 9, (Checksum("crc32c", bytes.fromhex("e3069283")),))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = pathlib.Path(folder, "a").write_bytes(b"123456789")
@@ -169,7 +169,7 @@ def computed(
     Examples
     --------
     >>> import tempfile, pathlib
-    >>> from numcrc.store.source import open_source
+    >>> from numcrc.store import open_source
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = pathlib.Path(folder, "a").write_bytes(b"123456789")
     ...     source = open_source(folder)

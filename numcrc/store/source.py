@@ -1,9 +1,8 @@
-"""What a place with objects must offer, and the finding of one by its URL."""
+"""The interface of sources, and the errors that their methods raise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Protocol
 
 from numcrc.store.objects import Entry
@@ -67,33 +66,3 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of connections and files."""
         ...
-
-
-def open_source(url: str) -> Source:
-    """Return the source at *url*: a path, or file://, s3://, gs://, az://, http:// or https://.
-
-    Raises
-    ------
-    ValueError
-        There is no such kind of URL, or it names no bucket.
-    ImportError
-        The extra that brings its client is not installed; the text names it.
-    """
-    scheme, separator, _ = url.partition("://")
-    module, name = _HOMES.get(scheme if separator else "file", ("", ""))
-    if not name:
-        raise ValueError(f"{url}: no such kind of source; there are paths and {_KINDS}")
-    # By name, for sources are on a floor above this one; and only what is used is imported.
-    source: Source = getattr(import_module(f"numcrc.store.sources.{module}"), name)(url)
-    return source
-
-
-_HOMES = {
-    "file": ("local", "LocalSource"),
-    "s3": ("s3", "S3Source"),
-    "gs": ("gcs", "GcsSource"),
-    "az": ("azure", "AzureSource"),
-    "http": ("web", "WebSource"),
-    "https": ("web", "WebSource"),
-}
-_KINDS = "file://, s3://, gs://, az://, http:// and https://"

@@ -27,7 +27,7 @@ from support import run_python
 from numcrc.store.manifests import ManifestError, read_manifest, write_manifest
 from numcrc.store.manifests.reports import read_results, report_writer
 from numcrc.store.objects import Checksum, Entry, Part, Result, State
-from numcrc.store.source import open_source
+from numcrc.store.sources import open_source
 
 CRC32C = Checksum("crc32c", bytes.fromhex("e3069283"))
 SUFFIXES = ["jsonl", "csv", "parquet", "jsonl.gz", "csv.gz"]

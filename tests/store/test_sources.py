@@ -25,8 +25,8 @@ from numcrc.store.source import (
     RetryError,
     Source,
     StoreError,
-    open_source,
 )
+from numcrc.store.sources import open_source
 from numcrc.store.sources.local import LocalSource
 from numcrc.store.sources.s3 import S3Source
 from numcrc.store.sources.wire import Pool
@@ -580,7 +580,7 @@ def test_signature() -> None:
 
 MILLION = """
 from pathlib import Path
-from numcrc.store.source import open_source
+from numcrc.store.sources import open_source
 
 def peak():  # of this program: getrusage counts what forked it too
     lines = Path("/proc/self/status").read_text().splitlines()

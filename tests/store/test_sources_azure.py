@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from numcrc.store.objects import Checksum, Entry
-from numcrc.store.source import ChangedError, MissingError, StoreError, open_source
+from numcrc.store.source import ChangedError, MissingError, StoreError
+from numcrc.store.sources import open_source
 from numcrc.store.sources.azure_access import Access
 from store.conftest import started
 from store.servers import NotInstalledError, Server

@@ -168,7 +168,7 @@ def test_a_check_file_leads_outside_only_when_asked(tmp_path: Path) -> None:
             store.verify(inside, manifest=sums)
         report = store.verify(inside, manifest=sums, allow_outside=True)
         assert states(report) == {key: "match"}
-    with pytest.raises(ValueError, match="is no folder"):
+    with pytest.raises(ValueError, match="is not a local folder"):
         store.verify("s3://bucket", manifest=sums, allow_outside=True)
 
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.streams import Stream
-from numcrc.store.source import Source, StoreError, open_source
+from numcrc.store.source import Source, StoreError
+from numcrc.store.sources import open_source
 
 _PIECE = 4 << 20
 

@@ -1,21 +1,100 @@
-"""Places with objects: folders, S3, Google Cloud Storage, Azure Blob Storage, web servers.
+"""Open sources: folders, object stores and web servers, each by the scheme of its URL."""
 
-The clients that were compared, against ``rclone serve s3``, which shared their 2 cores: seconds of
-wall time and of the client's CPU, best of 3, Python 3.11.
+from __future__ import annotations
 
-=================================== ============ ============ ============ ============
-client                              2000 x 16 KiB             64 x 4 MiB
------------------------------------ ------------------------- -------------------------
-..                                  4 threads    16 threads   4 threads    16 threads
-=================================== ============ ============ ============ ============
-`wire` and `sigv4`                  0.32, 0.22   0.23, 0.19   0.26, 0.10   0.26, 0.10
-their requests by http.client       0.50, 0.44   0.47, 0.43   0.28, 0.12   0.26, 0.09
-their requests by urllib3           0.73, 0.69   0.80, 0.78   0.27, 0.12   0.28, 0.14
-botocore's signer and urllib3       1.07, 1.00   1.04, 1.01   0.27, 0.12   0.29, 0.15
-botocore's get_object, readinto     2.42, 2.38   2.80, 2.76   0.34, 0.21   0.34, 0.23
-obstore's get; no checksums         0.35, 0.31   0.27, 0.23   0.30, 0.18   0.34, 0.23
-pyarrow.fs; no checksums            0.73, 0.84   0.58, 0.72   0.32, 0.19   0.30, 0.18
-=================================== ============ ============ ============ ============
+import os
+from contextlib import AbstractContextManager, closing, nullcontext
+from importlib import import_module
+from typing import NamedTuple, TypeAlias
 
-obstore's get_range refuses the status 200 with which this server answers it.
-"""
+from numcrc.store.source import Source
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+class Scheme(NamedTuple):
+    """A scheme of URLs, and the class of its sources.
+
+    To add a scheme, add a module with a class that fulfils `Source`, and a line to `SCHEMES`.
+    """
+
+    name: str
+    """The part of a URL before ``://``."""
+    home: str
+    """Module in this package and class: ``module:Class``, called with the URL."""
+    form: str
+    """The form of its URLs, for help texts."""
+    summary: str
+    """The kind of store, in a few words."""
+
+
+SCHEMES = (
+    Scheme("file", "local:LocalSource", "file:///PATH", "a local folder or file"),
+    Scheme("s3", "s3:S3Source", "s3://BUCKET/PREFIX", "Amazon S3 and compatible stores"),
+    Scheme("gs", "gcs:GcsSource", "gs://BUCKET/PREFIX", "Google Cloud Storage"),
+    Scheme("az", "azure:AzureSource", "az://CONTAINER/PREFIX", "Azure Blob Storage"),
+    Scheme("http", "web:WebSource", "http://SERVER/FOLDER", "a web server, which has no listing"),
+    Scheme("https", "web:WebSource", "https://SERVER/FOLDER", "the same, encrypted"),
+)
+_HOMES = {scheme.name: scheme.home for scheme in SCHEMES}
+
+
+def open_source(url: str, *, allow_outside: bool = False) -> Source:
+    """Return the source at *url*.
+
+    Parameters
+    ----------
+    url : str
+        A path, or a URL with one of `SCHEMES`: file://, s3://, gs://, az://, http:// or https://.
+    allow_outside : bool
+        Whether keys may lead out of a local folder, by ``..`` or as absolute paths.
+
+    Raises
+    ------
+    ValueError
+        The scheme is unknown, the URL is invalid, or *allow_outside* is true and *url* is not a
+        local folder.
+    ImportError
+        The client of the store is not installed; the message names the extra that brings it.
+    StoreError
+        The store is not configured.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, opened(folder) as source:
+    ...     list(source.entries())
+    []
+    """
+    name, separator, _ = url.partition("://")
+    scheme = name if separator else "file"
+    if scheme not in _HOMES:
+        known = ", ".join(f"{known}://" for known in _HOMES)
+        raise ValueError(f"unknown scheme in {url!r}: expected a path, or one of {known}")
+    if allow_outside:
+        if scheme != "file":
+            raise ValueError(f"keys cannot lead out of {url}: it is not a local folder")
+        from numcrc.store.sources.local import LocalSource
+
+        return LocalSource(url, allow_outside=True)
+    # Imported on demand: each store has its own optional dependencies.
+    module, _, kind = _HOMES[scheme].partition(":")
+    source: Source = getattr(import_module(f"{__name__}.{module}"), kind)(url)
+    return source
+
+
+def opened(
+    source: StrPath | Source, *, allow_outside: bool = False
+) -> AbstractContextManager[Source]:
+    """Return a context manager for a source, which it closes if *source* is a path or a URL.
+
+    Raises
+    ------
+    ValueError
+        As for `open_source`; or *allow_outside* is true and *source* is already open.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return closing(open_source(os.fspath(source), allow_outside=allow_outside))
+    if allow_outside:
+        raise ValueError(f"keys cannot lead out of {source.url}: it must be given as a path")
+    return nullcontext(source)

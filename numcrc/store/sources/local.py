@@ -40,9 +40,9 @@ class LocalSource:
 
     listable = True
 
-    def __init__(self, url: str, outside: bool = False) -> None:
+    def __init__(self, url: str, *, allow_outside: bool = False) -> None:
         self.url = url
-        self._outside = outside
+        self._allow_outside = allow_outside
         root = _path_of(url)
         self._only = ""
         if os.path.isfile(root):
@@ -127,7 +127,7 @@ class LocalSource:
 
     def _path(self, key: str) -> str:
         """Return the path of a key, or raise unless the walk could come by it."""
-        if self._outside and "\0" not in key:
+        if self._allow_outside and "\0" not in key:
             return os.path.join(self._root, key)
         if _LEAVES.search(key):
             raise StoreError(f"{key!r} names no file below {self.url}")
