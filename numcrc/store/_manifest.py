@@ -16,7 +16,6 @@ from numcrc.store.pipeline import MAX_IN_FLIGHT
 from numcrc.store.progress import Progress
 from numcrc.store.report import GOOD, UNCHECKED, size_text
 from numcrc.store.retries import StoppedError
-from numcrc.store.runs import until
 from numcrc.store.selection import Selection
 from numcrc.store.sources import StrPath, opened
 
@@ -147,7 +146,7 @@ def manifest(
         here = stack.enter_context(opened(source))
 
         def meant() -> Iterator[Entry]:
-            return selection.of(until(stop, here.entries()))
+            return selection.of(here.entries(), stop)
 
         if progress is not None:
             stack.enter_context(progress.counting(meant))

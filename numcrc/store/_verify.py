@@ -13,14 +13,12 @@ from typing import cast
 from numcrc.store import pipeline as checking
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.reports import read_results, report_writer
-from numcrc.store.merge import Spool, ordered
+from numcrc.store.merge import Spool, joined, ordered
 from numcrc.store.objects import Entry, Result, State
-from numcrc.store.pairs import joined
 from numcrc.store.pipeline import MAX_IN_FLIGHT, MODES
 from numcrc.store.progress import Progress
 from numcrc.store.report import Report
 from numcrc.store.retries import StoppedError
-from numcrc.store.runs import until
 from numcrc.store.selection import Selection
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import StrPath, opened
@@ -147,7 +145,7 @@ def verify(
             raise StoreError(f"{here.url} cannot be listed: a manifest must tell what is in it")
 
         def meant(entries: Iterable[Entry]) -> Iterator[Entry]:
-            return selection.of(until(stop, entries))
+            return selection.of(entries, stop)
 
         expected: Iterable[Entry] = ()
         if manifest is not None:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from numcrc.checksums import canonical, find, reason
 from numcrc.store import composite
+from numcrc.store.hashing import Found
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Result, State
-from numcrc.store.pairs import Pair
-from numcrc.store.reader import Found
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, StoreError
 
 _FAILURES = {

@@ -9,9 +9,10 @@ from typing import TypeAlias
 from numcrc.checksums import UnsupportedError, find
 from numcrc.store.compare import Task, computable, doubtful, failure
 from numcrc.store.composite import has_composite, incomplete
+from numcrc.store.hashing import Found, Tally
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Result, State
-from numcrc.store.pairs import Pair
-from numcrc.store.reader import Found, Large, Meter, Reader, Tally
+from numcrc.store.reader import Large, Meter, Reader
 from numcrc.store.source import ChangedError, Source, StoreError
 from numcrc.store.workers import Crew
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, cast
 
 from numcrc.store.compare import Comparison, Computation, Task
 from numcrc.store.examine import Outcome, Settler
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, Result
-from numcrc.store.pairs import Pair
 from numcrc.store.reader import Meter, Reader
 from numcrc.store.retries import Bandwidth, Retries
 from numcrc.store.source import Source

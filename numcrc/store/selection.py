@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from threading import Event
 
 from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
+from numcrc.store.retries import StoppedError
 
 _TOKEN = re.compile(r"/\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
 _HASH = 8  # bytes; a shard and a sample are told by two of these, so that neither skews the other
@@ -76,11 +78,19 @@ class Selection:
             return True
         return int.from_bytes(digest[_HASH:], "big") < self._sample * 2.0 ** (8 * _HASH)
 
-    def of(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield the entries that are meant."""
-        if self.everything:
-            return iter(entries)
-        return (entry for entry in entries if self(entry.key))
+    def of(self, entries: Iterable[Entry], stop: Event) -> Iterator[Entry]:
+        """Yield the selected entries.
+
+        Raises
+        ------
+        StoppedError
+            *stop* is set. An iterator that merely ended would make the other entries missing.
+        """
+        for entry in entries:
+            if stop.is_set():
+                raise StoppedError
+            if self.everything or self(entry.key):
+                yield entry
 
 
 def _any_of(patterns: Sequence[str]) -> Callable[[str], object] | None:

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from numcrc.store.keys import key_bytes
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Result, State
-from numcrc.store.pairs import Pair
 from numcrc.store.reader import Meter
 
 FORMAT = "numcrc-verify-1"

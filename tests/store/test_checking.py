@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from numcrc.store import pipeline as checking
 from numcrc.store import retries
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Part, State
-from numcrc.store.pairs import Pair
 from numcrc.store.pipeline import Meter, computed, results
 from numcrc.store.source import RetryError, StoreError
 from store.fakes import FakeSource, busy, checksum, composite, flipped

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from numcrc.checksums import find
 from numcrc.store.composite import MIB, PartsError, candidates, joined
+from numcrc.store.hashing import Tally
 from numcrc.store.objects import Checksum, Part
-from numcrc.store.reader import Tally
 from store.fakes import checksum, composite
 
 CRCS = ["crc32", "crc32c", "crc64nvme", "CRC-82/DARC", "crc24openpgp", "crc-5/usb"]

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from numcrc.store import merge as ordering
+from numcrc.store.merge import Pair, joined
 from numcrc.store.objects import Checksum, Entry
-from numcrc.store.pairs import Pair, joined
 from numcrc.store.selection import Selection
 from store.fakes import NASTY
 
