@@ -45,7 +45,7 @@ def _manifest(options: Namespace) -> int:
             algorithm=options.algorithm or ALGORITHM,
             stored=options.stored,
             progress=progress,
-            trouble=_print_trouble,
+            on_error=_print_trouble,
             stop=interruption.stop,
             **stores.selection(options),
         )

@@ -16,7 +16,8 @@ from numcrc.checkfiles.names import shown
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.arguments import jobs
 from numcrc.cli.output import binary
-from numcrc.store.pipeline import MAX_IN_FLIGHT
+from numcrc.store.pipeline import DEFAULT_LIMITS, Limits
+from numcrc.store.selection import Selection
 from numcrc.store.source import StoreError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ of a key, from its beginning or a "/" on; the whole key when it begins with "/";
 folder when it ends with "/". --exclude goes before --include. SIZE and RATE (a second) take K, M,
 G and T for powers of 1024, and KB, MB, GB and TB for powers of 1000.
 """
-IN_FLIGHT = f"bytes of bodies in memory ({MAX_IN_FLIGHT >> 20}M)"
+IN_FLIGHT = f"bytes of bodies in memory ({DEFAULT_LIMITS.max_in_flight >> 20}M)"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(?:([KMGT])(i?))?(B?)", re.IGNORECASE)
 
 
@@ -84,23 +85,23 @@ def add_selection(parser: ArgumentParser) -> None:
         type=jobs,
         help="how many objects, or parts of one, at a time",
     )
-    add("--max-in-flight", metavar="SIZE", type=size, default=MAX_IN_FLIGHT, help=IN_FLIGHT)
+    add(
+        "--max-in-flight",
+        metavar="SIZE",
+        type=size,
+        default=DEFAULT_LIMITS.max_in_flight,
+        help=IN_FLIGHT,
+    )
     add("--bwlimit", metavar="RATE", type=size, help="bytes to read in a second at most")
     add("--attempts", metavar="N", type=jobs, default=5, help="tries of what may work (5)")
     add("-q", "--quiet", action="store_true", help="no summary and no progress bar")
 
 
 def selection(options: Namespace) -> dict[str, Any]:
-    """Return what those options come to."""
+    """Return the arguments that those options give."""
     return {
-        "include": options.include,
-        "exclude": options.exclude,
-        "shard": options.shard,
-        "sample": options.sample,
-        "threads": options.jobs,
-        "max_in_flight": options.max_in_flight,
-        "bandwidth": options.bwlimit,
-        "attempts": options.attempts,
+        "selection": Selection(options.include, options.exclude, options.shard, options.sample),
+        "limits": Limits(options.jobs, options.max_in_flight, options.bwlimit, options.attempts),
     }
 
 

@@ -61,7 +61,7 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
             allow_outside=options.allow_outside,
             max_errors=options.max_errors,
             progress=progress,
-            each=_print_letter if options.combined else _print_trouble,
+            on_result=_print_letter if options.combined else _print_trouble,
             keep=False,
             stop=interruption.stop,
             **stores.selection(options),

@@ -1,4 +1,4 @@
-"""Object stores: which objects of a bucket, a prefix or a folder are good."""
+"""Verify the objects of stores and folders, and list them with their checksums."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ if TYPE_CHECKING:
     from numcrc.store.manifests import read_manifest, write_manifest
     from numcrc.store.manifests.reports import read_results
     from numcrc.store.objects import Checksum, Entry, Part, Result, State
+    from numcrc.store.pipeline import Limits
     from numcrc.store.progress import Progress
     from numcrc.store.report import Report
+    from numcrc.store.selection import Selection
     from numcrc.store.source import Source, StoreError
     from numcrc.store.sources import open_source
 
 __all__ = [
     "Checksum",
     "Entry",
+    "Limits",
     "Manifest",
     "Part",
     "Progress",
     "Report",
     "Result",
+    "Selection",
     "Source",
     "State",
     "StoreError",
@@ -40,8 +44,10 @@ _HOME = {
     **dict.fromkeys(("Source", "StoreError"), "source"),
     **dict.fromkeys(("read_manifest", "write_manifest"), "manifests"),
     **dict.fromkeys(("Manifest", "manifest"), "_manifest"),
+    "Limits": "pipeline",
     "Progress": "progress",
     "Report": "report",
+    "Selection": "selection",
     "open_source": "sources",
     "read_results": "manifests.reports",
     "verify": "_verify",

@@ -1,4 +1,4 @@
-"""`numcrc.store.manifest`: what is in a store, with checksums, as a file."""
+"""Implement `numcrc.store.manifest`: write a list of a store's objects with their checksums."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from contextlib import ExitStack, closing
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
-from numcrc.store import pipeline as checking
 from numcrc.store.manifests import write_manifest
 from numcrc.store.objects import Entry, Result, State
-from numcrc.store.pipeline import MAX_IN_FLIGHT
+from numcrc.store.pipeline import DEFAULT_LIMITS, Limits, compute_checksums
 from numcrc.store.progress import Progress
-from numcrc.store.report import GOOD, UNCHECKED, size_text
+from numcrc.store.report import GOOD, UNCHECKED, objects_text, size_text
 from numcrc.store.retries import StoppedError
-from numcrc.store.selection import Selection
+from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.sources import StrPath, opened
 
 if TYPE_CHECKING:
     from numcrc.store.source import Source
 
-# S3's own default, and one that it keeps of whole objects however they were uploaded: such a
-# manifest can be compared with what S3 keeps, and no body read. It takes no longer than 32 bits.
+# S3's default, which it keeps for whole objects even if they were uploaded in parts. So a manifest
+# can be compared with what S3 keeps without reading a body. It is as fast as a CRC of 32 bits.
 ALGORITHM = "crc64nvme"
 
 
 class Manifest:
-    """What became of the writing of a manifest.
+    """The outcome of writing a manifest.
 
     Attributes
     ----------
     objects, bytes : int
-        How many objects are in it, and their length.
+        The number of objects in it, and their total size.
     failed : dict of State to int
-        How many are not, and why.
+        The number of objects that are not in it, by the reason.
     seconds : float
-        How long it took.
+        How long the run took.
     stopped : bool
-        Whether it was ended before its time.
+        Whether the run ended early.
     """
 
     def __init__(self) -> None:
@@ -50,20 +49,20 @@ class Manifest:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is in it."""
+        """Whether all objects are in it."""
         return self.exit_code == GOOD
 
     @property
     def exit_code(self) -> int:
-        """0: everything is in it; 3: something could not be read."""
+        """0: all objects are in it; 3: an object could not be read, or the run ended early."""
         return UNCHECKED if self.failed or self.stopped else GOOD
 
     def summary(self) -> str:
-        """Return the counts in words."""
-        text = f"{self.objects} objects, {size_text(self.bytes)} in {self.seconds:.1f} s"
+        """Return the counts as a sentence."""
+        text = f"{objects_text(self.objects)}, {size_text(self.bytes)} in {self.seconds:.1f} s"
         for state, count in self.failed.items():
             text += f", {count} {state.value}"
-        return f"{text}; it was stopped" if self.stopped else text
+        return f"{text}; stopped early" if self.stopped else text
 
     def __repr__(self) -> str:
         return f"<Manifest: {self.summary()}>"
@@ -76,39 +75,28 @@ def manifest(
     algorithm: str | Sequence[str] = ALGORITHM,
     stored: bool = False,
     form: str | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    shard: tuple[int, int] | None = None,
-    sample: float | None = None,
-    threads: int | None = None,
-    max_in_flight: int = MAX_IN_FLIGHT,
-    bandwidth: float | None = None,
-    attempts: int = 5,
+    selection: Selection = EVERYTHING,
+    limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
-    trouble: Callable[[Result], object] | None = None,
+    on_error: Callable[[Result], object] | None = None,
     stop: Event | None = None,
 ) -> Manifest:
-    r"""Write what is in a store, with checksums, to a file.
+    r"""Write a list of a store's objects, with their checksums, to a file.
 
     Parameters
     ----------
-    source
-        A path, or a URL: file://, s3://, gs://, az://, http:// or https://; or a `Source`.
-    path
-        The file: .parquet, .jsonl, .csv, .sfv, or any other for a list as sha256sum has it.
-        Without one, standard output gets JSON Lines.
-    algorithm
-        One or several, which are computed of the bodies.
-    stored
-        Take the checksums that the source keeps, whatever they are, and read no body.
-    form
-        The form of the file, if its name does not tell; see `write_manifest`.
-    include, exclude, shard, sample
-        Which keys are meant; see `Selection`.
-    threads, max_in_flight, bandwidth, attempts, progress, stop
+    source, selection, limits, progress, stop
         As for `verify`.
-    trouble
-        Called with what went wrong with an object, which then is not in the manifest.
+    path
+        The file. Without one, standard output gets JSON Lines.
+    algorithm
+        The name of an algorithm, or several, to compute.
+    stored
+        Take the checksums that the source keeps instead, and read no body.
+    form
+        The format of the file, by default that of its suffix; see `write_manifest`.
+    on_error
+        Called with the result of each object that could not be read, and is not in the manifest.
 
     Returns
     -------
@@ -118,9 +106,9 @@ def manifest(
     Raises
     ------
     StoreError
-        The source cannot be listed.
+        The source cannot be listed, or the connection to it fails.
     ValueError
-        An argument makes no sense, or the file cannot hold a key.
+        An argument is invalid, or the format cannot hold a key.
     OSError
         The file cannot be written.
 
@@ -137,43 +125,39 @@ def manifest(
     1
     'e3069283  file\n'
     """
-    begun = time.monotonic()
-    selection = Selection(include, exclude, shard, sample)
+    start = time.monotonic()
     stop = stop or Event()
     found = Manifest()
     names = [algorithm] if isinstance(algorithm, str) else list(algorithm)
     with ExitStack() as stack:
         here = stack.enter_context(opened(source))
 
-        def meant() -> Iterator[Entry]:
+        def selected() -> Iterator[Entry]:
             return selection.of(here.entries(), stop)
 
         if progress is not None:
-            stack.enter_context(progress.counting(meant))
-        results = checking.computed(
+            stack.enter_context(progress.counting(selected))
+        results = compute_checksums(
             here,
-            meant(),
+            selected(),
             None if stored else names,
-            threads=threads,
-            max_in_flight=max_in_flight,
-            bandwidth=bandwidth,
-            attempts=attempts,
-            meter=progress,
+            limits=limits,
+            progress=progress,
             stop=stop.is_set,
         )
         stack.enter_context(closing(cast("Generator[Entry | Result, None, None]", results)))
-        write_manifest(path, _good(results, found, trouble), form)
+        write_manifest(path, _entries(results, found, on_error), form)
     found.stopped = stop.is_set()
-    found.seconds = time.monotonic() - begun
+    found.seconds = time.monotonic() - start
     return found
 
 
-def _good(
+def _entries(
     results: Iterable[Entry | Result],
     found: Manifest,
-    trouble: Callable[[Result], object] | None,
+    on_error: Callable[[Result], object] | None,
 ) -> Iterator[Entry]:
-    """Yield the entries of *results*, and count all of them."""
+    """Yield the entries of *results*, and count entries and results in *found*."""
     try:
         for result in results:
             if isinstance(result, Entry):
@@ -182,7 +166,7 @@ def _good(
                 yield result
             else:
                 found.failed[result.state] += 1
-                if trouble is not None:
-                    trouble(result)
+                if on_error is not None:
+                    on_error(result)
     except StoppedError:
         return

@@ -1,28 +1,27 @@
-"""`numcrc.store.verify`: which objects of a store are good."""
+"""Implement `numcrc.store.verify`: check which objects of a store are as expected."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from threading import Event
 from typing import cast
 
-from numcrc.store import pipeline as checking
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.reports import read_results, report_writer
-from numcrc.store.merge import Spool, joined, ordered
+from numcrc.store.merge import Spool, full_join, sorted_entries
 from numcrc.store.objects import Entry, Result, State
-from numcrc.store.pipeline import MAX_IN_FLIGHT, MODES
+from numcrc.store.pipeline import DEFAULT_LIMITS, MODES, Limits, check_pairs
 from numcrc.store.progress import Progress
 from numcrc.store.report import Report
 from numcrc.store.retries import StoppedError
-from numcrc.store.selection import Selection
+from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import StrPath, opened
-from numcrc.store.state import Journal, resumed
+from numcrc.store.state import StateFile, resume
 
 
 def verify(
@@ -34,83 +33,71 @@ def verify(
     algorithm: str | None = None,
     report: StrPath | None = None,
     state: StrPath | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    shard: tuple[int, int] | None = None,
-    sample: float | None = None,
-    threads: int | None = None,
-    max_in_flight: int = MAX_IN_FLIGHT,
-    bandwidth: float | None = None,
-    attempts: int = 5,
+    selection: Selection = EVERYTHING,
+    limits: Limits = DEFAULT_LIMITS,
     max_errors: int | None = None,
     one_way: bool = False,
     allow_outside: bool = False,
     progress: Progress | None = None,
-    each: Callable[[Result], object] | None = None,
+    on_result: Callable[[Result], object] | None = None,
     keep: bool = True,
     stop: Event | None = None,
 ) -> Report:
-    r"""Find out which objects of a store are good.
+    r"""Check which objects of a store are as expected.
 
     Parameters
     ----------
     source
-        A path, or a URL: file://, s3://, gs://, az://, http:// or https://; or a `Source`.
+        A path or URL, as for `open_source`; or a `Source`.
     manifest
-        What is expected: a manifest of `numcrc.store.manifest`, a check file, a list of an S3
-        Inventory, or a report of checksums by S3 Batch Operations.
+        A file that lists the expected objects: a manifest of `numcrc.store.manifest`, a check
+        file, a list of an S3 Inventory, or a report of checksums by S3 Batch Operations.
     against
-        Another source, whose objects should be the same. Without either, the checksums that the
-        source itself keeps are expected.
+        Another source, with the expected objects. Without *manifest* and *against*, the expected
+        checksums are those that *source* itself keeps.
     mode
-        ``"full"`` reads all that is to be checked. ``"stored"`` compares the checksums that the
-        source keeps with what is expected, ``"parts"`` also computes a whole object's from its
-        parts'; neither reads a body.
+        ``"full"`` reads bodies. ``"stored"`` compares the checksums that the source keeps with the
+        expected ones, and ``"parts"`` also those that follow from the checksums of parts; neither
+        reads a body.
     algorithm
-        That of checksums in a manifest that names none.
+        The algorithm of checksums in a manifest that does not name it.
     report
         A file for all results: .jsonl, .csv or .parquet.
     state
-        A file of the results so far. When it exists and is of the same job, that is taken up;
-        what could not be checked is tried again.
-    include, exclude, shard, sample
-        Which keys are meant, on both sides; see `Selection`.
-    threads
-        How many objects, or parts of one, to read at a time.
-    max_in_flight
-        Bytes of bodies in memory.
-    bandwidth
-        Bytes a second to read at most.
-    attempts
-        How often to try what may work next time.
+        A file that records results as they arrive. If it exists and belongs to the same job, the
+        run resumes from it; objects that could not be checked are tried again.
+    selection
+        The keys to check, on both sides.
+    limits
+        Threads, memory, bandwidth and attempts.
     max_errors
-        Stop after so many results that are no match.
+        Stop after this number of results other than a match.
     one_way
-        Do not look for what is not expected. So it is where a source cannot be listed.
+        Do not look for objects that are not expected. This is implied if the source cannot be
+        listed.
     allow_outside
-        Whether the paths of a check file may lead out of the source's folder, by ``..`` or from
-        the root on. Then it is *one_way*, too: nobody lists all that is outside.
+        Whether paths of a check file may lead out of the source's folder, by ``..`` or as absolute
+        paths. This implies *one_way*.
     progress
-        Where to count what is done, for another thread to look at.
-    each
-        Called with each result.
+        Counts what is done.
+    on_result
+        Called with each result, in order.
     keep
-        Whether the results can be had from the report. A temporary file holds them where there
-        is no report file.
+        Whether the report keeps the results: in the *report* file, or else in a temporary one.
     stop
-        Set by anyone to end early, with what there is.
+        An event that, once set, ends the run early.
 
     Returns
     -------
     Report
-        Every result, in the order of the keys' bytes, and the counts.
+        The results, in the order of their keys, and their counts.
 
     Raises
     ------
     StoreError
-        The source cannot be listed, or the connection does not work.
+        The source cannot be listed, or the connection to it fails.
     ValueError
-        An argument makes no sense, a manifest is damaged, or a state file is of another job.
+        An argument is invalid, a manifest is damaged, or a state file belongs to another job.
     OSError
         A manifest, report or state file cannot be read or written.
 
@@ -128,13 +115,12 @@ def verify(
     [('file', 'match')]
     """
     if manifest is not None and against is not None:
-        raise ValueError("either a manifest or another source says what is expected, not both")
+        raise ValueError("expected one of manifest and against, got both")
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     if max_errors is not None and max_errors < 1:
         raise ValueError(f"max_errors must be at least 1, not {max_errors}")
-    begun = time.monotonic()
-    selection = Selection(include, exclude, shard, sample)
+    start = time.monotonic()
     stop = stop or Event()
     with ExitStack() as stack:
         here = stack.enter_context(opened(source, allow_outside=allow_outside))
@@ -142,9 +128,9 @@ def verify(
         own = manifest is None and there is None
         listed = here.listable and (own or not (one_way or allow_outside))
         if own and not listed:
-            raise StoreError(f"{here.url} cannot be listed: a manifest must tell what is in it")
+            raise StoreError(f"{here.url} cannot be listed: pass a manifest")
 
-        def meant(entries: Iterable[Entry]) -> Iterator[Entry]:
+        def selected(entries: Iterable[Entry]) -> Iterator[Entry]:
             return selection.of(entries, stop)
 
         expected: Iterable[Entry] = ()
@@ -155,26 +141,23 @@ def verify(
                 allow_outside=allow_outside,
                 prefix=_prefix(here.url),
             )
-            entries = meant(rows)
-            expected = ordered(progress.counted(entries) if progress else entries)
+            entries = selected(rows)
+            expected = sorted_entries(progress.counted(entries) if progress else entries)
         elif there is not None:
-            expected = meant(there.entries())
+            expected = selected(there.entries())
         if progress and manifest is None:
             counted = there if there is not None and not listed else here
-            stack.enter_context(progress.counting(lambda: meant(counted.entries())))
-        pairs = joined(meant(here.entries()) if listed else (), expected)
+            stack.enter_context(progress.counting(lambda: selected(counted.entries())))
+        pairs = full_join(selected(here.entries()) if listed else (), expected)
         check = partial(
-            checking.results,
+            check_pairs,
             here,
             mode=mode,
             own=own,
             listed=listed,
             against=there,
-            threads=threads,
-            max_in_flight=max_in_flight,
-            bandwidth=bandwidth,
-            attempts=attempts,
-            meter=progress,
+            limits=limits,
+            progress=progress,
             stop=stop.is_set,
         )
         if state is None:
@@ -186,31 +169,32 @@ def verify(
                 "other source": None if there is None else there.url,
                 "mode": mode,
                 "algorithm": algorithm,
-                "patterns": [list(include), list(exclude)],
-                "shard": shard and list(shard),
-                "sample": sample,
+                "patterns": [list(selection.include), list(selection.exclude)],
+                "shard": selection.shard and list(selection.shard),
+                "sample": selection.sample,
                 "one_way": not listed,
             }
-            journal = stack.enter_context(Journal(state, job))
-            results = resumed(pairs, check, journal, stop, progress)
+            known = stack.enter_context(StateFile(state, job))
+            results = resume(pairs, check, known, stop, progress)
         stack.enter_context(closing(results))
-        found = _recorded(results, report, keep, each, max_errors, partial=not selection.everything)
+        partial_run = not selection.everything
+        found = _record(results, report, keep, on_result, max_errors, partial=partial_run)
     if stop.is_set() and not found.stopped:
-        found.stopped = "it was stopped"
-    found.seconds = time.monotonic() - begun
+        found.stopped = "stopped early"
+    found.seconds = time.monotonic() - start
     return found
 
 
-def _recorded(
+def _record(
     results: Iterable[Result],
     path: StrPath | None,
     keep: bool,
-    each: Callable[[Result], object] | None,
+    on_result: Callable[[Result], object] | None,
     max_errors: int | None,
     *,
     partial: bool,
 ) -> Report:
-    """Return the report of *results*, once they are written wherever they are wanted."""
+    """Return the report of *results*, after writing them to the file *path*."""
     spool: Spool[Result] = Spool()
     report = Report(
         (lambda: spool if path is None else read_results(path)) if keep else None, partial
@@ -222,8 +206,8 @@ def _recorded(
             sinks.append(writer.write)
         elif keep:
             sinks.append(spool.append)
-        if each is not None:
-            sinks.append(each)
+        if on_result is not None:
+            sinks.append(on_result)
         left = max_errors
         try:
             for result in results:
@@ -232,11 +216,11 @@ def _recorded(
                 if left is not None and result.state is not State.MATCH:
                     left -= 1
                     if not left:
-                        report.stopped = f"stopped after {max_errors} that are no match"
+                        report.stopped = f"stopped after {max_errors} results other than match"
                         break
         except StoppedError:
             pass
-        except StoreError as error:  # of the listing: the report is of what came before
+        except StoreError as error:  # of the listing; the report holds the results before it
             failure = error
     if failure is not None:
         raise failure
@@ -244,13 +228,13 @@ def _recorded(
 
 
 def _prefix(url: str) -> str:
-    """Return what keys of the source at *url* begin with in lists of the whole bucket."""
+    """Return the prefix that the keys of the source at *url* have in lists of a whole bucket."""
     prefix = url.partition("://")[2].partition("/")[2] if url.startswith("s3://") else ""
     return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
 def _identity(manifest: StrPath) -> list[str | int]:
-    """Return what changes when a manifest does, without reading it."""
+    """Return the path, size and time of a manifest, which change when it does."""
     try:
         status = os.stat(manifest)
     except OSError:  # an object, or standard input

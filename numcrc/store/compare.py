@@ -1,4 +1,4 @@
-"""From what is there and what should be to a verdict. Nothing is read here."""
+"""Compare what was found with what was expected. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from numcrc.checksums import canonical, find, reason
-from numcrc.store import composite
+from numcrc.store.composite import PartsError, whole_checksums
 from numcrc.store.hashing import Found
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Result, State
@@ -20,17 +20,17 @@ _FAILURES = {
 
 
 def failure(pair: Pair, error: StoreError) -> Result:
-    """Return the result for an object that cannot be read."""
+    """Return the result for an object that could not be read."""
     state = _FAILURES.get(type(error), State.ERROR)
-    return _of(state, pair, pair.present, (), detail=str(error))
+    return _result(state, pair, pair.present, (), detail=str(error))
 
 
-def text(checksum: Checksum, value: bytes) -> str:
-    """Return *value*, one of *checksum*'s kind, as people read it."""
+def _text(checksum: Checksum, value: bytes) -> str:
+    """Return *value*, a value of *checksum*'s kind, in hexadecimal."""
     return f"{value.hex()}-{checksum.composite}" if checksum.composite else value.hex()
 
 
-def _of(
+def _result(
     state: State,
     pair: Pair,
     entry: Entry | None,
@@ -46,58 +46,64 @@ def _of(
     if not wanted:
         return Result(pair.key, state, size, detail=detail, version=version)
     first = wanted[0]
-    actual = text(first, found) if found else ""
-    expected = text(first, first.value)
+    actual = _text(first, found) if found else ""
+    expected = _text(first, first.value)
     return Result(pair.key, state, size, first.algorithm, expected, actual, parts, detail, version)
 
 
 class Task(Protocol):
-    """What objects are read for."""
+    """What to do with objects; the outcome is a `Result`, or an `Entry` with checksums."""
 
-    body: bool
-    """Whether bodies are read; otherwise `stored` decides."""
+    reads_bodies: bool
+    """Whether `verdict` decides; otherwise `stored_verdict` does."""
 
-    def before(self, pair: Pair, entry: Entry | None) -> Result | None:
-        """Return the result if none of the object needs to be read, *entry* being the object."""
+    def early_result(self, pair: Pair, entry: Entry | None) -> Result | None:
+        """Return the result if the object *entry* need not be read, else None."""
         ...
 
     def wanted(self, pair: Pair, entry: Entry) -> tuple[Checksum, ...]:
-        """Return the checksums to be computed."""
+        """Return the checksums to compute."""
         ...
 
     def verdict(
         self, pair: Pair, entry: Entry, wanted: Sequence[Checksum], found: Sequence[Found]
     ) -> Result | Entry:
-        """Return the result, once the checksums are computed."""
+        """Return the outcome, given what was computed of the body."""
         ...
 
-    def stored(self, pair: Pair, entry: Entry) -> Result | Entry:
-        """Return the result by what the store tells of the object."""
+    def stored_verdict(self, pair: Pair, entry: Entry) -> Result | Entry:
+        """Return the outcome, given what the store knows of the object."""
         ...
 
 
 class Computation:
-    """Computing checksums of whole objects; None: taking those that the store keeps."""
+    """Compute checksums of whole objects, or take those that the store keeps.
+
+    Parameters
+    ----------
+    algorithms : sequence of str, optional
+        The algorithms to compute. None: read no body.
+    """
 
     def __init__(self, algorithms: Sequence[str] | None) -> None:
-        self.body = algorithms is not None
+        self.reads_bodies = algorithms is not None
         for name in algorithms or ():
             find(name)
         self._wanted = tuple(Checksum(name, b"") for name in algorithms or ())
 
-    def before(self, pair: Pair, entry: Entry | None) -> Result | None:
-        """Find archived objects."""
-        archived = self.body and entry is not None and entry.archived
-        return _of(State.ARCHIVED, pair, entry, ()) if archived else None
+    def early_result(self, pair: Pair, entry: Entry | None) -> Result | None:
+        """Return the result of an archived object."""
+        archived = self.reads_bodies and entry is not None and entry.archived
+        return _result(State.ARCHIVED, pair, entry, ()) if archived else None
 
     def wanted(self, pair: Pair, entry: Entry) -> tuple[Checksum, ...]:
-        """Return the same for all objects."""
+        """Return the same checksums for all objects."""
         return self._wanted
 
     def verdict(
         self, pair: Pair, entry: Entry, wanted: Sequence[Checksum], found: Sequence[Found]
     ) -> Result | Entry:
-        """Return the object with its checksums, and none but those."""
+        """Return the object with the computed checksums only."""
         values = [one.value for one in found]
         computed = [
             checksum._replace(value=value)
@@ -106,39 +112,39 @@ class Computation:
         ]
         return entry._replace(key=pair.key, checksums=tuple(computed), complete=False)
 
-    def stored(self, pair: Pair, entry: Entry) -> Result | Entry:
-        """Return the object with all checksums of it."""
+    def stored_verdict(self, pair: Pair, entry: Entry) -> Result | Entry:
+        """Return the object with the checksums that the store keeps."""
         return entry._replace(key=pair.key)
 
 
 class Comparison:
-    """Comparing objects with what they should be.
+    """Compare objects with what is expected.
 
     Parameters
     ----------
     mode : str
         ``full``, ``stored`` or ``parts``.
     own : bool
-        What is not expected elsewhere is compared with the source's own checksums.
+        Whether objects that are not expected are compared with the source's own checksums.
     listed : bool
-        Whether what is not present is not there.
+        Whether objects that are not present are missing.
     against : bool
-        Whether there is another body to compare with, when checksums do not help.
+        Whether the expected objects have bodies to compare with if checksums do not help.
     """
 
     def __init__(self, mode: str, *, own: bool, listed: bool, against: bool) -> None:
-        self.body = mode == "full"
+        self.reads_bodies = mode == "full"
         self._join = mode == "parts"
         self._own = own
         self._listed = listed
         self._against = against
 
-    def before(self, pair: Pair, entry: Entry | None) -> Result | None:
-        """Find what is on one side only, of another size, archived, or has no checksum."""
+    def early_result(self, pair: Pair, entry: Entry | None) -> Result | None:
+        """Find objects on one side only, of another size, archived, or without a checksum."""
         expected = pair.expected
         if entry is None and (self._listed or expected is None):
             wanted = () if expected is None else expected.checksums
-            return _of(State.MISSING, pair, None, wanted)
+            return _result(State.MISSING, pair, None, wanted)
         if expected is not None:
             wanted = expected.checksums
             known = not self._against
@@ -147,20 +153,20 @@ class Comparison:
             size = entry.size if entry is not None else None
             if size != expected.size and size is not None and expected.size is not None:
                 detail = f"{size} bytes, expected {expected.size}"
-                return _of(State.SIZE_MISMATCH, pair, entry, wanted, detail=detail)
+                return _result(State.SIZE_MISMATCH, pair, entry, wanted, detail=detail)
         elif entry is not None and self._own:
             wanted, known = entry.checksums, entry.complete
         else:
-            return _of(State.EXTRA, pair, entry, ())
-        if self.body:
+            return _result(State.EXTRA, pair, entry, ())
+        if self.reads_bodies:
             if entry is not None and entry.archived:
-                return _of(State.ARCHIVED, pair, entry, wanted)
+                return _result(State.ARCHIVED, pair, entry, wanted)
             if known and not computable(wanted):
                 return self.verdict(pair, entry, wanted, [Found(None)] * len(wanted))
         return None
 
     def wanted(self, pair: Pair, entry: Entry) -> tuple[Checksum, ...]:
-        """Return the expected ones; of what a mere list of keys tells of, the source's own."""
+        """Return the expected checksums; the source's own if a manifest lists keys only."""
         expected = pair.expected
         if expected is None or not (expected.checksums or self._against):
             return entry.checksums
@@ -173,7 +179,7 @@ class Comparison:
         wanted: Sequence[Checksum],
         found: Sequence[Found],
     ) -> Result:
-        """Compare all that was computed: one that differs decides."""
+        """Compare all computed checksums: one that differs decides."""
         good: list[Checksum] = []
         unsure: list[tuple[Checksum, Found]] = []
         for checksum, one in zip(wanted, found, strict=True):
@@ -182,31 +188,32 @@ class Comparison:
             elif one.value == checksum.value:
                 good.append(checksum)
             elif len(one.value) != len(checksum.value):
-                detail = f"a value of {len(checksum.value)} bytes is expected"
-                return _of(State.ERROR, pair, entry, [checksum], one.value, detail=detail)
+                size = len(checksum.value)
+                detail = f"the expected value has {size} bytes, not {len(one.value)}"
+                return _result(State.ERROR, pair, entry, [checksum], one.value, detail=detail)
             else:
-                parts = _differing(checksum, one)
-                return _of(State.DIFFER, pair, entry, [checksum], one.value, parts)
+                parts = _differing_parts(checksum, one)
+                return _result(State.DIFFER, pair, entry, [checksum], one.value, parts)
         if good:
             others = ", ".join(f"{checksum.algorithm} not compared" for checksum, _ in unsure)
-            return _of(State.MATCH, pair, entry, good, good[0].value, detail=others)
+            return _result(State.MATCH, pair, entry, good, good[0].value, detail=others)
         if not unsure:
-            return _of(State.NO_CHECKSUM, pair, entry, ())
+            return _result(State.NO_CHECKSUM, pair, entry, ())
         checksum, one = unsure[0]
         why = one.why or reason(checksum.algorithm)
-        return _of(State.UNSUPPORTED, pair, entry, [checksum], one.value or b"", detail=why)
+        return _result(State.UNSUPPORTED, pair, entry, [checksum], one.value or b"", detail=why)
 
-    def stored(self, pair: Pair, entry: Entry) -> Result:
-        """Compare by what the stores tell: whole objects' checksums, else equal composite ones."""
+    def stored_verdict(self, pair: Pair, entry: Entry) -> Result:
+        """Compare the checksums of whole objects, or else equal composite ones."""
         if pair.expected is None:
             detail = "the source's own checksums have nothing to be compared with"
-            return _of(State.NO_CHECKSUM, pair, entry, entry.checksums, detail=detail)
+            return _result(State.NO_CHECKSUM, pair, entry, entry.checksums, detail=detail)
         wanted = pair.expected.checksums
         try:
-            here = composite.of_whole(entry, join=self._join)
-            there = composite.of_whole(pair.expected, join=self._join)
-        except composite.PartsError as error:
-            return _of(State.ERROR, pair, entry, wanted, detail=str(error))
+            here = whole_checksums(entry, join=self._join)
+            there = whole_checksums(pair.expected, join=self._join)
+        except PartsError as error:
+            return _result(State.ERROR, pair, entry, wanted, detail=str(error))
         both = [Checksum(name, there[name]) for name in there if name in here]
         both.sort(key=lambda checksum: here[checksum.algorithm] == checksum.value)
         if both:
@@ -214,47 +221,47 @@ class Comparison:
             found = here[both[0].algorithm]
             decisive = both[0]._replace(algorithm=spelled[both[0].algorithm])
             if found == decisive.value:
-                return _of(State.MATCH, pair, entry, [decisive], found)
-            parts = self._composites(pair, entry, wanted).parts
-            return _of(State.DIFFER, pair, entry, [decisive], found, parts)
-        return self._composites(pair, entry, wanted)
+                return _result(State.MATCH, pair, entry, [decisive], found)
+            parts = self._compare_composites(pair, entry, wanted).parts
+            return _result(State.DIFFER, pair, entry, [decisive], found, parts)
+        return self._compare_composites(pair, entry, wanted)
 
-    def _composites(self, pair: Pair, entry: Entry, wanted: Sequence[Checksum]) -> Result:
+    def _compare_composites(self, pair: Pair, entry: Entry, wanted: Sequence[Checksum]) -> Result:
         here = {(canonical(c.algorithm), c.composite): c for c in entry.checksums if c.composite}
         for checksum in wanted:
             other = here.get((canonical(checksum.algorithm), checksum.composite))
             if other is None:
                 continue
             if other.value == checksum.value:
-                return _of(State.MATCH, pair, entry, [checksum], other.value)
+                return _result(State.MATCH, pair, entry, [checksum], other.value)
             sizes = [part.size for part in other.parts]
             if sizes and sizes == [part.size for part in checksum.parts]:
                 values = tuple(part.value or b"" for part in other.parts)
-                parts = _differing(checksum, Found(other.value, values))
-                return _of(State.DIFFER, pair, entry, [checksum], other.value, parts)
+                parts = _differing_parts(checksum, Found(other.value, values))
+                return _result(State.DIFFER, pair, entry, [checksum], other.value, parts)
         names = [_names(entry.checksums), _names(wanted)]
         detail = f"not comparable: stored {names[0]}, expected {names[1]}"
-        return _of(State.NO_CHECKSUM, pair, entry, wanted, detail=detail)
+        return _result(State.NO_CHECKSUM, pair, entry, wanted, detail=detail)
 
 
 def computable(wanted: Sequence[Checksum]) -> bool:
-    """Whether there is a checksum to compare and any of them can be computed here."""
-    for checksum in wanted:  # noqa: SIM110 -- of every object: a generator takes twice as long
+    """Return whether any of *wanted* can be computed here."""
+    for checksum in wanted:  # noqa: SIM110 -- runs for every object; any() takes twice as long
         if not reason(checksum.algorithm):
             return True
     return False
 
 
-def doubtful(wanted: Sequence[Checksum], found: Sequence[Found]) -> bool:
-    """Whether anything that was computed is not as expected."""
+def any_differs(wanted: Sequence[Checksum], found: Sequence[Found]) -> bool:
+    """Return whether any computed value is not the expected one."""
     return any(
         one.value is not None and one.value != checksum.value
         for checksum, one in zip(wanted, found, strict=True)
     )
 
 
-def _differing(checksum: Checksum, found: Found) -> tuple[int, ...]:
-    """Return the numbers of the parts that differ, where the parts' checksums are known."""
+def _differing_parts(checksum: Checksum, found: Found) -> tuple[int, ...]:
+    """Return the numbers of the parts that differ, if the checksums of parts are known."""
     if len(checksum.parts) != len(found.parts):
         return ()
     pairs = enumerate(zip(checksum.parts, found.parts, strict=True), 1)
@@ -262,6 +269,6 @@ def _differing(checksum: Checksum, found: Found) -> tuple[int, ...]:
 
 
 def _names(checksums: Sequence[Checksum]) -> str:
-    """Return the names of some checksums, for people."""
-    kinds = (c.algorithm + (f" of {c.composite} parts" if c.composite else "") for c in checksums)
-    return ", ".join(kinds) or "none"
+    """Return the names of *checksums* for a message."""
+    names = (c.algorithm + (f" of {c.composite} parts" if c.composite else "") for c in checksums)
+    return ", ".join(names) or "none"

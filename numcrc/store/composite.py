@@ -1,4 +1,4 @@
-"""Checksums of parts: where parts end, what they make up, and those of the whole from them."""
+"""Composite checksums: find where parts end, and join the CRCs of parts into the whole object's."""
 
 from __future__ import annotations
 
@@ -10,25 +10,20 @@ from numcrc.checksums import ChecksumAlgorithm, UnsupportedError, canonical, fin
 from numcrc.store.objects import Checksum, Entry
 
 MIB = 1 << 20
-# What clients cut large objects into, the usual ones first.
+# Part sizes that clients use, the most usual first.
 COMMON = tuple(n * MIB for n in (8, 5, 16, 64, 100, 10, 15, 20, 25, 32, 50, 128, 256, 512))
 COMMON += tuple(n << 30 for n in range(1, 6))
 MOST_CANDIDATES = 64
-"""A damaged object passes for a good one, by one candidate in 2**width."""
-
-
-def ends_of(sizes: Iterable[int]) -> tuple[int, ...]:
-    """Return where parts of these sizes end."""
-    return tuple(accumulate(sizes))
+"""Each candidate lets a damaged object pass with a probability of 2**-width."""
 
 
 def candidates(
     checksum: Checksum, size: int, hints: Iterable[Checksum] = ()
 ) -> list[tuple[int, ...]]:
-    """Return where the parts of a composite checksum may end, the likeliest first.
+    """Return the possible ends of the parts of a composite checksum, the likeliest first.
 
-    Only one, if the parts are known; none, if no part size gives so many parts. *hints* may
-    know the parts of as many.
+    There is one candidate if the parts are known, and none if no part size gives their number.
+    *hints* are other checksums of the object, whose parts may have the same ends.
 
     Examples
     --------
@@ -39,7 +34,7 @@ def candidates(
     """
     count = checksum.composite
     if checksum.parts:
-        ends = ends_of(part.size for part in checksum.parts)
+        ends = tuple(accumulate(part.size for part in checksum.parts))
         fits = len(ends) == count and ends[-1] == size
         positive = count == 1 or min(part.size for part in checksum.parts) > 0
         return [ends] if fits and positive else []
@@ -53,7 +48,7 @@ def candidates(
     ]
     if count > size:
         return hinted
-    # Part sizes from `low` up to, not with, `high` give that many parts.
+    # Part sizes s with low <= s < high give this number of parts.
     low, high = -(-size // count), -(-size // (count - 1))
     rounded = range(-(-low // MIB) * MIB, high, MIB)
     sizes = dict.fromkeys(
@@ -63,35 +58,34 @@ def candidates(
     return list(dict.fromkeys(hinted + searched))
 
 
-def value_of(digest: ChecksumAlgorithm, parts: Iterable[bytes]) -> bytes:
+def composite_value(algorithm: ChecksumAlgorithm, parts: Iterable[bytes]) -> bytes:
     """Return the composite checksum of parts with these checksums."""
-    return digest.of(b"".join(parts))
+    return algorithm.of(b"".join(parts))
 
 
-def between(crc: Algorithm, prefixes: dict[int, int], ends: Sequence[int]) -> list[int]:
-    """Return the CRC of each part from *prefixes*, those of all bytes up to each of *ends*.
+def part_crcs(crc: Algorithm, prefixes: dict[int, int], ends: Sequence[int]) -> list[int]:
+    """Return the CRC of each part, from *prefixes*: the CRC of all bytes up to each of *ends*.
 
     Examples
     --------
     >>> import numcrc
     >>> crc = numcrc.algorithms["crc32c"]
     >>> prefixes = {0: crc(b""), 2: crc(b"ab"), 5: crc(b"abcde")}
-    >>> between(crc, prefixes, (2, 5)) == [crc(b"ab"), crc(b"cde")]
+    >>> part_crcs(crc, prefixes, (2, 5)) == [crc(b"ab"), crc(b"cde")]
     True
     """
-    # combine is linear in its second argument, so what a part adds to its prefix comes out by
-    # another addition.
+    # combine(c, d, n) == combine(c, 0, n) ^ d, so a part's d is the xor of the two.
     return [crc.combine(prefixes[a], 0, b - a) ^ prefixes[b] for a, b in pairwise((0, *ends))]
 
 
 class PartsError(ValueError):
-    """Parts that are no parts of their object; the text tells why."""
+    """Parts contradict their object; the text says how."""
 
 
-def joined(checksum: Checksum, size: int | None) -> bytes | None:
-    """Return the CRC of a whole object from those of its parts, without its bytes.
+def whole_crc(checksum: Checksum, size: int | None) -> bytes | None:
+    """Return the CRC of a whole object, computed from the CRCs of its parts.
 
-    None: they are not known, or it is no CRC.
+    The result is None if these are unknown, or *checksum* is not a CRC.
 
     Raises
     ------
@@ -103,53 +97,53 @@ def joined(checksum: Checksum, size: int | None) -> bytes | None:
     >>> from numcrc.store.objects import Part
     >>> crc = find("crc32c")
     >>> parts = [Part(4, crc.of(b"1234")), Part(5, crc.of(b"56789"))]
-    >>> value = value_of(crc, [part.value for part in parts])
-    >>> joined(Checksum("crc32c", value, 2, tuple(parts)), 9).hex()
+    >>> value = composite_value(crc, [part.value for part in parts])
+    >>> whole_crc(Checksum("crc32c", value, 2, tuple(parts)), 9).hex()
     'e3069283'
     """
     try:
-        digest = find(checksum.algorithm)
+        algorithm = find(checksum.algorithm)
     except UnsupportedError:
         return None
-    crc = digest.crc
+    crc = algorithm.crc
     values = [part.value for part in checksum.parts if part.value is not None]
     if crc is None or not values or len(values) < checksum.composite:
         return None
-    if any(len(value) != digest.size for value in values):
-        raise PartsError(f"a part's {checksum.algorithm} has not {digest.size} bytes")
-    if value_of(digest, values) != checksum.value:
-        raise PartsError(f"the parts' {checksum.algorithm} do not make up the composite one")
+    if any(len(value) != algorithm.size for value in values):
+        raise PartsError(f"expected {algorithm.size} bytes in each part's {checksum.algorithm}")
+    if composite_value(algorithm, values) != checksum.value:
+        raise PartsError(f"the parts' {checksum.algorithm} do not give the composite checksum")
     if size is not None and sum(part.size for part in checksum.parts) != size:
-        raise PartsError(f"the parts do not add up to {size} bytes")
+        raise PartsError(f"the sizes of the parts do not add up to {size} bytes")
     whole = crc(b"")
     for part, value in zip(checksum.parts, values, strict=True):
         whole = crc.combine(whole, int.from_bytes(value, "big"), part.size)
-    return digest.encode(whole)
+    return algorithm.encode(whole)
 
 
-def of_whole(entry: Entry, *, join: bool) -> dict[str, bytes]:
-    """Return the checksums of a whole object, by algorithm, as *entry* tells them.
+def whole_checksums(entry: Entry, *, join: bool) -> dict[str, bytes]:
+    """Return the known checksums of a whole object, by algorithm.
 
-    *join*: those too that its parts' make up; `PartsError` as `joined`.
+    With *join*, `whole_crc` adds those that follow from its parts', and may raise `PartsError`.
     """
     found = {canonical(c.algorithm): c.value for c in entry.checksums if not c.composite}
     for checksum in entry.checksums:
         name = canonical(checksum.algorithm)
         if join and checksum.composite and name not in found:
-            value = joined(checksum, entry.size)
+            value = whole_crc(checksum, entry.size)
             if value is not None:
                 found[name] = value
     return found
 
 
 def has_composite(checksums: Sequence[Checksum]) -> bool:
-    """Whether any is of parts."""
-    for checksum in checksums:  # noqa: SIM110 -- of every object: a generator takes twice as long
+    """Return whether any of *checksums* is composite."""
+    for checksum in checksums:  # noqa: SIM110 -- runs for every object; any() takes twice as long
         if checksum.composite:
             return True
     return False
 
 
-def incomplete(entry: Entry, wanted: Sequence[Checksum]) -> bool:
-    """Whether the store may know more than *entry* tells of where parts end."""
+def may_know_parts(entry: Entry, wanted: Sequence[Checksum]) -> bool:
+    """Return whether asking the store may give part ends that *entry* lacks."""
     return not entry.complete and any(c.composite > 1 and not c.parts for c in wanted)

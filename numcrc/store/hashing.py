@@ -8,81 +8,85 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from numcrc.checksums import ChecksumAlgorithm, Hash, UnsupportedError, find
-from numcrc.store import composite
+from numcrc.store.composite import candidates, composite_value, part_crcs
 from numcrc.store.objects import Checksum
 
 
 class Found(NamedTuple):
-    """What one wanted checksum turned out to be."""
+    """The computed value of one wanted checksum."""
 
     value: bytes | None
-    """None: it was not computed."""
+    """None if it was not computed."""
     parts: tuple[bytes, ...] = ()
-    """Those that make up a composite one, in order, when it is sure where parts end."""
+    """The values of the parts of a composite checksum, in order, if it is certain where the parts
+    end."""
     why: str = ""
-    """Why it was not computed, or cannot be relied on."""
+    """Why it was not computed, or is not certain."""
 
 
-class _Line:
-    """One digest of consecutive bytes, begun anew at each of *ends*."""
+class _SegmentHash:
+    """Hashes consecutive bytes in segments: a new one begins at each of *ends*."""
 
-    def __init__(self, digest: ChecksumAlgorithm, ends: Sequence[int], start: int) -> None:
-        self._new = digest.new
+    def __init__(self, algorithm: ChecksumAlgorithm, ends: Sequence[int], start: int) -> None:
+        self._new = algorithm.new
         self._ends = ends
-        self._hash: Hash = digest.new()
-        self.start = self._at = self._begun = start
+        self._hash: Hash = algorithm.new()
+        self._at = self._segment_start = start
         self._done: list[tuple[int, bytes]] = []
 
     def feed(self, view: memoryview) -> None:
         base, stop = self._at, self._at + len(view)
-        which = bisect_right(self._ends, base)
-        while which < len(self._ends) and (end := self._ends[which]) <= stop:
+        index = bisect_right(self._ends, base)
+        while index < len(self._ends) and (end := self._ends[index]) <= stop:
             self._hash.update(view[self._at - base : end - base])
             self._done.append((end, self._hash.digest()))
-            self._hash, self._at, self._begun = self._new(), end, end
-            which += 1
+            self._hash, self._at, self._segment_start = self._new(), end, end
+            index += 1
         self._hash.update(view[self._at - base :])
         self._at = stop
 
     def finish(self) -> list[tuple[int, bytes]]:
-        """Return where each stretch ends, and its digest; the last ends where the bytes did."""
-        if self._at > self._begun or not self._done:
+        """Return the end and the digest of each segment; the last ends where the bytes did."""
+        if self._at > self._segment_start or not self._done:
             self._done.append((self._at, self._hash.digest()))
         return self._done
 
 
-class _Crc:
-    """A CRC of ranges in any order: of all bytes up to each of *ends*, and up to the last."""
+class _PrefixCrc:
+    """The CRC of all bytes up to each of *ends*, and of the whole, from ranges in any order."""
 
-    def __init__(self, digest: ChecksumAlgorithm, ends: Sequence[int]) -> None:
-        assert digest.crc is not None
-        self.digest, self.crc, self.ends = digest, digest.crc, ends
-        self._cuts = {0, *ends}
+    def __init__(self, algorithm: ChecksumAlgorithm, ends: Sequence[int]) -> None:
+        assert algorithm.crc is not None
+        self.algorithm, self.crc, self.ends = algorithm, algorithm.crc, ends
+        self._wanted_ends = {0, *ends}
         self._reached, self.value = 0, self.crc(b"")
         self.prefixes = {0: self.value}
         self._waiting: dict[int, list[tuple[int, bytes]]] = {}
 
-    def join(self, start: int, stretches: list[tuple[int, bytes]]) -> None:
-        # Folded in order, at once: what waits is no more than the threads are ahead.
-        self._waiting[start] = stretches
+    def join(self, start: int, segments: list[tuple[int, bytes]]) -> None:
+        # Ranges are joined as soon as those before them are, so only those wait that are read
+        # ahead: at most one a thread.
+        self._waiting[start] = segments
         while self._reached in self._waiting:
             for end, value in self._waiting.pop(self._reached):
                 number = int.from_bytes(value, "big")
                 self.value = self.crc.combine(self.value, number, end - self._reached)
                 self._reached = end
-                if end in self._cuts:
+                if end in self._wanted_ends:
                     self.prefixes[end] = self.value
 
 
 class Tally:
-    """All wanted checksums of one object of *size* bytes, however it is read.
+    """Computes all wanted checksums of one object in one pass.
 
     Parameters
     ----------
+    size : int
+        Bytes of the object.
     wanted : sequence of Checksum
-        Their values matter only where part boundaries are searched.
+        The checksums to compute. Their values matter only if the ends of parts are unknown.
     hints : sequence of Checksum
-        Others of the object, whose parts may end in the same places.
+        Other checksums of the object, whose parts may have the same ends.
     """
 
     def __init__(
@@ -90,80 +94,85 @@ class Tally:
     ) -> None:
         self._wanted = wanted
         self._lock = threading.Lock()
-        self._crcs: dict[str, _Crc] = {}
-        self._lines: dict[tuple[str, tuple[int, ...]], _Line] = {}
-        self._digests: list[ChecksumAlgorithm | str] = []
+        self._crcs: dict[str, _PrefixCrc] = {}
+        self._hashes: dict[tuple[str, tuple[int, ...]], _SegmentHash] = {}
+        self._algorithms: list[ChecksumAlgorithm | str] = []
         self._ends: list[list[tuple[int, ...]]] = []
-        cuts: dict[str, set[int]] = {}
+        crc_ends: dict[str, set[int]] = {}
         for checksum in wanted:
-            digest, ends = _plan(checksum, size, hints)
-            self._digests.append(digest)
+            algorithm, ends = _algorithm_and_ends(checksum, size, hints)
+            self._algorithms.append(algorithm)
             self._ends.append(ends)
-            if isinstance(digest, str):
+            if isinstance(algorithm, str):
                 continue
-            if digest.crc is None:
-                line = digest.name, ends[0] if ends else ()
-                self._lines.setdefault(line, _Line(digest, line[1], 0))
+            if algorithm.crc is None:
+                name = algorithm.name, ends[0] if ends else ()
+                self._hashes.setdefault(name, _SegmentHash(algorithm, name[1], 0))
             else:
-                cuts.setdefault(digest.name, set()).update(*ends)
-        for name, places in cuts.items():
-            self._crcs[name] = _Crc(find(name), sorted(places))
-        self.ordered = bool(self._lines)
-        """Whether ranges must come one after another."""
+                crc_ends.setdefault(algorithm.name, set()).update(*ends)
+        for crc_name, places in crc_ends.items():
+            self._crcs[crc_name] = _PrefixCrc(find(crc_name), sorted(places))
+        self.sequential = bool(self._hashes)
+        """Whether ranges must be added one after another: a hash is computed."""
 
     def add(self, start: int, pieces: Iterator[memoryview]) -> None:
-        """Take in the range from *start* on. Ranges cover the object, in any order."""
-        runs = [(crc, _Line(crc.digest, crc.ends, start)) for crc in self._crcs.values()]
-        lines = [*self._lines.values(), *(line for _, line in runs)]
+        """Add the range from *start* on, in consecutive pieces. Several threads may call this."""
+        ranges = [
+            (crc, _SegmentHash(crc.algorithm, crc.ends, start)) for crc in self._crcs.values()
+        ]
+        hashes = [*self._hashes.values(), *(segments for _, segments in ranges)]
         for piece in pieces:
-            for line in lines:
-                line.feed(piece)
+            for one in hashes:
+                one.feed(piece)
         with self._lock:
-            for crc, line in runs:
-                if (stretches := line.finish())[-1][0] > start:
-                    crc.join(start, stretches)
+            for crc, one in ranges:
+                if (segments := one.finish())[-1][0] > start:
+                    crc.join(start, segments)
 
     def found(self) -> list[Found]:
-        """Return what became of each wanted checksum; all ranges are in."""
-        return list(map(self._found, self._wanted, self._digests, self._ends))
+        """Return the value of each wanted checksum, once all ranges are added."""
+        return list(map(self._found, self._wanted, self._algorithms, self._ends))
 
     def _found(
-        self, checksum: Checksum, digest: ChecksumAlgorithm | str, candidates: list[tuple[int, ...]]
+        self,
+        checksum: Checksum,
+        algorithm: ChecksumAlgorithm | str,
+        possible_ends: list[tuple[int, ...]],
     ) -> Found:
-        if isinstance(digest, str):
-            return Found(None, why=digest)
-        crc = self._crcs.get(digest.name)
+        if isinstance(algorithm, str):
+            return Found(None, why=algorithm)
+        crc = self._crcs.get(algorithm.name)
         if not checksum.composite:
             if crc is not None:
-                return Found(digest.encode(crc.value))
-            return Found(self._lines[digest.name, ()].finish()[0][1])
-        for ends in candidates:
+                return Found(algorithm.encode(crc.value))
+            return Found(self._hashes[algorithm.name, ()].finish()[0][1])
+        for ends in possible_ends:
             if crc is not None:
-                numbers = composite.between(crc.crc, crc.prefixes, ends)
-                values = tuple(map(digest.encode, numbers))
+                numbers = part_crcs(crc.crc, crc.prefixes, ends)
+                values = tuple(map(algorithm.encode, numbers))
             else:
-                stretches = self._lines[digest.name, ends].finish()
-                values = tuple(value for _, value in stretches)
-            value = composite.value_of(digest, values)
+                segments = self._hashes[algorithm.name, ends].finish()
+                values = tuple(value for _, value in segments)
+            value = composite_value(algorithm, values)
             if value == checksum.value or checksum.parts or checksum.composite == 1:
                 return Found(value, values)
-        tried = f"none of {len(candidates)} likely part sizes gives this checksum"
-        return Found(value, why=f"{tried}: the object differs, or its parts are of other sizes")
+        tried = f"none of {len(possible_ends)} likely part sizes gives this checksum"
+        return Found(value, why=f"{tried}: the object differs, or its parts have other sizes")
 
 
-def _plan(
+def _algorithm_and_ends(
     checksum: Checksum, size: int, hints: Sequence[Checksum]
 ) -> tuple[ChecksumAlgorithm | str, list[tuple[int, ...]]]:
-    """Return what computes *checksum*, or why nothing does, and where its parts may end."""
+    """Return the algorithm, or why *checksum* cannot be computed, and the possible part ends."""
     try:
-        digest = find(checksum.algorithm)
+        algorithm = find(checksum.algorithm)
     except UnsupportedError as error:
         return str(error), []
     if not checksum.composite:
-        return digest, []
-    ends = composite.candidates(checksum, size, hints)
+        return algorithm, []
+    ends = candidates(checksum, size, hints)
     if not ends:
-        return f"{checksum.composite} parts do not make up {size} bytes", []
-    if digest.crc is None and len(ends) > 1:
-        return "it is not known where its parts end", []
-    return digest, ends
+        return f"{checksum.composite} parts cannot have {size} bytes together", []
+    if algorithm.crc is None and len(ends) > 1:
+        return "the sizes of its parts are unknown", []
+    return algorithm, ends

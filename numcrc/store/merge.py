@@ -1,4 +1,4 @@
-"""Entries in the order of their keys, however many there are."""
+"""Sort entries by key, on disk if they are many, and join two sorted sides into pairs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,17 @@ from numcrc.store.objects import Checksum, Entry
 
 T = TypeVar("T")
 
-# Entries that are sorted in memory: some 40 MB of them.
+# Entries that are sorted in memory: about 40 MB.
 RUN = 100_000
-# Items that are pickled together: enough to share what they repeat, few enough that a block
-# of each of a hundred runs is little memory.
+# Items that are pickled together: enough to share repeated values, few enough that one block
+# of each of a hundred runs fits in memory.
 BLOCK = 256
 IN_MEMORY = 4 << 20
 _HEADER = 4
 
 
-def entry_bytes(entry: Entry) -> bytes:
-    """Return the bytes of an entry's key."""
-    return key_bytes(entry.key)
-
-
 class Spool(Generic[T]):
-    """Items kept in order: in a temporary file, which has no name, once they are many."""
+    """A list that moves to an anonymous temporary file when it grows."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
@@ -39,13 +34,13 @@ class Spool(Generic[T]):
         self._block: list[T] = []
 
     def append(self, item: T) -> None:
-        """Add one."""
+        """Append an item."""
         self._block.append(item)
         if len(self._block) == BLOCK:
             self.mark()
 
     def mark(self) -> int:
-        """Return the place behind all items so far."""
+        """Return the position after the last item."""
         if self._block:
             data = pickle.dumps(self._block, pickle.HIGHEST_PROTOCOL)
             self._file.seek(self._end)
@@ -54,57 +49,58 @@ class Spool(Generic[T]):
             self._block = []
         return self._end
 
-    def between(self, at: int, end: int) -> Iterator[T]:
-        """Yield the items between two marks; several such iterators may take turns."""
-        while at < end:
-            self._file.seek(at)
+    def between(self, start: int, end: int) -> Iterator[T]:
+        """Yield the items between two marks. Several of these iterators may be in use at once."""
+        while start < end:
+            self._file.seek(start)
             size = int.from_bytes(self._file.read(_HEADER), "little")
             yield from pickle.loads(self._file.read(size))
-            at += _HEADER + size
+            start += _HEADER + size
 
     def __iter__(self) -> Iterator[T]:
         return self.between(0, self.mark())
 
 
-def ordered(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield *entries* by the bytes of their keys, each key once.
+def sorted_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield *entries* in the order of their keys, one for each key.
 
-    Parameters
-    ----------
-    entries
-        In any order. All are taken before the first comes out; of what is more than a run,
-        a temporary file holds the rest.
+    All entries are read before the first is yielded. If there are more than `RUN`, they are
+    sorted in runs, which are written to a temporary file and merged.
 
     Raises
     ------
     ValueError
-        A key is there twice, with sizes, versions or checksums that contradict each other.
+        Entries of the same key contradict each other.
 
     Examples
     --------
-    >>> [entry.key for entry in ordered([Entry("b"), Entry("a"), Entry("b", 9)])]
+    >>> [entry.key for entry in sorted_entries([Entry("b"), Entry("a"), Entry("b", 9)])]
     ['a', 'b']
     """
-    left = iter(entries)
-    run = sorted(islice(left, RUN), key=entry_bytes)
-    following = next(left, None)
+    rest = iter(entries)
+    run = sorted(islice(rest, RUN), key=_key)
+    following = next(rest, None)
     if following is None:
-        return _merged(run)
-    left = chain((following,), left)
+        return _unique(run)
+    rest = chain((following,), rest)
     spool: Spool[Entry] = Spool()
     marks = [0]
     while run:
         for entry in run:
             spool.append(entry)
         marks.append(spool.mark())
-        run.clear()  # no two runs at a time
-        run += islice(left, RUN)
-        run.sort(key=entry_bytes)
+        run.clear()  # before the next run is read, so that only one is in memory
+        run += islice(rest, RUN)
+        run.sort(key=_key)
     runs = [spool.between(*ends) for ends in pairwise(marks)]
-    return _merged(merge(*runs, key=entry_bytes))
+    return _unique(merge(*runs, key=_key))
 
 
-def _merged(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _key(entry: Entry) -> bytes:
+    return key_bytes(entry.key)
+
+
+def _unique(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Yield sorted *entries*, those with the same key as one."""
     last: Entry | None = None
     for entry in entries:
@@ -120,20 +116,31 @@ def _merged(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def union(one: Entry, other: Entry) -> Entry:
-    """Return all that two entries tell of the same key, or raise ValueError."""
-    for what, first, second in (
+    """Return what two entries of the same key know together.
+
+    Raises
+    ------
+    ValueError
+        They contradict each other.
+
+    Examples
+    --------
+    >>> union(Entry("a", 9), Entry("a", None, (Checksum("crc32", b"1234"),))).size
+    9
+    """
+    for name, first, second in (
         ("sizes", one.size, other.size),
         ("versions", one.version or None, other.version or None),
     ):
         if None not in (first, second) and first != second:
-            raise ValueError(f"{one.key!r} is there twice, with two {what}: {first} and {second}")
+            raise ValueError(f"duplicate key {one.key!r} with different {name}: {first}, {second}")
     checksums: dict[tuple[str, int], Checksum] = {}
     for checksum in (*one.checksums, *other.checksums):
         known = checksums.setdefault((checksum.algorithm, checksum.composite), checksum)
         if known.value != checksum.value:
             raise ValueError(
-                f"{one.key!r} is there twice, with two values of {known.algorithm}: "
-                f"{known.value.hex()} and {checksum.value.hex()}"
+                f"duplicate key {one.key!r} with different values of {known.algorithm}: "
+                f"{known.value.hex()}, {checksum.value.hex()}"
             )
         if not known.parts:
             checksums[checksum.algorithm, checksum.composite] = checksum
@@ -148,33 +155,33 @@ def union(one: Entry, other: Entry) -> Entry:
 
 
 class Pair(NamedTuple):
-    """One key: what is there, and what should be."""
+    """One key with the object in the source and the object that is expected."""
 
     key: str
     present: Entry | None
-    """As the source lists it; None: it is not there, or the source was not listed."""
+    """As the source lists it; None if it is not there, or the source was not listed."""
     expected: Entry | None
-    """As a manifest or another source tells; None: not expected, or nothing but the source's own
-    checksums is asked for."""
+    """As a manifest or another source describes it; None if it is not expected, or the expected
+    checksums are the source's own."""
 
 
-def joined(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[Pair]:
-    """Yield a pair for every key of either side, in order; both must be in order.
+def full_join(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[Pair]:
+    """Yield a pair for each key of either side, in order.
 
     Raises
     ------
     ValueError
-        A side is not in the order of its keys' bytes, so that nothing could be said of it.
+        A side is not in the order of its keys, without duplicates.
 
     Examples
     --------
-    >>> for key, *sides in joined([Entry("a"), Entry("c")], [Entry("b"), Entry("c")]):
+    >>> for key, *sides in full_join([Entry("a"), Entry("c")], [Entry("b"), Entry("c")]):
     ...     print(key, [side is not None for side in sides])
     a [True, False]
     b [False, True]
     c [True, True]
     """
-    left, right = _keyed(present), _keyed(expected)
+    left, right = _in_order(present), _in_order(expected)
     one, other = next(left, None), next(right, None)
     while one and other:
         if one[0] == other[0]:
@@ -194,11 +201,11 @@ def joined(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[Pair
         other = next(right, None)
 
 
-def _keyed(entries: Iterable[Entry]) -> Iterator[tuple[bytes, Entry]]:
+def _in_order(entries: Iterable[Entry]) -> Iterator[tuple[bytes, Entry]]:
     last = b""
     for entry in entries:
-        key = entry_bytes(entry)
+        key = key_bytes(entry.key)
         if key <= last:
-            raise ValueError(f"{entry.key!r} is listed out of order, after {last!r}")
+            raise ValueError(f"key {entry.key!r} is listed out of order, after {last!r}")
         last = key
         yield key, entry

@@ -1,4 +1,4 @@
-"""What a store is made of: objects, what their checksums should be, and what was found."""
+"""Define objects, their checksums, and the results of checking them."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ class Part(NamedTuple):
     size: int
     """Bytes."""
     value: bytes | None = None
-    """Its checksum, big-endian; None: not known."""
+    """The part's checksum, big-endian; None if unknown."""
 
 
 class Checksum(NamedTuple):
-    """What an object's checksum should be."""
+    """A checksum that an object has, or should have."""
 
     algorithm: str
-    """As stores call it, in small letters: crc32, crc32c, crc64nvme, md5, sha256, or any name
-    that `numcrc.algorithms` takes; what nobody here computes is kept all the same."""
+    """The name that stores use, in lower case: crc32, crc32c, crc64nvme, md5, sha256; or any
+    other. Checksums of algorithms that cannot be computed here are kept, too."""
     value: bytes
     """Big-endian."""
     composite: int = 0
-    """0: of the whole object. Otherwise the checksum of the concatenated checksums of that many
-    parts, as S3's COMPOSITE."""
+    """0 for a checksum of the whole object. Otherwise *value* is the checksum of the concatenated
+    checksums of this number of parts, as S3's COMPOSITE."""
     parts: tuple[Part, ...] = ()
-    """The parts of a composite one, as far as the store tells: all of them, or none."""
+    """The parts of a composite checksum: all of them, or none if they are unknown."""
 
 
 class Entry(NamedTuple):
-    """An object, as a listing or a manifest tells of it."""
+    """An object as a listing or a manifest describes it."""
 
     key: str
-    """Its name below the source's root, ``/`` between folders. Bytes that are no UTF-8 are there
-    as surrogates, as `os.fsdecode` makes them."""
+    """Its name below the source's root, with ``/`` between folders. Bytes that are not UTF-8 are
+    represented by surrogates, as by `os.fsdecode`."""
     size: int | None = None
-    """Bytes; None: not told."""
+    """Bytes; None if unknown."""
     checksums: tuple[Checksum, ...] = ()
-    """What is known of them so far."""
+    """The checksums known so far."""
     version: str = ""
-    """What changes when the object does: an ETag, a version or a time. Empty: not told."""
+    """An ETag, a version or a time, which changes when the object does; empty if unknown."""
     archived: bool = False
     """Whether it must be restored before it can be read."""
     complete: bool = False
-    """Whether *checksums* are all that the source has: asking it again tells no more."""
+    """Whether *checksums* are all that the source has, so that asking it again adds none."""
 
 
 class State(str, Enum):
-    """What became of one object."""
+    """The outcome of checking one object."""
 
     MATCH = "match"
     DIFFER = "differ"
@@ -60,28 +60,31 @@ class State(str, Enum):
     SIZE_MISMATCH = "size-mismatch"
     """The body was not read."""
     NO_CHECKSUM = "no-checksum"
+    """There was nothing to compare."""
     UNSUPPORTED = "unsupported-algorithm"
+    """No expected checksum could be computed."""
     CHANGED = "changed-during-read"
     ARCHIVED = "archived"
     ERROR = "error"
 
 
 class Result(NamedTuple):
-    """What was found of one object."""
+    """The result of checking one object."""
 
     key: str
     state: State
     size: int | None = None
-    """Bytes, of the source's object, else as expected."""
+    """Bytes of the source's object, else the expected size; None if unknown."""
     algorithm: str = ""
-    """The checksum that decided."""
+    """The algorithm of the checksum that decided."""
     expected: str = ""
-    """In hexadecimal; of a composite one, ``-`` and the number of parts behind it."""
+    """Its expected value in hexadecimal, followed by ``-`` and the number of parts if it is
+    composite."""
     actual: str = ""
-    """Likewise; empty when none was computed."""
+    """Its computed value, likewise; empty if none was computed."""
     parts: tuple[int, ...] = ()
-    """The numbers of the parts that differ, from 1, as far as it is known."""
+    """The numbers of the parts that differ, from 1, if they are known."""
     detail: str = ""
-    """What a person should know, such as an error's text."""
+    """An explanation, such as the text of an error."""
     version: str = ""
-    """The version of what was looked at."""
+    """The version of the object that was checked."""

@@ -1,34 +1,40 @@
-"""How much is done, and of how much."""
+"""Count the work that is done, and the work there is in total."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from numcrc.store.objects import Entry
-from numcrc.store.reader import Meter
 from numcrc.store.source import StoreError
 
 
-class Progress(Meter):
-    """What was done so far and what there is in all, for who watches from another thread.
+class Progress:
+    """Counters of a run, which another thread may read at any time.
 
     Attributes
     ----------
     objects, bytes : int
-        How many objects are settled, and how many bytes were read.
+        How many objects are finished, and how many bytes were read.
     total_objects, total_bytes : int or None
-        How many there are; None until that is known.
+        How many there are in total; None until that is known.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self.objects = self.bytes = 0
         self.total_objects: int | None = None
         self.total_bytes: int | None = None
+        self._lock = Lock()
+
+    def add(self, objects: int, count: int) -> None:
+        """Add *objects* finished objects and *count* bytes."""
+        with self._lock:
+            self.objects += objects
+            self.bytes += count
 
     def counted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield *entries*, which are all there are, and know the totals at their end."""
+        """Yield *entries*, and set the totals at their end."""
         objects = size = 0
         for entry in entries:
             objects += 1
@@ -38,10 +44,10 @@ class Progress(Meter):
 
     @contextmanager
     def counting(self, listed: Callable[[], Iterable[Entry]]) -> Iterator[None]:
-        """Count what *listed* gives, in a thread of its own, while in the ``with`` block.
+        """Count the entries that *listed* returns, in a thread, during the ``with`` block.
 
-        A listing that is listed once more costs little beside what is then read, and keeps
-        nothing: how long the rest will take is known long before the first listing's end.
+        A second listing costs little compared with reading the objects, and holds none of them:
+        the totals are known long before the listing that drives the reads has ended.
         """
         ended = Event()
 
@@ -51,7 +57,7 @@ class Progress(Meter):
                     if ended.is_set():
                         return
             except StoreError:
-                return  # the listing that counts says so
+                return  # the other listing reports it
 
         thread = Thread(target=count, daemon=True)
         thread.start()

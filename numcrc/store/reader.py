@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import mmap
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from numcrc.store.hashing import Tally
 from numcrc.store.objects import Entry
+from numcrc.store.progress import Progress
 from numcrc.store.retries import Bandwidth, Retries, StoppedError
 from numcrc.store.source import ChangedError, Source, StoreError
 
 
-class Meter:
-    """What was done so far, for who watches from another thread."""
-
-    def __init__(self) -> None:
-        self.objects = 0
-        """Objects settled."""
-        self.bytes = 0
-        """Bytes read."""
-        self._lock = threading.Lock()
-
-    def add(self, objects: int, count: int) -> None:
-        """Count *objects* more and *count* more bytes."""
-        with self._lock:
-            self.objects += objects
-            self.bytes += count
-
-
-class Reader:
-    """What one thread reads with; its buffer is reused.
+class BodyReader:
+    """Reads bodies in one thread, into one buffer.
 
     Parameters
     ----------
     size : int
-        Bytes of the buffer, and of a range.
+        Bytes of the buffer.
     piece : int
-        Bytes of a range that are asked for at a time.
+        Bytes of a range to request at a time.
+    retries : Retries
+        Calls the source.
+    bandwidth : Bandwidth, optional
+        Limits the rate.
+    progress : Progress
+        Counts the bytes.
     stopped : callable
-        Whether nobody wants the bytes any more: `StoppedError` then.
+        Returns whether to raise `StoppedError` instead of reading.
     """
 
     def __init__(
@@ -49,22 +38,22 @@ class Reader:
         piece: int,
         retries: Retries,
         bandwidth: Bandwidth | None,
-        meter: Meter,
+        progress: Progress,
         stopped: Callable[[], bool],
     ) -> None:
-        area = mmap.mmap(-1, size)  # whose pages cost nothing until they are used
-        if hasattr(mmap, "MADV_HUGEPAGE"):  # and then the less, the larger they are
-            with suppress(OSError):  # of a kernel without them
+        area = mmap.mmap(-1, size)  # unused pages take no memory
+        if hasattr(mmap, "MADV_HUGEPAGE"):  # fewer page faults
+            with suppress(OSError):  # the kernel may have been built without them
                 area.madvise(mmap.MADV_HUGEPAGE)
         self.buffer = memoryview(area)
         self.retries = retries
         self._piece = min(piece, size)
         self._bandwidth = bandwidth
-        self._meter = meter
+        self._progress = progress
         self._stopped = stopped
 
     def whole(self, source: Source, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
-        """Return ``source.fetch(entry, into)``, tried again as needed."""
+        """Return ``source.fetch(entry, into)``, with retries."""
         if self._stopped():
             raise StoppedError
         if self._bandwidth is not None:
@@ -72,11 +61,11 @@ class Reader:
         found = self.retries(source.fetch, entry, into)
         if self._bandwidth is not None and entry.size is None:
             self._bandwidth.take(len(found[1]))
-        self._meter.add(0, len(found[1]))
+        self._progress.add(0, len(found[1]))
         return found
 
     def pieces(self, source: Source, entry: Entry, start: int, end: int) -> Iterator[memoryview]:
-        """Yield the bytes from *start* to *end*; one piece is valid until the next."""
+        """Yield the bytes from *start* to *end*; each piece is valid until the next."""
         for at in range(start, end, self._piece):
             count = min(self._piece, end - at)
             if self._stopped():
@@ -85,12 +74,12 @@ class Reader:
                 self._bandwidth.take(count)
             view = self.retries(source.read, entry, at, self.buffer[:count])
             if len(view) < count:
-                raise ChangedError(f"it ends at {at + len(view)} of {entry.size} bytes")
-            self._meter.add(0, count)
+                raise ChangedError(f"it ends after {at + len(view)} of {entry.size} bytes")
+            self._progress.add(0, count)
             yield view
 
 
-class Large:
+class LargeObject:
     """An object of more bytes than a buffer has, whose ranges several threads read.
 
     `claim` and `release` are called under the lock of who hands out the ranges.
@@ -100,7 +89,7 @@ class Large:
         assert entry.size is not None
         self._source, self._entry, self._size = source, entry, entry.size
         self._tally = tally
-        self._step = entry.size if tally.ordered else step
+        self._step = entry.size if tally.sequential else step
         self._next = 0
         self.busy = 0
         """Ranges that are being read."""
@@ -115,7 +104,7 @@ class Large:
         self.busy += 1
         return start
 
-    def read(self, start: int, reader: Reader) -> None:
+    def read(self, start: int, reader: BodyReader) -> None:
         """Read a claimed range, and keep what goes wrong."""
         end = min(start + self._step, self._size)
         try:

@@ -1,4 +1,4 @@
-"""What a verification found: all results, their counts, and what it comes to."""
+"""Count the results of a verification, and say what they amount to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from numcrc.store.objects import Result, State
 
-# By state, as ``rclone check`` has them: here and there are a source and what is expected of it.
+# The letters of ``rclone check --combined``.
 LETTERS = {
     State.MATCH: "=",
     State.DIFFER: "*",
@@ -19,7 +19,7 @@ LETTERS = {
 COULD_NOT_CHECK = "!"
 
 GOOD, BAD, UNCHECKED = 0, 1, 3
-_READ = {State.MATCH, State.DIFFER}
+_COMPARED = {State.MATCH, State.DIFFER}
 
 
 def letter(state: State) -> str:
@@ -30,21 +30,21 @@ def letter(state: State) -> str:
 class Report:
     """The results of a verification, in the order of their keys.
 
-    It is iterated over as often as one likes; the results are read from a file each time, so
-    that they need no memory. ``pandas.DataFrame(report)`` has a column for each of their fields.
+    A report can be iterated over repeatedly; the results are read from a file each time.
+    ``pandas.DataFrame(report)`` has a column for each field of `Result`.
 
     Attributes
     ----------
     counts : dict of State to int
-        How many results there are of each state, for those that there are.
+        The number of results of each state that occurs.
     objects : int
-        How many results there are.
+        The number of results.
     bytes : int
-        The length of the objects whose checksums were compared.
+        The total size of the objects whose checksums were compared.
     seconds : float
-        How long it took.
+        How long the run took.
     stopped : str
-        Why it ended before its time; empty when all is there.
+        Why the run ended early; empty if it is complete.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Report:
         self.stopped = ""
 
     def count(self, result: Result) -> None:
-        """Take a result into account."""
+        """Count a result."""
         self._counts[result.state] += 1
-        if result.size and result.state in _READ:
+        if result.size and result.state in _COMPARED:
             self.bytes += result.size
 
     def __iter__(self) -> Iterator[Result]:
@@ -71,28 +71,28 @@ class Report:
         return self.objects
 
     def __bool__(self) -> bool:
-        return True  # not for being empty; see `ok`
+        return True  # even if it is empty; see `ok`
 
     @property
     def counts(self) -> dict[State, int]:
-        """How many results there are of each state."""
+        """The number of results of each state that occurs."""
         return {state: self._counts[state] for state in State if self._counts[state]}
 
     @property
     def objects(self) -> int:
-        """How many results there are."""
+        """The number of results."""
         return sum(self._counts.values())
 
     @property
     def ok(self) -> bool:
-        """Whether every object was checked and is good, and there was one."""
+        """Whether every object was checked and matches, and there is at least one."""
         return self.exit_code == GOOD
 
     @property
     def exit_code(self) -> int:
-        """0: all good; 1: something differs or is missing; 3: something could not be checked.
+        """0: everything matches; 1: an object differs, is missing or extra; 3: one is unchecked.
 
-        Nothing at all is not good either, unless only a part of the keys was asked for.
+        An empty result is a failure unless keys were filtered.
         """
         if any(self._counts[state] for state in LETTERS if state is not State.MATCH):
             return BAD
@@ -102,7 +102,7 @@ class Report:
         return GOOD
 
     def summary(self) -> str:
-        """Return the counts in words.
+        """Return the counts as a sentence.
 
         Examples
         --------
@@ -112,27 +112,44 @@ class Report:
         >>> report.summary()
         '2 objects, 2.0 KiB compared in 0.0 s: 1 match, 1 missing'
         """
-        objects = f"{self.objects} object{'' if self.objects == 1 else 's'}"
-        kinds = ", ".join(f"{count} {state.value}" for state, count in self.counts.items())
-        text = f"{objects}, {size_text(self.bytes)} compared in {self.seconds:.1f} s"
-        if kinds:
-            text += f": {kinds}"
+        states = ", ".join(f"{count} {state.value}" for state, count in self.counts.items())
+        text = f"{objects_text(self.objects)}, {size_text(self.bytes)} compared"
+        text += f" in {self.seconds:.1f} s"
+        if states:
+            text += f": {states}"
         return f"{text}; {self.stopped}" if self.stopped else text
 
     def __repr__(self) -> str:
         return f"<Report: {self.summary()}>"
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return the results as dicts, all in memory."""
+        """Return the results as a list of dicts."""
         return [{**result._asdict(), "state": result.state.value} for result in self]
 
     def combined(self) -> Iterator[str]:
-        """Yield a letter, a space and the key of each result, as ``rclone check --combined``."""
+        """Yield the lines of ``rclone check --combined``: a letter, a space and a key."""
         return (f"{letter(result.state)} {result.key}" for result in self)
 
 
+def objects_text(count: int) -> str:
+    """Return a number of objects.
+
+    Examples
+    --------
+    >>> objects_text(1), objects_text(2)
+    ('1 object', '2 objects')
+    """
+    return f"{count} object{'' if count == 1 else 's'}"
+
+
 def size_text(size: int) -> str:
-    """Return a number of bytes in the unit that a person would choose."""
+    """Return a number of bytes with a fitting unit.
+
+    Examples
+    --------
+    >>> size_text(1000), size_text(3 << 20)
+    ('1000 B', '3.0 MiB')
+    """
     number = float(size)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if number < 1024:

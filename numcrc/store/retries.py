@@ -1,4 +1,4 @@
-"""Trying again, and not reading faster than allowed."""
+"""Retry what may work later, and limit the rate of reading."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FIRST, LONGEST = 0.2, 20.0
-"""Seconds to wait at most before the second attempt, and before any."""
+"""The longest wait before the second attempt, and before any attempt, in seconds."""
 
 
 class StoppedError(Exception):
-    """Nobody wants the result any more."""
+    """The run was stopped, so its results are no longer wanted."""
 
 
 class Retries:
-    """Calls what may fail for a while, at growing intervals.
+    """Calls functions, again at growing intervals while they raise `RetryError`.
 
     Parameters
     ----------
     attempts : int
-        How often in all.
+        The number of calls at most.
     wait : callable
-        Waits for so many seconds, as `threading.Event.wait`; True: give up, `StoppedError`.
+        Waits for a number of seconds, as `threading.Event.wait` does. If it returns true,
+        `StoppedError` is raised.
 
     Examples
     --------
@@ -43,8 +44,6 @@ class Retries:
     """
 
     def __init__(self, attempts: int, wait: Callable[[float], object]) -> None:
-        if attempts < 1:
-            raise ValueError(f"attempts must be at least 1, not {attempts}")
         self._attempts = attempts
         self._wait = wait
 
@@ -54,7 +53,8 @@ class Retries:
         Raises
         ------
         StoreError
-            What the last attempt raised, with their number, or what makes no sense to try again.
+            The error of the last attempt, with the number of attempts, or the first error that
+            is not a `RetryError`.
         """
         longest = FIRST
         for left in reversed(range(self._attempts)):
@@ -64,7 +64,7 @@ class Retries:
                 if not left:
                     tries = f" ({self._attempts} attempts)" if self._attempts > 1 else ""
                     raise StoreError(f"{error}{tries}") from error
-                # Jitter: clients that were turned away together must not come back together.
+                # Jitter, so that clients which were refused together do not return together.
                 if self._wait(longest * random.uniform(0.5, 1)):
                     raise StoppedError from error
                 longest = min(2 * longest, LONGEST)
@@ -72,14 +72,14 @@ class Retries:
 
 
 class Bandwidth:
-    """A bucket that fills with *rate* bytes a second; readers share it.
+    """A budget of *rate* bytes per second, shared by threads in the order of their requests.
 
     Examples
     --------
     >>> now, waits = [0.0], []
-    >>> bucket = Bandwidth(1000, waits.append, lambda: now[0])
+    >>> bandwidth = Bandwidth(1000, waits.append, lambda: now[0])
     >>> for _ in range(3):
-    ...     bucket.take(500)
+    ...     bandwidth.take(500)
     >>> waits
     [0.5, 1.0]
     """
@@ -90,8 +90,6 @@ class Bandwidth:
         wait: Callable[[float], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not rate > 0:
-            raise ValueError(f"bandwidth must be above 0, not {rate}")
         self._rate = rate
         self._wait = wait
         self._clock = clock
@@ -99,11 +97,10 @@ class Bandwidth:
         self._free = clock()
 
     def take(self, count: int) -> None:
-        """Wait until *count* bytes may be read; who comes first reads first."""
+        """Wait until *count* bytes may be read."""
         with self._lock:
             now = self._clock()
-            # What was not read while nobody wanted to is not made up for.
-            start = max(self._free, now)
+            start = max(self._free, now)  # unused time does not accumulate
             self._free = start + count / self._rate
         if start > now and self._wait(start - now):
             raise StoppedError

@@ -1,4 +1,4 @@
-"""Which objects of a store are meant: by patterns, by shards, or a sample of them."""
+"""Select objects by patterns of their keys, by shard, or as a sample."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from numcrc.store.objects import Entry
 from numcrc.store.retries import StoppedError
 
 _TOKEN = re.compile(r"/\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
-_HASH = 8  # bytes; a shard and a sample are told by two of these, so that neither skews the other
+# Bytes of a hash. The shard and the sample use two different hashes, so that they are independent.
+_HASH = 8
 
 
 class Selection:
-    """Says of a key whether it is meant.
+    """Selects keys.
 
     Parameters
     ----------
     include, exclude
-        Patterns, as rclone has them. ``*`` stands for any characters but ``/``, ``**`` for any
-        at all, ``?`` for one but ``/``, ``[a-z]`` and ``[!a-z]`` for one of a set, ``/**/`` also
-        for one ``/``. A pattern must fit the whole key when it begins with ``/``, and otherwise
-        its end, from the beginning or a ``/`` on; one that ends with ``/`` means all below a
-        folder of that name. A key is meant when any of *include* fits, or there are none, and
-        none of *exclude* does.
+        Patterns, as rclone has them. ``*`` matches any characters but ``/``, ``**`` any at all,
+        ``?`` one but ``/``, ``[a-z]`` and ``[!a-z]`` one of a set, and ``/**/`` also a single
+        ``/``. A pattern that begins with ``/`` must match the whole key; others match its end,
+        from the start or from after a ``/``. One that ends with ``/`` matches everything below a
+        folder of that name. A key is selected if any of *include* matches, or there are none,
+        and none of *exclude* does.
     shard
-        K and N, to mean the K-th of N shares of the keys, from 1. A key's share depends on
-        nothing but the key and N.
+        K and N, to select the K-th of N shares of the keys, from 1. A key's share depends only on
+        the key and N.
     sample
-        A share of the keys, above 0 and up to 1; those of a smaller sample are in a larger one.
+        The fraction of keys to select, above 0 and up to 1. Keys of a smaller sample are in every
+        larger one.
 
     Raises
     ------
     ValueError
-        A pattern, a shard or a sample makes no sense.
+        A pattern, the shard or the sample is invalid.
 
     Examples
     --------
-    >>> meant = Selection(include=["*.jpg"], exclude=["/tmp/"])
-    >>> [key for key in ("a.jpg", "b/c.jpg", "tmp/d.jpg", "e.txt") if meant(key)]
+    >>> selection = Selection(include=["*.jpg"], exclude=["/tmp/"])
+    >>> [key for key in ("a.jpg", "b/c.jpg", "tmp/d.jpg", "e.txt") if selection(key)]
     ['a.jpg', 'b/c.jpg']
     """
 
@@ -52,31 +54,42 @@ class Selection:
         shard: tuple[int, int] | None = None,
         sample: float | None = None,
     ) -> None:
-        self._include, self._exclude = _any_of(include), _any_of(exclude)
+        self._included, self._excluded = _matcher(include), _matcher(exclude)
         if shard is not None and not 1 <= shard[0] <= shard[1]:
-            raise ValueError(f"there is no shard {shard[0]} of {shard[1]}: they are 1 to N of N")
+            raise ValueError(f"invalid shard {shard[0]}/{shard[1]}: expected 1/N to N/N")
         if sample is not None and not 0 < sample <= 1:
-            raise ValueError(f"a sample must be above 0 and up to 1, not {sample:g}")
-        self._shard, self._sample = shard, sample
+            raise ValueError(f"invalid sample {sample:g}: expected more than 0, at most 1")
+        self.include, self.exclude = tuple(include), tuple(exclude)
+        self.shard, self.sample = shard, sample
         self._hashed = shard is not None or sample is not None
-        self.everything = not (include or exclude or self._hashed)
+
+    @property
+    def everything(self) -> bool:
+        """Whether every key is selected."""
+        return not (self.include or self.exclude or self._hashed)
+
+    def __repr__(self) -> str:
+        return (
+            f"Selection(include={self.include!r}, exclude={self.exclude!r}, "
+            f"shard={self.shard!r}, sample={self.sample!r})"
+        )
 
     def __call__(self, key: str) -> bool:
-        """Return whether *key* is meant."""
-        if self._include and not self._include(key):
+        """Return whether *key* is selected."""
+        if self._included and not self._included(key):
             return False
-        if self._exclude and self._exclude(key):
+        if self._excluded and self._excluded(key):
             return False
         if not self._hashed:
             return True
         digest = blake2b(key_bytes(key), digest_size=2 * _HASH).digest()
-        if self._shard is not None:
-            number, count = self._shard
+        if self.shard is not None:
+            number, count = self.shard
             if int.from_bytes(digest[:_HASH], "big") % count != number - 1:
                 return False
-        if self._sample is None:
+        if self.sample is None:
             return True
-        return int.from_bytes(digest[_HASH:], "big") < self._sample * 2.0 ** (8 * _HASH)
+        return int.from_bytes(digest[_HASH:], "big") < self.sample * 2.0 ** (8 * _HASH)
 
     def of(self, entries: Iterable[Entry], stop: Event) -> Iterator[Entry]:
         """Yield the selected entries.
@@ -86,15 +99,16 @@ class Selection:
         StoppedError
             *stop* is set. An iterator that merely ended would make the other entries missing.
         """
+        everything = self.everything
         for entry in entries:
             if stop.is_set():
                 raise StoppedError
-            if self.everything or self(entry.key):
+            if everything or self(entry.key):
                 yield entry
 
 
-def _any_of(patterns: Sequence[str]) -> Callable[[str], object] | None:
-    """Return what says whether a key fits any of *patterns*; None where there are none."""
+def _matcher(patterns: Sequence[str]) -> Callable[[str], object] | None:
+    """Return a function that says whether any of *patterns* matches a key; None for none."""
     if isinstance(patterns, str):
         raise TypeError("patterns must be a sequence of strings, not one string")
     if not patterns:
@@ -105,14 +119,14 @@ def _any_of(patterns: Sequence[str]) -> Callable[[str], object] | None:
 def _expression(pattern: str) -> str:
     """Return the regular expression of one pattern."""
     if not pattern.strip("/"):
-        raise ValueError(f"{pattern!r} is no pattern: it names nothing")
+        raise ValueError(f"invalid pattern {pattern!r}: it matches nothing")
     below = "**" if pattern.endswith("/") else ""
     text = "".join(map(_translated, _TOKEN.findall(pattern.removeprefix("/") + below)))
     expression = text if pattern.startswith("/") else f"(?:.*/)?{text}"
     try:
         re.compile(expression)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is no pattern: {error}") from None
+        raise ValueError(f"invalid pattern {pattern!r}: {error}") from None
     return expression
 
 
@@ -127,3 +141,7 @@ def _translated(token: str) -> str:
             inside = "\\" + inside
         return f"(?!/)[^{inside[1:]}]" if negated else f"(?!/)[{inside}]"
     return re.escape(token)
+
+
+EVERYTHING = Selection()
+"""Selects every key."""

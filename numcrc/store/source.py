@@ -1,4 +1,4 @@
-"""The interface of sources, and the errors that their methods raise."""
+"""Define the interface of a source of objects, and the errors it raises."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from numcrc.store.objects import Entry
 
 
 class StoreError(Exception):
-    """A source cannot do what was asked, for a reason that its text tells."""
+    """A source failed; the text says why."""
 
 
 class RetryError(StoreError):
-    """It may well work when tried again: the store is busy, or the connection broke."""
+    """A failure that may pass: the store is busy, or the connection broke."""
 
 
 class MissingError(StoreError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class ChangedError(StoreError):
-    """The object is not the one it was."""
+    """The object has changed since it was listed."""
 
 
 class ArchivedError(StoreError):
@@ -29,40 +29,41 @@ class ArchivedError(StoreError):
 
 
 class Source(Protocol):
-    """Objects below one root. Any thread may call any method; several may at once.
+    """Objects below one root. Any thread may call any method, several at once.
 
-    Methods raise nothing but `StoreError` and its kinds (and ``OSError`` never).
+    Methods raise `StoreError` and its subclasses only, never ``OSError``.
     """
 
     url: str
-    """As a user gives it, without credentials."""
+    """The URL or path that the user gave, without credentials."""
     listable: bool
     """Whether `entries` works."""
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every object, by the bytes of its key in rising order, never all held at once."""
+        """Yield every object in the order of `numcrc.store.keys.key_bytes`, in bounded memory."""
         ...
 
     def stat(self, key: str) -> Entry:
-        """Return all that the store tells of one object, its checksums and their parts too."""
+        """Return everything the store knows of one object, with its checksums and their parts."""
         ...
 
     def read(self, entry: Entry, start: int, into: memoryview) -> memoryview:
         """Return ``len(into)`` bytes of the object from *start* on, fewer only at its end.
 
-        They are in *into*, or in memory of the client's own. When *entry* has a version and
-        the object has another by now, `ChangedError`. A body that ends early: `RetryError`.
+        They are in *into*, or in memory that belongs to the client. Raise `ChangedError` if
+        *entry* has a version and the object has another one, and `RetryError` if the body ends
+        early.
         """
         ...
 
     def fetch(self, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
-        """Return a whole object that is no longer than *into*, and what `stat` tells of it.
+        """Return what `stat` returns, and the whole object, which must fit in *into*.
 
-        In one request where the store can, or else as `stat` and `read`. An object that is
-        longer after all: `ChangedError`.
+        This is one request where the store allows it. Raise `ChangedError` if the object is
+        longer than *into*.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""
         ...

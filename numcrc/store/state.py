@@ -1,8 +1,8 @@
-"""The file that a run writes as it goes, for another to go on from when it was ended.
+"""Record results in a file, so that a run resumes after being killed.
 
-One line of JSON tells of which job it is, and one line tells each result, written at once and
-in the order of the keys. A run that goes on begins a stretch of such lines of its own, behind
-a line that says so: together the stretches are a few sorted lists, merged as they are read.
+The first line is JSON that describes the job. Each result is a line, written at once, in the
+order of the keys. A run that resumes appends a segment of such lines, after a line that marks its
+beginning. The file is therefore a few sorted lists, which are merged as they are read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from heapq import merge
+from itertools import pairwise
 from threading import Event
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -20,68 +21,69 @@ from typing import Any, NamedTuple
 from numcrc.store.keys import key_bytes
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Result, State
-from numcrc.store.reader import Meter
+from numcrc.store.progress import Progress
+from numcrc.store.sources import StrPath
 
 FORMAT = "numcrc-verify-1"
-_STRETCH = b'{"goes": "on"}\n'
-# What a later try may well find otherwise.
-AGAIN = {State.ERROR, State.CHANGED, State.ARCHIVED}
-# Known results that may wait behind one that is not: bounds memory.
+_SEGMENT = b'{"segment": "begins"}\n'
+# States that a later run checks again.
+RETRIED = {State.ERROR, State.CHANGED, State.ARCHIVED}
+# Known results that may wait for one that is not known: bounds memory.
 WAITING = 10_000
 
 
 class Known(NamedTuple):
-    """A result that is in the file."""
+    """A result in the file."""
 
     key: bytes
     age: int
-    """Stretches from the end: of those with the same key, the youngest counts."""
-    seal: str
-    """What `seal_of` made of the pair."""
+    """The number of later segments; the most recent result of a key wins."""
+    fingerprint: str
+    """The `fingerprint` of its pair."""
     result: Result
 
 
-def seal_of(pair: Pair) -> str:
-    """Return what changes when anything that is known before the check does."""
+def fingerprint(pair: Pair) -> str:
+    """Return a hash of everything that is known of a pair before it is checked."""
     return blake2b(repr(pair).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
-class Journal:
-    """The results of a job so far; made anew, or taken up where there is one.
+class StateFile:
+    """The results of a job so far, in a file that is created or resumed.
 
     Parameters
     ----------
     path
         The file.
     job
-        What must be the same for a result to be the same, by what it is called in messages.
+        What determines the results, by the name that messages use.
 
     Raises
     ------
     ValueError
-        The file is of another job, or no such file at all, or another process uses it.
+        The file belongs to another job, is not a state file, or is used by another process.
     OSError
         It cannot be read or written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], job: Mapping[str, Any]) -> None:
+    def __init__(self, path: StrPath, job: Mapping[str, Any]) -> None:
         self._path = os.fspath(path)
-        self._file = open(self._path, "a+b", buffering=0)  # noqa: SIM115 (it lives as long as we)
+        self._file = open(self._path, "a+b", buffering=0)  # noqa: SIM115 (closed by `close`)
         try:
             self._lock()
-            self._known = self._youngest(self._taken_up(job))
+            self._known = self._most_recent(self._segments(job))
         except BaseException:
             self._file.close()
             raise
         self._next = next(self._known, None)
-        self._begun = False
+        self._writing = False
 
     def close(self) -> None:
-        """Close the file; another process may have it then."""
+        """Close the file, so that another process can use it."""
         self._known.close()
         self._file.close()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> StateFile:
         return self
 
     def __exit__(
@@ -92,24 +94,24 @@ class Journal:
     ) -> None:
         self.close()
 
-    def known(self, key: str, seal: str) -> Result | None:
-        """Return the result of a pair, if it need not be checked. Keys must come in order."""
+    def known(self, key: str, fingerprint: str) -> Result | None:
+        """Return the result of a pair, or None if it must be checked. Keys must come in order."""
         raw = key_bytes(key)
         while self._next is not None and self._next.key < raw:
             self._next = next(self._known, None)
         found = self._next
-        if found is None or found.key != raw or found.seal != seal:
+        if found is None or found.key != raw or found.fingerprint != fingerprint:
             return None
-        return None if found.result.state in AGAIN else found.result
+        return None if found.result.state in RETRIED else found.result
 
-    def write(self, seal: str, result: Result) -> None:
-        """Add a result. When this returns, it survives the process."""
-        line = json.dumps((seal, *result)).encode() + b"\n"
-        if self._begun:
+    def write(self, fingerprint: str, result: Result) -> None:
+        """Append a result. Once this returns, it survives the process."""
+        line = json.dumps((fingerprint, *result)).encode() + b"\n"
+        if self._writing:
             self._file.write(line)
         else:
-            self._file.write(_STRETCH + line)
-            self._begun = True
+            self._file.write(_SEGMENT + line)
+            self._writing = True
 
     def _lock(self) -> None:
         try:
@@ -121,46 +123,46 @@ class Journal:
         except BlockingIOError:
             raise ValueError(f"{self._path}: another process is using this state file") from None
 
-    def _taken_up(self, job: Mapping[str, Any]) -> list[tuple[int, int]]:
-        """Return where the stretches are, oldest first, in a file that ends with a whole line."""
+    def _segments(self, job: Mapping[str, Any]) -> list[tuple[int, int]]:
+        """Return the start and end of each segment, and remove a last line that is incomplete."""
         header = json.dumps({"format": FORMAT, **job}).encode() + b"\n"
         self._file.seek(0)
         with open(self._file.fileno(), "rb", closefd=False) as lines:
             first = lines.readline()
-            if not first.endswith(b"\n") and header.startswith(first):  # new, or killed at once
+            if not first.endswith(b"\n") and header.startswith(first):  # empty, or killed at once
                 self._file.truncate(0)
                 self._file.write(header)
                 return []
-            self._compare(first, json.loads(header))
-            at = len(first)
+            self._check_job(first, json.loads(header))
+            end = len(first)
             starts = []
             for line in lines:
-                if line == _STRETCH:
-                    starts.append(at)
+                if line == _SEGMENT:
+                    starts.append(end)
                 if line.endswith(b"\n"):
-                    at += len(line)
-        self._file.truncate(at)
-        return list(zip(starts, [*starts[1:], at], strict=True))
+                    end += len(line)
+        self._file.truncate(end)
+        return list(pairwise([*starts, end]))
 
-    def _compare(self, first: bytes, job: dict[str, Any]) -> None:
+    def _check_job(self, first: bytes, job: dict[str, Any]) -> None:
         try:
             found = json.loads(first)
         except ValueError:
             found = None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise ValueError(f"{self._path}: this is no state file of this version of numcrc")
+            raise ValueError(f"{self._path}: not a state file of this version of numcrc")
         for name, value in job.items():
             if found.get(name) != value:
                 raise ValueError(
-                    f"{self._path}: the state file is of another job: "
+                    f"{self._path}: the state file belongs to another job: "
                     f"its {name} is {found.get(name)!r}, not {value!r}"
                 )
 
-    def _youngest(self, stretches: list[tuple[int, int]]) -> Generator[Known, None, None]:
-        """Yield what is known, by key, each once."""
+    def _most_recent(self, segments: list[tuple[int, int]]) -> Generator[Known, None, None]:
+        """Yield the most recent result of each key, in order."""
         last = None
         readers = [
-            self._read(start, end, age) for age, (start, end) in enumerate(reversed(stretches))
+            self._read(start, end, age) for age, (start, end) in enumerate(reversed(segments))
         ]
         for known in merge(*readers, key=lambda known: known[:2]):
             if known.key != last:
@@ -169,67 +171,68 @@ class Journal:
 
     def _read(self, start: int, end: int, age: int) -> Iterator[Known]:
         with open(self._path, "rb") as file:
-            file.seek(start + len(_STRETCH))
+            file.seek(start + len(_SEGMENT))
             while file.tell() < end:
                 try:
-                    seal, *fields = json.loads(file.readline())
+                    mark, *fields = json.loads(file.readline())
                     found = Result._make(fields)
                     result = found._replace(state=State(found.state), parts=tuple(found.parts))
-                    yield Known(key_bytes(found.key), age, seal, result)
-                except (ValueError, TypeError, AttributeError):  # damaged: check that one anew
+                    yield Known(key_bytes(found.key), age, mark, result)
+                except (ValueError, TypeError, AttributeError):  # damaged: check it again
                     continue
 
 
-def resumed(
+def resume(
     pairs: Iterable[Pair],
     check: Callable[[Iterable[Pair]], Iterator[Result]],
-    journal: Journal,
+    state: StateFile,
     stop: Event,
-    meter: Meter | None = None,
+    progress: Progress | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield a result for each of *pairs*, in their order: the journal's, or else what *check* says.
+    """Yield a result for each of *pairs*, in order: that of *state*, or else that of *check*.
 
-    *check* yields results in the order of what it is given, and fewer only after *stop*.
+    *check* yields results in the order of its pairs, and fewer of them only after *stop* is set.
     """
-    for pair, seal, known in (judged := _judged(pairs, journal, meter)):
+    for pair, mark, known in (looked_up := _look_up(pairs, state, progress)):
         if known is not None:
             yield known
         else:
-            yield from _checked(pair, seal, judged, check, journal)
+            yield from _check(pair, mark, looked_up, check, state)
         if stop.is_set():
             return
 
 
-def _judged(
-    pairs: Iterable[Pair], journal: Journal, meter: Meter | None
+def _look_up(
+    pairs: Iterable[Pair], state: StateFile, progress: Progress | None
 ) -> Iterator[tuple[Pair, str, Result | None]]:
     for pair in pairs:
-        seal = seal_of(pair)
-        known = journal.known(pair.key, seal)
-        if known is not None and meter is not None:
-            meter.add(1, known.size or 0)
-        yield pair, seal, known
+        mark = fingerprint(pair)
+        known = state.known(pair.key, mark)
+        if known is not None and progress is not None:
+            progress.add(1, known.size or 0)
+        yield pair, mark, known
 
 
-def _checked(
+def _check(
     first: Pair,
-    first_seal: str,
-    judged: Iterator[tuple[Pair, str, Result | None]],
+    first_mark: str,
+    looked_up: Iterator[tuple[Pair, str, Result | None]],
     check: Callable[[Iterable[Pair]], Iterator[Result]],
-    journal: Journal,
+    state: StateFile,
 ) -> Iterator[Result]:
-    """Yield what there is to say of *first* and those behind it, until too much had to wait.
+    """Yield the results of *first* and of pairs after it, until `WAITING` known ones had to wait.
 
-    What is known already waits for what is before it, without end if nothing were done about
-    it: the check is then left to finish what it has.
+    Known results wait for those before them that are being checked. To bound them, no pairs are
+    taken any more once there are too many, so that *check* finishes those it has.
     """
-    slots: deque[Result | str] = deque([first_seal])  # in order: what is known, or else seals
+    # In order: known results, and the fingerprints of pairs that are being checked.
+    slots: deque[Result | str] = deque([first_mark])
 
     def unknown() -> Iterator[Pair]:
         yield first
         waiting = 0
-        for pair, seal, known in judged:
-            slots.append(known or seal)
+        for pair, mark, known in looked_up:
+            slots.append(known or mark)
             if known is None:
                 yield pair
             elif (waiting := waiting + 1) == WAITING:
@@ -238,7 +241,7 @@ def _checked(
     for result in check(unknown()):
         while not isinstance(slot := slots.popleft(), str):
             yield slot
-        journal.write(slot, result)
+        state.write(slot, result)
         yield result
     while slots and not isinstance(slot := slots.popleft(), str):
         yield slot

@@ -1,4 +1,4 @@
-"""Threads that work on objects, and the putting of their results into order."""
+"""Run work on objects in threads, and collect its results."""
 
 from __future__ import annotations
 
@@ -8,60 +8,61 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from numcrc.store.reader import Large, Reader
+from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.retries import StoppedError
 
 R = TypeVar("R")
 
-GOODBYE = 5.0
+JOIN_TIMEOUT = 5.0
 """Seconds to wait for requests under way when all is called off."""
 
 
-class Crew(Generic[R]):
+class Workers(Generic[R]):
     """Threads, each with a reader, that take work from one place.
 
     Parameters
     ----------
-    readers : sequence of Reader
+    readers : sequence of BodyReader
         One for each thread.
     closing : Event
         Set to call everything off.
-    own : Reader, optional
+    own : BodyReader, optional
         With which who brings work on small objects does it at once: where that is all system
         calls and Python code, threads only wait for each other.
     """
 
     def __init__(
-        self, readers: Sequence[Reader], closing: threading.Event, own: Reader | None = None
+        self, readers: Sequence[BodyReader], closing: threading.Event, own: BodyReader | None = None
     ) -> None:
         self._own = own
-        self._small: deque[Callable[[Reader], None]] = deque()
-        self._large: deque[Large] = deque()
+        self._small: deque[Callable[[BodyReader], None]] = deque()
+        self._large: deque[LargeObject] = deque()
         self._closing = closing
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._done: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._live, args=(reader,), daemon=True) for reader in readers
+            threading.Thread(target=self._take_work, args=(reader,), daemon=True)
+            for reader in readers
         ]
         for thread in self._threads:
             thread.start()
 
-    def do(self, work: Callable[[Reader], None]) -> bool:
+    def run(self, work: Callable[[BodyReader], None]) -> bool:
         """Have some thread call *work* with its reader; return whether that is done already."""
         if self._own is not None:
             work(self._own)
             return True
-        self.put(work)
+        self.submit(work)
         return False
 
-    def put(self, work: Callable[[Reader], None]) -> None:
+    def submit(self, work: Callable[[BodyReader], None]) -> None:
         """Have some thread call *work* with its reader."""
         with self._lock:
             self._small.append(work)
             self._changed.notify()
 
-    def read(self, large: Large, reader: Reader) -> None:
+    def read(self, large: LargeObject, reader: BodyReader) -> None:
         """Read all of a large object; threads that have nothing to do help."""
         with self._lock:
             self._large.append(large)
@@ -77,7 +78,7 @@ class Crew(Generic[R]):
         if large.error is not None:
             raise large.error
 
-    def _read_range(self, large: Large, start: int, reader: Reader) -> None:
+    def _read_range(self, large: LargeObject, start: int, reader: BodyReader) -> None:
         try:
             large.read(start, reader)
         finally:
@@ -116,9 +117,9 @@ class Crew(Generic[R]):
         with self._lock:
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(GOODBYE / len(self._threads))
+            thread.join(JOIN_TIMEOUT / len(self._threads))
 
-    def _live(self, reader: Reader) -> None:
+    def _take_work(self, reader: BodyReader) -> None:
         try:
             while (work := self._next()) is not None:
                 if isinstance(work, tuple):
@@ -130,7 +131,7 @@ class Crew(Generic[R]):
         except BaseException as error:
             self._done.put(error)
 
-    def _next(self) -> Callable[[Reader], None] | tuple[Large, int] | None:
+    def _next(self) -> Callable[[BodyReader], None] | tuple[LargeObject, int] | None:
         """Return what to do next, as soon as there is anything; None: no more."""
         with self._lock:
             while not self._closing.is_set():

@@ -1,4 +1,4 @@
-"""The servers of a run, each started when the first test asks for it."""
+"""Servers, each started when the first test needs it, and data for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TypeVar
 import pytest
 
 from numcrc import store as numcrc_store
-from store.fakes import NASTY
+from numcrc.store import retries
+from numcrc.store.keys import key_bytes
+from store.fakes import LARGE, NASTY, SMALL
 from store.faulty import FaultyServer
 from store.servers import GcsEmulator, LocalStack, NotInstalledError, RcloneS3, Server
 
@@ -19,9 +21,9 @@ S = TypeVar("S", bound=Server)
 
 
 def started(server: S, *, possible: bool = True) -> Iterator[S]:
-    """Yield the running server; skip where it is not installed, or fail where it has to be.
+    """Yield the running server; if it is not installed, skip the test.
 
-    It need not be where that is not *possible*.
+    With NUMCRC_REQUIRE_SERVERS=1 the test fails instead, unless *possible* is false.
     """
     with ExitStack() as stack:
         try:
@@ -35,36 +37,49 @@ def started(server: S, *, possible: bool = True) -> Iterator[S]:
 
 @pytest.fixture(scope="session")
 def localstack() -> Iterator[LocalStack]:
-    """S3 with checksums."""
+    """Run S3 with checksums."""
     yield from started(LocalStack())
 
 
 @pytest.fixture(scope="session")
 def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneS3]:
-    """S3 without checksums, whose buckets are the sub-folders of ``folder``."""
+    """Run S3 without checksums, whose buckets are the folders in ``folder``."""
     yield from started(RcloneS3(tmp_path_factory.mktemp("buckets")))
 
 
 @pytest.fixture(scope="session")
 def gcs() -> Iterator[GcsEmulator]:
-    """Google Cloud Storage with one empty ``bucket``."""
+    """Run Google Cloud Storage with one empty ``bucket``."""
     yield from started(GcsEmulator())
 
 
 @pytest.fixture
 def faulty() -> Iterator[FaultyServer]:
-    """S3 in this process, empty, whose faults a test injects."""
+    """Run an empty S3 in this process, with faults that tests inject."""
     with FaultyServer() as server:
         yield server
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once."""
+    monkeypatch.setattr(retries, "FIRST", 0)
+
+
+@pytest.fixture(params=[SMALL, LARGE], ids=["small", "large"])
+def data(request: pytest.FixtureRequest) -> bytes:
+    """Return a small object, or one of several ranges."""
+    body: bytes = request.param
+    return body
+
+
+@pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with nasty names beside the current one, and a manifest of it."""
+    """Make a folder of files with nasty names, and a manifest of it beside it."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "tree"
     (folder / "sub").mkdir(parents=True)
     for name in [*NASTY, *(f"sub/{name}" for name in NASTY)]:
-        (folder / name).write_bytes(name.encode("utf-8", "surrogateescape"))
+        (folder / name).write_bytes(key_bytes(name))
     assert numcrc_store.manifest(folder, "sums.jsonl", algorithm=["crc64nvme", "sha256"]).ok
     return folder

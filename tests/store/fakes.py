@@ -1,19 +1,27 @@
-"""A source in memory, whose faults a test injects by key."""
+"""A source in memory with faults that tests inject, and checks of its objects."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from numcrc.checksums import find
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Part, Result
+from numcrc.store.pipeline import Limits, check_pairs
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, RetryError
 
 NASTY = ["a\nb", "\\", "é", "\U0001f4be", "\uff5e", "\udcff\udcfe", "x" * 200, "-", "a b", "=1+1"]
 """Names that files can have."""
+SMALL = b"123456789"
+LARGE = bytes(range(256)) * 3000
+"""An object of several ranges under `LITTLE`."""
+LITTLE = Limits(threads=4, max_in_flight=4 << 16)
+
 Fault = Exception | Callable[[bytes], bytes]
-"""Raised, or makes of the bytes of a request those that arrive."""
+"""Raised, or changes the bytes of a request."""
 
 
 def checksum(name: str, data: bytes) -> Checksum:
@@ -40,17 +48,23 @@ class FakeSource:
     Attributes
     ----------
     stored : dict
-        The checksums that `stat` and `fetch` tell of, by key.
+        The checksums that `stat` and `fetch` return, by key.
     archived : set
-        Keys that must be restored first.
+        Keys of objects that must be restored first.
     faults : dict
-        By key, what befalls the next requests for bytes, one each; None: nothing.
+        By key, the faults of the next requests for bytes; None is a request without a fault.
+    stat_faults : dict
+        Likewise, the errors of the next calls of `stat`.
     asks, reads : Counter
-        How often `stat` was called, and bytes were asked for, by key.
+        How often `stat` was called, and bytes were requested, by key.
+    bytes : Counter
+        How many bytes were requested, by key.
     before : callable
-        Called with the key ahead of every request for bytes.
+        Called with the key before each request for bytes.
     own_memory : bool
-        Whether bytes come in memory of the client's own.
+        Whether bytes are returned in memory of the source.
+    threads : set
+        The threads that requested bytes.
     """
 
     def __init__(self, objects: dict[str, bytes], url: str = "fake://bucket") -> None:
@@ -71,17 +85,17 @@ class FakeSource:
         self._lock = threading.Lock()
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what a listing tells: no checksums."""
+        """Yield every object as a listing does: without checksums."""
         for key in sorted(self.objects):
             yield self.listed(key)
 
     def listed(self, key: str) -> Entry:
-        """Return what a listing tells of one object."""
+        """Return one object as a listing does."""
         size, version = len(self.objects[key]), self.versions.get(key, "v1")
         return Entry(key, size, (), version, key in self.archived, key not in self.stored)
 
     def stat(self, key: str) -> Entry:
-        """Return what there is to tell."""
+        """Return one object with its checksums."""
         with self._lock:
             self.asks[key] += 1
             fault = self.stat_faults[key].pop(0) if self.stat_faults[key] else None
@@ -101,15 +115,15 @@ class FakeSource:
         return into[: len(data)]
 
     def fetch(self, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
-        """Return everything."""
+        """Return a whole object."""
         if len(self._body(entry)) > len(into):
             raise ChangedError(f"{entry.key}: it is longer")
-        told = self.listed(entry.key)
-        told = told._replace(checksums=self.stored.get(entry.key, ()), complete=True)
-        return told, self.read(entry, 0, into)
+        known = self.listed(entry.key)
+        known = known._replace(checksums=self.stored.get(entry.key, ()), complete=True)
+        return known, self.read(entry, 0, into)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def _body(self, entry: Entry) -> bytes:
         if entry.key not in self.objects:
@@ -135,12 +149,12 @@ class FakeSource:
 
 
 def flipped(data: bytes) -> bytes:
-    """Return *data* with one bit of it wrong."""
+    """Return *data* with one bit flipped."""
     return bytes([data[0] ^ 4]) + data[1:]
 
 
 def busy() -> RetryError:
-    """Return what a busy store raises."""
+    """Return the error of a busy store."""
     return RetryError("503 SlowDown")
 
 
@@ -152,5 +166,27 @@ def kept(**objects: bytes) -> FakeSource:
 
 
 def states(results: Iterable[Result]) -> dict[str, str]:
-    """Return the state of each key, as a word."""
+    """Return the state of each key."""
     return {result.key: result.state.value for result in results}
+
+
+def expect(data: bytes, *names: str, key: str = "a", **fields: Any) -> Entry:
+    """Return the expected entry of *data*, with checksums of these names."""
+    return Entry(key, len(data), tuple(checksum(name, data) for name in names), **fields)
+
+
+def check(
+    source: FakeSource, *expected: Entry, limits: Limits = LITTLE, **options: Any
+) -> list[Result]:
+    """Return the results of the objects of *source* compared with *expected*."""
+    by_key = {entry.key: entry for entry in expected}
+    listed = {entry.key: entry for entry in source.entries()}
+    keys = sorted({*by_key, *listed})
+    pairs = [Pair(key, listed.get(key), by_key.get(key)) for key in keys]
+    return list(check_pairs(source, pairs, limits=limits, **options))
+
+
+def check_one(source: FakeSource, *expected: Entry, **options: Any) -> Result:
+    """Return the only result of `check`."""
+    (result,) = check(source, *expected, **options)
+    return result

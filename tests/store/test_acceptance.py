@@ -149,8 +149,9 @@ def test_localstack(
     computed, kept = tmp_path / "computed.parquet", tmp_path / "kept.jsonl"
     assert store.manifest("s3://acceptance", computed).objects == OBJECTS
     assert store.manifest("s3://acceptance", kept, stored=True).objects == OBJECTS
+    half = store.Selection(shard=(1, 2))
     for manifest in (computed, kept):
-        assert bad(store.verify("s3://acceptance/", manifest=manifest, shard=(1, 2))) == {}
+        assert bad(store.verify("s3://acceptance/", manifest=manifest, selection=half)) == {}
     assert bad(store.verify("s3://acceptance", manifest=kept, mode="stored")) == {}
 
     for damage in damages:

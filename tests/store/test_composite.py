@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numcrc.checksums import find
-from numcrc.store.composite import MIB, PartsError, candidates, joined
+from numcrc.store.composite import MIB, PartsError, candidates, whole_crc
 from numcrc.store.hashing import Tally
 from numcrc.store.objects import Checksum, Part
 from store.fakes import checksum, composite
@@ -21,7 +21,7 @@ def tallied(data, wanted, step, hints=(), order=None):
     """Return what a tally finds when *data* comes in ranges of *step* bytes, in any order."""
     tally = Tally(len(data), wanted, hints)
     starts = list(range(0, len(data), step)) or [0]
-    if order is not None and not tally.ordered:
+    if order is not None and not tally.sequential:
         order.shuffle(starts)
     for start in starts:
         middle = start + step // 3
@@ -104,7 +104,7 @@ def test_hashes_need_boundaries():
     data = bytes(12 * MIB)
     (found,) = tallied(data, [composite("sha1", data, [8 * MIB, 4 * MIB])], 12 * MIB)
     assert found.value is None
-    assert "where its parts end" in found.why
+    assert "sizes of its parts" in found.why
 
 
 def test_impossible_counts():
@@ -119,22 +119,22 @@ def test_empty_objects():
 
 
 @pytest.mark.parametrize("name", CRCS)
-def test_joined(name):
+def test_whole_crc(name):
     data = bytes(range(200))
     parts = composite(name, data, [10, 90, 100], parts=True)
-    assert joined(parts, 200) == find(name).of(data)
-    assert joined(parts._replace(parts=()), 200) is None
+    assert whole_crc(parts, 200) == find(name).of(data)
+    assert whole_crc(parts._replace(parts=()), 200) is None
     unknown = (*parts.parts[:2], Part(100))
-    assert joined(parts._replace(parts=unknown), 200) is None
+    assert whole_crc(parts._replace(parts=unknown), 200) is None
 
 
 def test_parts_that_contradict():
     parts = composite("crc32", b"abcdef", [4, 2], parts=True)
     with pytest.raises(PartsError, match="add up"):
-        joined(parts, 7)
-    with pytest.raises(PartsError, match="make up"):
-        joined(parts._replace(value=bytes(4)), 6)
+        whole_crc(parts, 7)
+    with pytest.raises(PartsError, match="do not give"):
+        whole_crc(parts._replace(value=bytes(4)), 6)
     with pytest.raises(PartsError, match="4 bytes"):
-        joined(parts._replace(parts=(Part(4, b"abc"), Part(2, b"def"))), 6)
-    assert joined(composite("sha1", b"abcdef", [4, 2], parts=True), 6) is None
-    assert joined(Checksum("sum-17", b"a", 1, (Part(6, b"a"),)), 6) is None
+        whole_crc(parts._replace(parts=(Part(4, b"abc"), Part(2, b"def"))), 6)
+    assert whole_crc(composite("sha1", b"abcdef", [4, 2], parts=True), 6) is None
+    assert whole_crc(Checksum("sum-17", b"a", 1, (Part(6, b"a"),)), 6) is None

@@ -91,7 +91,7 @@ def test_interrupted(command: list[str], number: signal.Signals) -> None:
     assert process.returncode == 128 + number
     assert 20 < lines("report.jsonl") == lines("my state") - 1 < OBJECTS
     assert whole.startswith(Path("report.jsonl").read_bytes())
-    assert "it was stopped" in err
+    assert "stopped early" in err
     hint = err.splitlines()[-1].partition("to go on: numcrc ")[2]
     again = subprocess.run([*COMMAND, *shlex.split(hint)[:-2]], capture_output=True)
     assert again.returncode == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from numcrc import store
-from numcrc.store import state as journal
+from numcrc.store import state as state_module
 from numcrc.store.objects import Result
 from numcrc.store.source import StoreError
 from store.fakes import checksum, kept, states
@@ -43,7 +43,7 @@ def test_much_that_is_known_behind_little_that_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Known results are emitted in order, and few of them are held."""
-    monkeypatch.setattr(journal, "WAITING", 5)
+    monkeypatch.setattr(state_module, "WAITING", 5)
     source = kept(**{f"{number:03}": b"x" for number in range(100)})
     for number in (0, 40, 41, 99):
         source.faults[f"{number:03}"] = [StoreError("busy")]
@@ -51,7 +51,7 @@ def test_much_that_is_known_behind_little_that_is_not(
     store.verify(source, state=state)
     source.reads.clear()
     seen: list[str] = []
-    store.verify(source, state=state, each=lambda result: seen.append(result.key))
+    store.verify(source, state=state, on_result=lambda result: seen.append(result.key))
     assert seen == sorted(source.objects)
     assert sorted(source.reads) == ["000", "040", "041", "099"]
 
@@ -82,14 +82,14 @@ def test_a_state_file_of_another_job(tmp_path: Path) -> None:
     state, source = tmp_path / "state", kept(a=b"a")
     store.verify(source, state=state)
     before = state.read_bytes()
-    with pytest.raises(ValueError, match=r"of another job: its sample is None, not 0\.5"):
-        store.verify(source, state=state, sample=0.5)
+    with pytest.raises(ValueError, match=r"to another job: its sample is None, not 0\.5"):
+        store.verify(source, state=state, selection=store.Selection(sample=0.5))
     with pytest.raises(ValueError, match="its other source is None, not 'fake://bucket'"):
         store.verify(source, state=state, against=source)
     assert state.read_bytes() == before
     other = tmp_path / "diary"
     other.write_text("Dear diary\n")
-    with pytest.raises(ValueError, match="no state file"):
+    with pytest.raises(ValueError, match="not a state file"):
         store.verify(source, state=other)
     assert other.read_text() == "Dear diary\n"
 
@@ -102,4 +102,4 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="another process is using"):
             store.verify(kept(a=b"a"), state=state)
 
-    assert store.verify(kept(a=b"a"), state=state, each=again).ok
+    assert store.verify(kept(a=b"a"), state=state, on_result=again).ok

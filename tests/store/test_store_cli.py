@@ -73,7 +73,7 @@ def test_commands(tree: Path, run: Callable[..., Outcome]) -> None:
         (2, "one SOURCE", []),
         (2, "one SOURCE", ["a", "b"]),
         (2, "not allowed with", ["tree", "--manifest", "x", "--against", "y"]),
-        (2, "shard 3 of 2", ["tree", "--shard", "3/2"]),
+        (2, "invalid shard 3/2", ["tree", "--shard", "3/2"]),
         (2, "must be K/N", ["tree", "--shard", "3"]),
         (2, "must be a size", ["tree", "--bwlimit", "fast"]),
         (2, "unknown scheme in 'ftp://host'", ["ftp://host", "-q"]),
