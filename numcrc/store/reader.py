@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from queue import SimpleQueue
 
 from numcrc.store.hashing import Tally
 from numcrc.store.objects import Entry
@@ -80,9 +82,12 @@ class BodyReader:
 
 
 class LargeObject:
-    """An object of more bytes than a buffer has, whose ranges several threads read.
+    """An object that is larger than a buffer, whose ranges any threads may read.
 
-    `claim` and `release` are called under the lock of who hands out the ranges.
+    The thread that wants its checksums reads ranges until none is left, then waits for the other
+    threads that are reading one. These depend on no other thread, for a thread that waits here
+    reads nothing. So there is always a thread that goes on, even when all of them began with
+    an object of their own.
     """
 
     def __init__(self, source: Source, entry: Entry, tally: Tally, step: int) -> None:
@@ -90,24 +95,50 @@ class LargeObject:
         self._source, self._entry, self._size = source, entry, entry.size
         self._tally = tally
         self._step = entry.size if tally.sequential else step
-        self._next = 0
-        self.busy = 0
-        """Ranges that are being read."""
-        self.error: StoreError | None = None
+        self._next = self._reading = 0
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._finished: SimpleQueue[None] = SimpleQueue()
 
-    def claim(self) -> int | None:
-        """Return where the next range starts; None: none is left to be read."""
-        if self.error is not None or self._next >= self._size:
-            return None
-        start = self._next
-        self._next += self._step
-        self.busy += 1
-        return start
+    @property
+    def ranges(self) -> int:
+        """The number of ranges."""
+        return -(-self._size // self._step)
 
-    def read(self, start: int, reader: BodyReader) -> None:
-        """Read a claimed range, and keep what goes wrong."""
+    def read_range(self, reader: BodyReader) -> bool:
+        """Read the next range with *reader*; return False if none is left.
+
+        A `StoreError` is kept for `wait`; the ranges that are left are then not read.
+        """
+        with self._lock:
+            if self._exhausted:
+                return False
+            start = self._next
+            self._next += self._step
+            self._reading += 1
         end = min(start + self._step, self._size)
         try:
             self._tally.add(start, reader.pieces(self._source, self._entry, start, end))
-        except StoreError as error:
-            self.error = error
+        except BaseException as error:
+            self._error = error
+            if not isinstance(error, StoreError):
+                raise
+        finally:
+            with self._lock:
+                self._reading -= 1
+                if not self._reading and self._exhausted:
+                    self._finished.put(None)
+        return True
+
+    def wait(self) -> None:
+        """Wait, when no range is left, until none is being read; raise what went wrong."""
+        with self._lock:
+            reading = self._reading
+        if reading:
+            self._finished.get()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def _exhausted(self) -> bool:
+        return self._error is not None or self._next >= self._size

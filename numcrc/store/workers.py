@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.retries import StoppedError
 
 R = TypeVar("R")
+Work: TypeAlias = Callable[[BodyReader], object]
 
 JOIN_TIMEOUT = 5.0
-"""Seconds to wait for requests under way when all is called off."""
+"""Seconds to wait for requests in progress when the workers are closed."""
 
 
 class Workers(Generic[R]):
-    """Threads, each with a reader, that take work from one place.
+    """Threads that take work from one queue, each with a reader.
 
     Parameters
     ----------
     readers : sequence of BodyReader
         One for each thread.
     closing : Event
-        Set to call everything off.
+        Set to stop everything.
     own : BodyReader, optional
-        With which who brings work on small objects does it at once: where that is all system
-        calls and Python code, threads only wait for each other.
+        The reader with which `run` does its work in the calling thread. If work consists of
+        system calls and Python code, threads only wait for each other.
+
+    Notes
+    -----
+    `queue.SimpleQueue` is implemented in C: an exception that a signal handler raises cannot
+    leave its lock held.
     """
 
     def __init__(
         self, readers: Sequence[BodyReader], closing: threading.Event, own: BodyReader | None = None
     ) -> None:
         self._own = own
-        self._small: deque[Callable[[BodyReader], None]] = deque()
-        self._large: deque[LargeObject] = deque()
         self._closing = closing
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._done: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
+        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        self._results: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._take_work, args=(reader,), daemon=True)
             for reader in readers
@@ -48,63 +50,53 @@ class Workers(Generic[R]):
         for thread in self._threads:
             thread.start()
 
-    def run(self, work: Callable[[BodyReader], None]) -> bool:
-        """Have some thread call *work* with its reader; return whether that is done already."""
+    def run(self, work: Work) -> bool:
+        """Do *work* now if the workers are `inline`, else later; return whether it is done."""
         if self._own is not None:
             work(self._own)
             return True
-        self.submit(work)
+        self._work.put(work)
         return False
 
-    def submit(self, work: Callable[[BodyReader], None]) -> None:
-        """Have some thread call *work* with its reader."""
-        with self._lock:
-            self._small.append(work)
-            self._changed.notify()
+    def submit(self, work: Work) -> None:
+        """Have a thread call *work* with its reader."""
+        self._work.put(work)
 
     def read(self, large: LargeObject, reader: BodyReader) -> None:
-        """Read all of a large object; threads that have nothing to do help."""
-        with self._lock:
-            self._large.append(large)
-            self._changed.notify_all()
-        while True:
-            with self._lock:
-                start = large.claim()
-                while start is None and large.busy:
-                    self._changed.wait()
-                if start is None:
-                    break
-            self._read_range(large, start, reader)
-        if large.error is not None:
-            raise large.error
+        """Read all ranges of *large* in this thread, which is a worker, and idle ones.
 
-    def _read_range(self, large: LargeObject, start: int, reader: BodyReader) -> None:
-        try:
-            large.read(start, reader)
-        finally:
-            with self._lock:
-                large.busy -= 1
-                if not large.busy:
-                    self._changed.notify_all()
+        This cannot deadlock; see `LargeObject`.
+        """
+
+        def help_reading(other: BodyReader) -> None:
+            # Behind the work that waits, so that large objects do not hold back small ones.
+            if large.read_range(other):
+                self._work.put(help_reading)
+
+        for _ in range(min(large.ranges, len(self._threads)) - 1):
+            self._work.put(help_reading)
+        while large.read_range(reader):
+            pass
+        large.wait()
 
     def deliver(self, results: dict[int, R]) -> None:
-        """Hand over results by their place in the order."""
-        self._done.put(results)
+        """Hand over results by index."""
+        self._results.put(results)
 
     @property
     def inline(self) -> bool:
-        """Whether small objects are worked on at once."""
+        """Whether `run` does its work in the calling thread."""
         return self._own is not None
 
     @property
     def idle(self) -> bool:
-        """Whether no small object waits for a thread."""
-        return not self._small
+        """Whether no work waits for a thread."""
+        return self._work.empty()
 
     def wait(self, seconds: float) -> dict[int, R]:
-        """Return results, as soon as there are any; after *seconds*, none."""
+        """Return some results as soon as there are any, or none after *seconds*."""
         try:
-            results = self._done.get(timeout=seconds)
+            results = self._results.get(timeout=seconds)
         except Empty:
             return {}
         if isinstance(results, BaseException):
@@ -112,35 +104,18 @@ class Workers(Generic[R]):
         return results
 
     def close(self) -> None:
-        """Call everything off, and wait until nobody reads any more."""
+        """Stop all threads, and wait until they have ended."""
         self._closing.set()
-        with self._lock:
-            self._changed.notify_all()
+        for _ in self._threads:
+            self._work.put(None)
         for thread in self._threads:
             thread.join(JOIN_TIMEOUT / len(self._threads))
 
     def _take_work(self, reader: BodyReader) -> None:
         try:
-            while (work := self._next()) is not None:
-                if isinstance(work, tuple):
-                    self._read_range(*work, reader)
-                else:
-                    work(reader)
+            while (work := self._work.get()) is not None and not self._closing.is_set():
+                work(reader)
         except StoppedError:
             pass
         except BaseException as error:
-            self._done.put(error)
-
-    def _next(self) -> Callable[[BodyReader], None] | tuple[LargeObject, int] | None:
-        """Return what to do next, as soon as there is anything; None: no more."""
-        with self._lock:
-            while not self._closing.is_set():
-                if self._small:
-                    return self._small.popleft()
-                while self._large:
-                    start = self._large[0].claim()
-                    if start is not None:
-                        return self._large[0], start
-                    self._large.popleft()
-                self._changed.wait()
-            return None
+            self._results.put(error)
