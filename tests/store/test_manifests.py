@@ -217,7 +217,7 @@ def test_coreutils(name, options, tmp_path):
         ("ae8b14860a799888  a\n", "list.crc64nvme", [("a", "crc64nvme", "ae8b14860a799888")]),
         ("CRC-32/ISCSI (a) = e3069283\n", "x", [("a", "crc32c", "e3069283")]),
         ("SHA2-256(a)= " + 64 * "0", "x", [("a", "sha256", 64 * "0")]),
-        ("BLAKE2b (a) = 00ff\n", "x", [("a", "blake2b", "00ff")]),
+        ("BLAKE2b-16 (a) = 00ff\n", "x", [("a", "blake2b-16", "00ff")]),
         (
             "CRC32C (a) = 4waSgw==\nMD5 (a) = " + 32 * "0",
             "x",
