@@ -1,4 +1,4 @@
-"""Checksum algorithms by every name in use: CRCs and hashes, for lists, manifests and stores."""
+"""Find checksum algorithms, CRCs and hashes, by any name in use."""
 
 from __future__ import annotations
 
@@ -19,18 +19,27 @@ SHORT_NAMES = {
 }
 """What stores and other programs call these three; other CRCs have their official names."""
 
-# Spellings of other programs: OpenSSL's SHA2-256, SHA-2's of stores, xxhsum's tags.
-_OTHERS = {f"sha2{n}": f"sha{n}" for n in (224, 256, 384, 512)}
-_OTHERS |= {"xxh64": "xxhash64", "xxh3": "xxhash3", "xxh128": "xxhash128", "blake2": "blake2b"}
-_SHORTENED = re.compile(r"blake2([bs])(\d{1,3})")
-_LIST_NAME = re.compile(
-    r"(?:^|[^a-z0-9])(md5|sha-?[123]?-?(?:1|224|256|384|512)|b2|blake2[bs]?"
-    r"|xxh(?:64|3|128)|crc32c?|crc64nvme)(?:sums?)?(?:\.txt)?(?:\.gz|\.zst)?$"
+# Other spellings, without "-" and "_": OpenSSL's SHA2-256, xxhsum's XXH64.
+_SPELLINGS = {f"sha2{n}": f"sha{n}" for n in (224, 256, 384, 512)}
+_SPELLINGS |= {f"xxh{n}": f"xxhash{n}" for n in (3, 32, 64, 128)}
+_SPELLINGS["blake2"] = "blake2b"
+
+# How the names of check files end.
+_LIST_NAME = (
+    r"(?:^|[^a-z0-9])(md[45]|sha-?512[-_]?(?:224|256)|sha-?[123]?-?(?:1|224|256|384|512)"
+    r"|b[23](?=sum)|(?<=\.)b[23]|blake2[bs]?(?:-?\d{2,3})?|blake3|xxh(?:ash)?(?:3|32|64|128)"
+    r"|(?:rmd|ripemd)-?160|sm3|whirlpool|adler-?32|crc-?32c?|crc-?64nvme)"
+    r"(?:sums?)?(?:\.txt)?(?:\.gz|\.zst)?$"
 )
+_LIST_SPELLINGS = {"b2": "blake2b", "b3": "blake3", "rmd160": "ripemd160"}
+# Bits of algorithms that are named by check files, but not computed here. Without the name,
+# their digits would be taken for those of another: BLAKE3's for SHA-256's.
+_NOT_COMPUTED = {"md4": 128, "ripemd160": 160, "sm3": 256, "blake3": 256, "whirlpool": 512}
+_NOT_COMPUTED |= {"sha512224": 224, "sha512256": 256, "adler32": 32}
 
 
 class Hash(Protocol):
-    """What hashlib's objects do."""
+    """The part of hashlib's objects that is used here."""
 
     def update(self, data: Any, /) -> None:
         """Feed *data*."""
@@ -40,25 +49,39 @@ class Hash(Protocol):
 
 
 class UnsupportedError(ValueError):
-    """No algorithm has this name, or its package is not installed; the text says which."""
+    """An algorithm is unknown, or its package is not installed."""
 
 
 class ChecksumAlgorithm(NamedTuple):
-    """A checksum algorithm: a CRC, or else a hash."""
+    """A checksum algorithm: a CRC or a hash.
+
+    Attributes
+    ----------
+    name : str
+        The same for all spellings: ``"crc32c"``, ``"sha256"``, ``"sha3-256"``, ``"CRC-16/ARC"``.
+    width : int
+        Bits of a value.
+    tag : str
+        The name in BSD lines: ``"CRC32C"``, ``"SHA256"``, ``"BLAKE2b"``.
+    new : callable
+        Returns a hashlib-shaped object, or raises `UnsupportedError`.
+    crc : Algorithm or None
+        The CRC; None for a hash.
+    """
 
     name: str
-    """One for all spellings: "crc32c", "sha256", "sha3-256", "CRC-16/ARC"."""
     width: int
-    """Bits of a value."""
     tag: str
-    """What BSD lines call it: "CRC32C", "SHA256", "BLAKE2b"."""
     new: Callable[[], Hash]
-    """Returns a hashlib-shaped object. `UnsupportedError` if its package is not installed."""
     crc: Algorithm | None = None
+
+    def __hash__(self) -> int:
+        """Return the name's hash: that of all fields takes 0.9 us, and is used for each file."""
+        return hash(self.name)
 
     @property
     def official_name(self) -> str:
-        """A CRC's name in the catalogue; of hashes, `name`."""
+        """The name of a CRC in the RevEng catalogue; `name` for a hash."""
         return self.name if self.crc is None else self.crc.name
 
     @property
@@ -67,14 +90,29 @@ class ChecksumAlgorithm(NamedTuple):
         return (self.width + 7) // 8
 
     def encode(self, value: int) -> bytes:
-        """Return a value as big-endian bytes, as stores keep it."""
+        """Return a value as big-endian bytes, the form that stores use."""
         return value.to_bytes(self.size, "big")
 
     def of(self, data: Any) -> bytes:
-        """Return the checksum of one buffer.
+        """Return the checksum of one buffer as big-endian bytes.
 
-        Stores call this in a loop over small objects: a call takes 0.06 us beside the kernel,
+        Stores call this for each of many small objects: a call takes 0.06 us beside the kernel,
         while `Algorithm.batch` takes 28 us and imports NumPy (70 ms) first.
+
+        Parameters
+        ----------
+        data : buffer
+            Any C-contiguous buffer.
+
+        Returns
+        -------
+        bytes
+            `size` bytes.
+
+        Raises
+        ------
+        UnsupportedError
+            The algorithm cannot be computed here.
 
         Examples
         --------
@@ -88,11 +126,20 @@ class ChecksumAlgorithm(NamedTuple):
         return made.digest()
 
 
-@lru_cache(maxsize=1024)  # names come from manifests: there may be any number
+@lru_cache(maxsize=1024)  # bounded: names come from manifests
 def known(name: str) -> ChecksumAlgorithm | None:
-    """Return the algorithm *name* in any spelling, None if there is none.
+    """Return the algorithm called *name*, or None if it is unknown.
 
-    Names are those of stores, of `numcrc.algorithms`, of `hashlib` and of checksum programs.
+    Parameters
+    ----------
+    name : str
+        A name of `numcrc.algorithms`, of `hashlib`, of an object store or of a checksum program,
+        in any spelling.
+
+    Returns
+    -------
+    ChecksumAlgorithm or None
+        The algorithm; the package that computes it may not be installed.
 
     Examples
     --------
@@ -101,16 +148,20 @@ def known(name: str) -> ChecksumAlgorithm | None:
     >>> known("sum-17") is None
     True
     """
-    plain = name.lower().replace("-", "").replace("_", "")
-    plain = _OTHERS.get(plain, plain)
+    plain = _plain(name)
+    plain = _SPELLINGS.get(plain, plain)
     if plain in _HASHES:
         return _hash(plain)
-    if match := _SHORTENED.fullmatch(plain):
+    if match := re.fullmatch(r"(blake2[bs])([1-9]\d{0,2})", plain, re.ASCII):
         return _shortened(match[1], int(match[2]))
     try:
         return _crc(algorithms[name])
     except KeyError:
         return None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 @cache
@@ -126,15 +177,15 @@ def _crc(crc: Algorithm) -> ChecksumAlgorithm:
 
 
 @cache
-def _shortened(kind: str, width: int) -> ChecksumAlgorithm | None:
-    """Return BLAKE2 with a shorter digest, as ``b2sum --length`` computes it."""
-    longest = {"b": 512, "s": 256}[kind]
-    if width % 8 or not 0 < width <= longest:
+def _shortened(plain: str, width: int) -> ChecksumAlgorithm | None:
+    """Return BLAKE2 with a digest of *width* bits, as ``b2sum --length`` computes it."""
+    full = _hash(plain)
+    if width == full.width:
+        return full
+    if width % 8 or width > full.width:
         return None
-    if width == longest:
-        return known(f"blake2{kind}")
-    new = partial(_new_hash, f"blake2{kind}", digest_size=width // 8)
-    return ChecksumAlgorithm(f"blake2{kind}-{width}", width, f"BLAKE2{kind}-{width}", new)
+    new = partial(_new_hash, plain, digest_size=width // 8)
+    return ChecksumAlgorithm(f"{full.name}-{width}", width, f"{full.tag}-{width}", new)
 
 
 def _new_hash(function: str, **options: int) -> Hash:
@@ -154,18 +205,25 @@ def _new_xxhash(function: str) -> Hash:
 
 
 def unknown(name: str, width: int) -> ChecksumAlgorithm:
-    """Return what stands for an algorithm that cannot be computed here."""
-    new = partial(find, name)  # raises
+    """Return an algorithm of *width* bits that cannot be computed: its ``new`` raises.
+
+    Examples
+    --------
+    >>> unknown("BLAKE3", 256).name
+    'blake3'
+    """
+    new = partial(find, name)  # raises UnsupportedError
     return ChecksumAlgorithm(name.lower(), width, name.upper(), new)  # type: ignore[arg-type]
 
 
-# By the spelling without "-" and "_": the name, the bits of a value, the tag of BSD lines, and
-# what makes it.
+# By their spelling without "-" and "_": name, width, tag, and the function that makes one by the
+# name that hashlib or xxhash has for it.
 _HASHES: dict[str, tuple[str, int, str, Callable[[str], Hash], str]] = {
     "md5": ("md5", 128, "MD5", _new_hash, "md5"),
     "sha1": ("sha1", 160, "SHA1", _new_hash, "sha1"),
     "blake2b": ("blake2b", 512, "BLAKE2b", _new_hash, "blake2b"),
     "blake2s": ("blake2s", 256, "BLAKE2s", _new_hash, "blake2s"),
+    "xxhash32": ("xxhash32", 32, "XXH32", _new_xxhash, "xxh32"),
     "xxhash64": ("xxhash64", 64, "XXH64", _new_xxhash, "xxh64"),
     "xxhash3": ("xxhash3", 64, "XXH3", _new_xxhash, "xxh3_64"),
     "xxhash128": ("xxhash128", 128, "XXH128", _new_xxhash, "xxh3_128"),
@@ -177,12 +235,22 @@ for _n in (224, 256, 384, 512):
 
 @lru_cache(maxsize=1024)
 def find(name: str) -> ChecksumAlgorithm:
-    """Return the algorithm *name*, which can be computed here.
+    """Return the algorithm called *name*.
+
+    Parameters
+    ----------
+    name : str
+        As for `known`.
+
+    Returns
+    -------
+    ChecksumAlgorithm
+        An algorithm that can be computed here.
 
     Raises
     ------
     UnsupportedError
-        There is none, or its package is not installed.
+        The name is unknown, or its package is not installed.
 
     Examples
     --------
@@ -198,7 +266,7 @@ def find(name: str) -> ChecksumAlgorithm:
 
 
 def canonical(name: str) -> str:
-    """Return one name for all spellings of *name*, which need not be known.
+    """Return the one name of all spellings of *name*; in lower case if it is unknown.
 
     Examples
     --------
@@ -211,7 +279,7 @@ def canonical(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def reason(name: str) -> str:
-    """Return why *name* cannot be computed here, "" if it can.
+    """Return why the algorithm *name* cannot be computed here; "" if it can.
 
     Examples
     --------
@@ -226,7 +294,17 @@ def reason(name: str) -> str:
 
 
 def of_list_name(file_name: str) -> ChecksumAlgorithm | None:
-    """Return the algorithm that the name of a list says, as SHA256SUMS and image.md5 do.
+    """Return the algorithm that the name of a check file says, or None.
+
+    Parameters
+    ----------
+    file_name : str
+        The name, without its folder.
+
+    Returns
+    -------
+    ChecksumAlgorithm or None
+        The algorithm, even if it cannot be computed here; None if the name says none.
 
     Examples
     --------
@@ -235,5 +313,9 @@ def of_list_name(file_name: str) -> ChecksumAlgorithm | None:
     >>> of_list_name("B2SUMS").name, of_list_name("sums.txt")
     ('blake2b', None)
     """
-    found = _LIST_NAME.search(file_name.lower())
-    return known({"b2": "blake2b"}.get(found[1], found[1])) if found else None
+    match = re.search(_LIST_NAME, file_name.lower(), re.ASCII)
+    if not match:
+        return None
+    name = _LIST_SPELLINGS.get(match[1], match[1])
+    width = _NOT_COMPUTED.get(_plain(name))
+    return known(name) if width is None else unknown(name, width)
