@@ -1,1 +1,1 @@
-"""Lists of checksums as other programs write and read them: GNU, BSD, SFV, JSON Lines."""
+"""Read and write the lines of check files: GNU, BSD, SFV and JSON Lines."""

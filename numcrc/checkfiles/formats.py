@@ -1,4 +1,4 @@
-r"""How lists of CRCs are written.
+r"""Write lines of check files.
 
 ======  ==================================  ==============================================
 format  line                                remarks
@@ -6,12 +6,12 @@ format  line                                remarks
 gnu     ``HEX  path``                       as sha256sum; does not name its algorithm
 bsd     ``CRC32C (path) = HEX``             as sha256sum --tag
 sfv     ``path HEX``                        as cksfv; CRC-32 by convention
-json    ``{"path": ..., "size": ...,        JSON Lines; a name that is not UTF-8 is given
-        "crc": {"CRC-32/ISCSI": "HEX"}}``   exactly by ``"path_base64"``, "path" only shows it
+json    ``{"path": ..., "size": ...,        JSON Lines; "path" has replacement characters if
+        "crc": {"CRC-32/ISCSI": "HEX"}}``   it is not UTF-8, and "path_base64" has its bytes
 ======  ==================================  ==============================================
 
-In gnu and bsd lines, a backslash in front tells that the name has newlines, carriage
-returns and backslashes written as ``\n``, ``\r`` and ``\\``.
+A gnu or bsd line that begins with a backslash has newlines, carriage returns and backslashes
+in its path written as ``\n``, ``\r`` and ``\\``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,36 @@ if TYPE_CHECKING:
     LineWriter: TypeAlias = Callable[[str, int, list[int]], str]
 
 
-def line(form: str, crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
-    """Return what makes the lines of *form* for a path, its size and its CRCs."""
-    return {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}[form](crcs, base64)
+def line(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+    r"""Return a function that writes lines.
+
+    Parameters
+    ----------
+    form : {"gnu", "bsd", "sfv", "json"}
+        The format.
+    algorithms : sequence of ChecksumAlgorithm
+        The algorithms, in the order of their values; a gnu or sfv line has one.
+    base64 : bool
+        Whether values are written in base64 instead of hexadecimal.
+
+    Returns
+    -------
+    callable
+        Takes a path, the size of the file in bytes and a list of values; returns the line, or
+        lines, with the newline at the end. For sfv it raises ValueError if the format cannot
+        hold the path.
+
+    Examples
+    --------
+    >>> from numcrc.checksums import find
+    >>> line("gnu", [find("crc32c")], False)("a", 9, [0xE3069283])
+    'e3069283  a\n'
+    """
+    return {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}[form](algorithms, base64)
 
 
-def _gnu(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
-    (write,) = (writer(crc, base64) for crc in crcs)
+def _gnu(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+    (write,) = (writer(algorithm, base64) for algorithm in algorithms)
 
     def gnu(path: str, _size: int, values: list[int]) -> str:
         mark, name = escaped(path)
@@ -48,8 +71,8 @@ def _gnu(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     return gnu
 
 
-def _bsd(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
-    columns = [(crc.tag, writer(crc, base64)) for crc in crcs]
+def _bsd(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+    columns = [(algorithm.tag, writer(algorithm, base64)) for algorithm in algorithms]
 
     def bsd(path: str, _size: int, values: list[int]) -> str:
         mark, name = escaped(path)
@@ -61,33 +84,33 @@ def _bsd(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     return bsd
 
 
-# What in front of a list would tell of JSON, of a byte order mark, of Parquet, gzip or zstd.
+# How files of other formats begin: JSON, a byte order mark, Parquet, gzip, zstd.
 _BEGINNINGS = (b"{", b"\xef\xbb\xbf", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
-def _sfv(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+def _sfv(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     from numcrc.checkfiles.lines import Parser
 
-    (crc,) = crcs
-    write, parse = writer(crc, base64), Parser(crc)
+    (algorithm,) = algorithms
+    write, parse = writer(algorithm, base64), Parser(algorithm)
 
     def sfv(path: str, _size: int, values: list[int]) -> str:
-        # SFV has no escapes: a name that looks like something else may still pass as "./name".
+        # SFV has no escapes, but "./" in front of a path can make the line unambiguous.
         plain = not os.fsencode(path).startswith(_BEGINNINGS)
         for name in (path, f"./{path}") if plain else (f"./{path}",):
             text = f"{name} {write(values[0])}"
             with suppress(ValueError):
-                if "\n" not in name and parse(text) == (name, (crc,), values):
+                if "\n" not in name and parse(text) == (name, (algorithm,), values):
                     return f"{text}\n"
         raise ValueError("an SFV list cannot hold this name")
 
     return sfv
 
 
-def _json(crcs: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+def _json(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     from json import dumps
 
-    columns = [(crc.official_name, writer(crc, base64)) for crc in crcs]
+    columns = [(algorithm.official_name, writer(algorithm, base64)) for algorithm in algorithms]
 
     def json(path: str, size: int, values: list[int]) -> str:
         raw = os.fsencode(path)

@@ -1,4 +1,4 @@
-"""Paths inside a line, whatever characters they are made of."""
+"""Escape paths for lines of check files and for messages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ _MEANING = {"n": "\n", "r": "\r", "\\": "\\"}
 
 
 def escaped(path: str) -> tuple[str, str]:
-    """Return the mark in front of a gnu or bsd line and the name inside it, as coreutils does."""
+    r"""Return the mark at the start of a gnu or bsd line, and *path* escaped as by coreutils.
+
+    Examples
+    --------
+    >>> escaped("a b"), escaped("a\nb")
+    (('', 'a b'), ('\\', 'a\\nb'))
+    """
     if "\\" in path or "\n" in path or "\r" in path:
         return "\\", path.replace("\\", r"\\").replace("\n", r"\n").replace("\r", r"\r")
     return "", path
 
 
 def unescaped(mark: str, name: str) -> str:
-    """Return the path that `escaped` makes into *mark* and *name*, or raise ValueError."""
+    r"""Return the path that `escaped` turns into *mark* and *name*.
+
+    Raises
+    ------
+    ValueError
+        *name* has an escape other than ``\n``, ``\r`` and ``\\``.
+    """
     if not mark:
         return name
 
@@ -30,5 +42,11 @@ def unescaped(mark: str, name: str) -> str:
 
 
 def shown(path: str) -> str:
-    """Return *path* for a message: on one line and without a terminal's control characters."""
+    r"""Return *path* for a message: on one line, without control characters of a terminal.
+
+    Examples
+    --------
+    >>> print(shown("a b"), shown("a\nb"))
+    a b 'a\nb'
+    """
     return path if path.isprintable() else repr(path)

@@ -1,4 +1,4 @@
-"""Checksums in hexadecimal and base64."""
+"""Convert checksums to and from hexadecimal and base64."""
 
 from __future__ import annotations
 
@@ -13,23 +13,45 @@ if TYPE_CHECKING:
     from numcrc.checksums import ChecksumAlgorithm
 
 
-def writer(crc: ChecksumAlgorithm, base64: bool) -> Callable[[int], str]:
-    """Return what writes a CRC: in hexadecimal, or as the base64 of its big-endian bytes."""
+def writer(algorithm: ChecksumAlgorithm, base64: bool) -> Callable[[int], str]:
+    """Return a function that writes a value in hexadecimal, or its big-endian bytes in base64.
+
+    Examples
+    --------
+    >>> from numcrc.checksums import find
+    >>> writer(find("crc32c"), False)(0xE3069283), writer(find("crc32c"), True)(0xE3069283)
+    ('e3069283', '4waSgw==')
+    """
     if base64:
-        size = -(-crc.width // 8)
+        size = algorithm.size
         return lambda value: b2a_base64(value.to_bytes(size, "big"), newline=False).decode()
-    return f"{{:0{-(-crc.width // 4)}x}}".format
+    return f"{{:0{-(-algorithm.width // 4)}x}}".format
 
 
-def read(text: str, crc: ChecksumAlgorithm) -> int:
-    """Return the CRC that *text* writes in hexadecimal or base64; no width confuses the two."""
+def read(text: str, algorithm: ChecksumAlgorithm) -> int:
+    """Return the value that *text* holds in hexadecimal or base64.
+
+    They cannot be confused: at the widths for which both have the same length, base64 ends with
+    ``=``.
+
+    Raises
+    ------
+    ValueError
+        *text* is not a value of *algorithm*.
+
+    Examples
+    --------
+    >>> from numcrc.checksums import find
+    >>> hex(read("E3069283", find("crc32c"))), hex(read("4waSgw==", find("crc32c")))
+    ('0xe3069283', '0xe3069283')
+    """
     value = -1
-    if len(text) == -(-crc.width // 4) and not text.strip(hexdigits):
+    if len(text) == -(-algorithm.width // 4) and not text.strip(hexdigits):
         value = int(text, 16)
     else:
         with suppress(ValueError, OverflowError):
             number = int.from_bytes(a2b_base64(text), "big")
-            value = number if writer(crc, base64=True)(number) == text else -1
-    if value >> crc.width:
-        raise ValueError(f"{text!r} is not a value of {crc.official_name}")
+            value = number if writer(algorithm, base64=True)(number) == text else -1
+    if value >> algorithm.width:
+        raise ValueError(f"{text!r} is not a value of {algorithm.official_name}")
     return value
