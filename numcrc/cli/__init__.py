@@ -1,6 +1,6 @@
-"""The ``numcrc`` command.
+"""Run the ``numcrc`` command.
 
-A command is a module with ``run(arguments) -> exit status``, imported only when it is called.
+Each subcommand is a module with ``run(arguments) -> exit status``, imported when it is called.
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ import sys
 from importlib import import_module
 from io import StringIO
 
-TYPE_CHECKING = False  # as typing's, which takes long enough to be interrupted before main
+TYPE_CHECKING = False  # not typing's: an interrupt during its import would miss main's handler
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-# By name: the module, and what it does.
+# By name: the module, and a summary.
 COMMANDS = {
     "sum": ("sums", "print the CRCs of files"),
     "check": ("check", "check files against lists of CRCs"),
     "manifest": ("manifest", "list the objects of a store with their checksums"),
-    "verify": ("verify", "tell which objects of a store are good"),
+    "verify": ("verify", "check the objects of a store"),
     "list": ("listing", "list the algorithms"),
-    "info": ("info", "tell what this machine's CPU allows and which kernels are used"),
+    "info": ("info", "show what the CPU supports and which kernels are used"),
 }
 
-# Exit statuses. An error of ours must not look like a mismatch, so it has sysexits' EX_SOFTWARE;
-# the last two are a shell's for a command ended by SIGINT and by SIGPIPE.
+# Exit statuses. An internal error must not look like a mismatch: it is EX_SOFTWARE of sysexits.h.
+# The last two are what shells report for a command that SIGINT or SIGPIPE ended.
 MISMATCH, USAGE, CANNOT_READ = 1, 2, 3
 INTERNAL, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line *argv* (by default the process's own) and return its exit status."""
+    """Run the command line *argv*, by default that of the process; return its exit status."""
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
         if sys.stdout:
             sys.stdout.flush()
-    except SystemExit as stop:  # argparse has printed help, or a complaint
+    except SystemExit as stop:  # argparse printed help or an error message
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -56,12 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """Run the process's command line and end the process.
+    """Run the command line of the process and end the process.
 
-    At once: taking down the interpreter and LLVM in good order takes longer than a checksum.
+    It ends by ``os._exit``, since finalising the interpreter and LLVM takes longer than a checksum.
     """
-    gc.set_threshold(100_000)  # start-up makes no garbage worth the milliseconds of looking
-    sys.stderr = sys.stderr or StringIO()  # None where it was closed before us
+    gc.set_threshold(100_000)  # collections during start-up take milliseconds and find nothing
+    sys.stderr = sys.stderr or StringIO()  # None if it was closed before the start
     status = main()
     sys.stderr.flush()
     os._exit(status)
@@ -76,7 +76,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _top(arguments: list[str]) -> int:
-    """Answer a command line without a command: help, version, or what is wrong."""
+    """Handle a command line without a known command: print help, the version or an error."""
     from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
     from numcrc._version import __version__
@@ -86,8 +86,8 @@ def _top(arguments: list[str]) -> int:
     parser = ArgumentParser(
         prog="numcrc",
         usage="numcrc [-h] [--version] COMMAND ...",
-        description=f"CRCs of files, as fast as this machine can.\n\ncommands:\n{commands}",
-        epilog="'numcrc COMMAND --help' tells more.",
+        description=f"Compute and check CRCs of files and object stores.\n\ncommands:\n{commands}",
+        epilog="'numcrc COMMAND --help' describes a command, with examples.",
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"numcrc {__version__}")
@@ -97,7 +97,7 @@ def _top(arguments: list[str]) -> int:
 
 
 def _discard_output() -> None:
-    """Let the interpreter's last flush of standard output succeed, into nowhere."""
+    """Redirect standard output to the null device, so that a later flush succeeds."""
     if sys.stdout:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

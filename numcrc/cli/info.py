@@ -1,16 +1,23 @@
-"""``numcrc info``: what this machine's CPU allows and which kernels are used."""
+"""``numcrc info``: show what the CPU supports and which kernels are used."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-
 import numcrc
+from numcrc.cli.arguments import new_parser
+
+EPILOG = """\
+examples:
+  numcrc info
+  NUMCRC_TIER=table numcrc info       the kernels of a lesser CPU
+  numcrc info --json                  for a program, or a bug report
+"""
 
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc info`` and return its exit status."""
-    parser = ArgumentParser(prog="numcrc info", description=__doc__.partition(": ")[2].capitalize())
-    parser.add_argument("--json", action="store_true", help="as a JSON object")
+    description = "Show what the CPU supports and which kernels are used."
+    parser = new_parser("info", description, EPILOG)
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
     options = parser.parse_args(arguments)
     info = numcrc.info()
     if options.json:

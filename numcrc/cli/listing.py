@@ -1,12 +1,12 @@
-"""``numcrc list``: the catalogue."""
+"""``numcrc list``: list the algorithms of the catalogue."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from numcrc.cli.arguments import new_parser
 from numcrc.crc.catalogue import entries, spelling
 
 if TYPE_CHECKING:
@@ -16,21 +16,27 @@ COLUMNS = (
     *("name", "width", "poly", "init", "refin", "refout", "xorout"),
     *("check", "residue", "aliases"),
 )
+EPILOG = """\
+examples:
+  numcrc list                   all algorithms
+  numcrc list castagnoli        those with this in their name or in an alias
+  numcrc list "crc-16/*"        those with 16 bits
+
+exit status: 0 success; 1 no algorithm matches; 2 wrong usage.
+"""
 
 
 def run(arguments: list[str]) -> int:
-    """Run ``numcrc list`` and return its exit status: 1 when nothing matches, as grep's."""
-    parser = ArgumentParser(
-        prog="numcrc list", description="List the algorithms of the RevEng catalogue."
-    )
+    """Run ``numcrc list`` and return its exit status: 1 if nothing matches, as grep does."""
+    parser = new_parser("list", "List the algorithms of the RevEng catalogue.", EPILOG)
     parser.add_argument(
         "pattern",
         metavar="PATTERN",
         nargs="?",
         default="",
-        help="only those with a name like this: a part of it, or a pattern of * and ?",
+        help="part of a name, or a pattern with * and ? for a whole name",
     )
-    parser.add_argument("--json", action="store_true", help="as a JSON array")
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
     options = parser.parse_args(arguments)
     rows = [_row(entry) for entry in entries().values() if _matches(entry, options.pattern)]
     if options.json:
@@ -56,7 +62,7 @@ def _row(entry: Entry) -> dict[str, object]:
     values = {**entry._asdict(), **entry.model._asdict()}
     row = {column: values[column] for column in COLUMNS}
     for column in ("poly", "init", "xorout", "check", "residue"):
-        row[column] = f"0x{row[column]:0{digits}x}"  # wider than what many JSON readers hold
+        row[column] = f"0x{row[column]:0{digits}x}"  # a number would exceed many JSON readers
     return row
 
 

@@ -1,4 +1,4 @@
-"""What the commands say, and the exit status it comes to."""
+"""Print results of files, and compute exit statuses."""
 
 from __future__ import annotations
 
@@ -22,71 +22,74 @@ if TYPE_CHECKING:
     from numcrc.files import Reader, Sums
 
     T = TypeVar("T")
-    # Of a batch: text for standard output and standard error, and how many of each kind.
-    Carried: TypeAlias = tuple[str, str, dict[str, int]]
+    # Of a batch: text for standard output and for standard error, and the count of each result.
+    Printed: TypeAlias = tuple[str, str, dict[str, int]]
 
-# Kinds of results; a file is counted under one of them.
+# The results of a file.
 OK, FAILED, MISSING, UNREADABLE = "OK", "FAILED", "MISSING", "ERROR"
 
 STATUSES = """\
-exit status: 0 all is well; 1 a CRC does not match, or a listed file is missing;
-2 wrong usage, or a malformed line in a list; 3 something could not be read.
-When several apply, 1 goes before 3, and 3 before 2.
+exit status: 0 success; 1 a CRC does not match, or a listed file is missing; 2 wrong usage, or a
+malformed line in a list; 3 something could not be read. If several apply, 1 goes before 3, and
+3 before 2.
 """
 
 
-def run(
+def print_results(
     start: Start[T], items: Sequence[T], processes: int, bar: Bar | None = None
 ) -> Counter[str]:
-    """Print what *start*'s work carries, and return how many results of each kind there are."""
+    """Print the results of all *items* in order, and return the count of each result.
+
+    *start* is as for `in_order`; the functions that it makes return `Printed`.
+    """
     output = binary(sys.stdout)
     at_once = sys.stdout.isatty()
     counts: Counter[str] = Counter()
-    # The bar has a thread, so it comes after the forks.
+    # The bar starts a thread, so it comes after the forks.
     with (
-        in_order(start, items, processes, 1 if at_once else BATCH) as results,
+        in_order(start, items, processes, 1 if at_once else BATCH) as printed,
         bar or nullcontext(),
     ):
-        for out, errors, kinds in results:
+        for out, errors, results in printed:
             output.write(os.fsencode(out))
             if at_once or errors:
                 output.flush()
             sys.stderr.write(errors)
-            counts.update(kinds)
+            counts.update(results)
     return counts
 
 
-def opener(reader: Reader, paths: Sequence[str]) -> Callable[[str], Sums]:
-    """Return what reads one of *paths*, ``-`` being standard input."""
+def path_reader(reader: Reader, paths: Sequence[str]) -> Callable[[str], Sums]:
+    """Return a function that reads one of *paths*; ``-`` is standard input."""
     if "-" not in paths:
         return reader.path
     return lambda path: reader.read(binary(sys.stdin)) if path == "-" else reader.path(path)
 
 
 def binary(stream: TextIO | None) -> BinaryIO:
-    """Return the bytes of a standard stream, which is None where it was closed before us."""
+    """Return the binary file below a standard stream; None is one that was closed at start."""
     if stream is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return stream.buffer
 
 
 def reason(error: Exception) -> str:
-    """Return what went wrong, without the path."""
+    """Return the message of *error* without the path."""
     return getattr(error, "strerror", None) or str(error)
 
 
-def complain(path: str, why: str) -> None:
-    """Print that *path* is in trouble."""
-    sys.stderr.write(complaint(path, why))
+def print_error(path: str, why: str) -> None:
+    """Print an error about *path*."""
+    sys.stderr.write(error_line(path, why))
 
 
-def complaint(path: str, why: str) -> str:
-    """Return the line that says so."""
+def error_line(path: str, why: str) -> str:
+    """Return the line that `print_error` prints."""
     return f"numcrc: {shown(path)}: {why}\n"
 
 
-def status(counts: Counter[str], malformed: int = 0) -> int:
-    """Return the exit status for *counts*."""
+def exit_status(counts: Counter[str], malformed: int = 0) -> int:
+    """Return the exit status for the count of each result and of malformed lines."""
     if counts[FAILED] or counts[MISSING]:
         return MISMATCH
     if counts[UNREADABLE]:

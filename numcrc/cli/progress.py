@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, drawn by a thread that only watches counters."""
+"""Draw a progress bar on a terminal, in a thread that reads counters."""
 
 from __future__ import annotations
 
@@ -14,31 +14,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-# A shorter job needs no bar.
-PATIENCE = 0.5
+# Seconds before the bar appears, and between its updates.
+DELAY = 0.5
 INTERVAL = 0.1
 
 
-class Meter:
-    """Counts the bytes one process has done, where the bar can see them."""
+class ByteCounter:
+    """Counts the bytes that one process has read, in memory shared with the bar."""
 
     def __init__(self, slots: memoryview, number: int) -> None:
         self._slots, self._number, self._before = slots, number, 0
 
     def __call__(self, done: int, _total: int | None) -> None:
-        """Take in that *done* bytes of the present file are done."""
+        """Set the number of bytes read from the current file."""
         self._slots[self._number] = self._before + done
 
-    def next(self) -> None:
-        """Go on to the next file."""
+    def next_file(self) -> None:
+        """Count the bytes of another file from here on."""
         self._before = self._slots[self._number]
 
 
 class Bar:
-    """Shows how much is done, while in its ``with`` block.
+    """Shows progress, as long as its ``with`` block runs.
 
-    *done* and *total* are asked again and again by a thread; a total of None is not known yet.
-    They are bytes if *sized*. *text* stands beside the bar.
+    Parameters
+    ----------
+    done, total : callable
+        Called by a thread at each update; a total of None is unknown.
+    text : callable, optional
+        Returns the text beside the bar.
+    sized : bool
+        Whether *done* and *total* are bytes.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class Bar:
         self._thread.join()
 
     def _draw(self) -> None:
-        if self._finished.wait(PATIENCE):
+        if self._finished.wait(DELAY):
             return
         from rich import progress as rich
         from rich.console import Console
@@ -81,7 +87,7 @@ class Bar:
         if not self._sized:
             del columns[2:4]
         console = Console(file=sys.stderr)
-        # What is printed meanwhile goes above the bar, if it goes to the same terminal.
+        # Lines printed to the same terminal go above the bar.
         redirect = sys.stdout is not None and sys.stdout.isatty()
         with rich.Progress(
             *columns, console=console, transient=True, redirect_stdout=redirect
@@ -97,19 +103,19 @@ class Bar:
 
 
 class PathsBar(Bar):
-    """Shows how much of *paths* several processes have done."""
+    """Shows the progress of several processes that read *paths*."""
 
     def __init__(self, paths: Sequence[str], processes: int) -> None:
         self._slots = memoryview(mmap(-1, 8 * processes)).cast("Q")  # shared with forked children
         super().__init__(lambda: sum(self._slots), cache(lambda: _total(paths)))
 
-    def meter(self, number: int) -> Meter:
+    def counter(self, number: int) -> ByteCounter:
         """Return the counter of process *number*."""
-        return Meter(self._slots, number)
+        return ByteCounter(self._slots, number)
 
 
 def _total(paths: Sequence[str]) -> int | None:
-    """Return the bytes in *paths*, or None when they tell nothing."""
+    """Return the total size of *paths* in bytes, or None if it is unknown."""
     total = 0
     for path in paths:
         with suppress(OSError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from numcrc.checkfiles.names import shown
 from numcrc.cli import CANNOT_READ, USAGE
-from numcrc.cli.arguments import jobs
+from numcrc.cli.arguments import positive
 from numcrc.cli.output import binary
 from numcrc.store.pipeline import DEFAULT_LIMITS, Limits
 from numcrc.store.selection import Selection
@@ -82,7 +82,7 @@ def add_selection(parser: ArgumentParser) -> None:
     add(
         *("-j", "--jobs"),
         metavar="N",
-        type=jobs,
+        type=positive,
         help="how many objects, or parts of one, at a time",
     )
     add(
@@ -93,7 +93,7 @@ def add_selection(parser: ArgumentParser) -> None:
         help=IN_FLIGHT,
     )
     add("--bwlimit", metavar="RATE", type=size, help="bytes to read in a second at most")
-    add("--attempts", metavar="N", type=jobs, default=5, help="tries of what may work (5)")
+    add("--attempts", metavar="N", type=positive, default=5, help="tries of what may work (5)")
     add("-q", "--quiet", action="store_true", help="no summary and no progress bar")
 
 

@@ -1,141 +1,142 @@
-"""``numcrc sum``: the CRCs of files."""
+"""``numcrc sum``: print the CRCs of files."""
 
 from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numcrc
 from numcrc.checkfiles import formats
 from numcrc.checksums import find
-from numcrc.cli import output as report
-from numcrc.cli import walk as tree
-from numcrc.cli import workers
-from numcrc.cli.arguments import algorithm, jobs, parsed
+from numcrc.cli import output, walk, workers
+from numcrc.cli.arguments import add_jobs, crc_algorithm, new_parser, parsed
 from numcrc.files import Reader
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence
 
-    from numcrc.algorithm import Algorithm
+    from numcrc.checksums import ChecksumAlgorithm
     from numcrc.cli.progress import PathsBar
 
 EPILOG = f"""\
-Without PATH, or for "-", standard input is read. The files of a folder come sorted by path;
-links to files in it are followed, links to folders are not, and what is neither (pipes,
-sockets, devices) is passed over.
+Without PATH, or for "-", standard input is read. With --recursive, the files of a folder are
+sorted by path; links to files are followed; links to folders, pipes, sockets and devices are
+skipped.
 
 formats:
-  gnu   HEX  path             as sha256sum; "numcrc check" takes it for CRC-32C unless told
+  gnu   HEX  path             as sha256sum; "numcrc check" assumes CRC-32C without -a
   bsd   CRC32C (path) = HEX   names its algorithm
   sfv   path HEX              CRC-32 by convention, and by default
-  json  one object a line: path, size, crc; path_base64 where the name is not UTF-8
-The default is gnu for CRC-32C alone, and bsd for anything else.
+  json  one object a line: path, size, crc; path_base64 if the path is not UTF-8
+The default is gnu for CRC-32C alone, and bsd otherwise.
 
-{report.STATUSES}"""
+examples:
+  numcrc sum *.bin                              the CRC-32C of each file
+  numcrc sum -r photos > photos.crc32c          of all files below a folder
+  numcrc sum -a crc32 -a crc64nvme disk.img     two CRCs, but the file is read once
+  numcrc sum -a crc64nvme --base64 disk.img     as Amazon S3 shows it
+  tar c photos | numcrc sum                     of standard input
+
+{output.STATUSES}"""
 
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc sum`` and return its exit status."""
     options = parsed(_parser(), arguments)
-    # Folders are walked while machine code is found and linked here.
-    found = workers.ahead(_paths, options) if options.recursive else partial(_paths, options)
-    crcs, form = _meaning(options)
-    for crc in crcs:
-        crc(b"")  # links its machine code, once for all processes
-    paths, complaints = found()
+    # A child process walks the folders while machine code is loaded here.
+    walked = (
+        workers.in_background(_paths, options) if options.recursive else partial(_paths, options)
+    )
+    algorithms, form = _algorithms_and_format(options)
+    for algorithm in algorithms:
+        algorithm.of(b"")  # loads its machine code once for all processes
+    paths, errors = walked()
     counts: Counter[str] = Counter()
-    for path, reason in complaints:
-        counts[report.UNREADABLE] += 1
-        report.complain(path, reason)
+    for path, reason in errors:
+        counts[output.UNREADABLE] += 1
+        output.print_error(path, reason)
     processes, threads = workers.shares(paths, options.jobs)
-    write = formats.line(form, [find(crc.name) for crc in crcs], options.base64)
+    write = formats.line(form, algorithms, options.base64)
+    crcs = [algorithm.crc for algorithm in algorithms if algorithm.crc is not None]
 
-    def start(number: int) -> Callable[[Sequence[str]], report.Carried]:
-        meter = bar.meter(number) if bar else None
-        read = report.opener(Reader(crcs, threads, meter), paths)
+    def start(number: int) -> Callable[[Sequence[str]], output.Printed]:
+        counter = bar.counter(number) if bar else None
+        read = output.path_reader(Reader(crcs, threads, counter), paths)
 
-        def work(batch: Sequence[str]) -> report.Carried:
+        def work(batch: Sequence[str]) -> output.Printed:
             lines: list[str] = []
             errors: list[str] = []
             for path in batch:
                 try:
                     lines.append(write(path, *read(path)))
                 except (OSError, ValueError) as error:
-                    errors.append(report.complaint(path, report.reason(error)))
-                if meter:
-                    meter.next()
-            kinds = {report.OK: len(lines), report.UNREADABLE: len(errors)}
-            return "".join(lines), "".join(errors), kinds
+                    errors.append(output.error_line(path, output.reason(error)))
+                if counter:
+                    counter.next_file()
+            results = {output.OK: len(lines), output.UNREADABLE: len(errors)}
+            return "".join(lines), "".join(errors), results
 
         return work
 
     bar = None if options.no_progress else _bar(paths, processes)
-    counts += report.run(start, paths, processes, bar)
-    return report.status(counts)
+    counts += output.print_results(start, paths, processes, bar)
+    return output.exit_status(counts)
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="numcrc sum",
-        description="Print the CRCs of files, each read once.",
-        epilog=EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("sum", "Print the CRCs of files. Each file is read once.", EPILOG)
     add = parser.add_argument
     add("paths", metavar="PATH", nargs="*", help='a file, or "-" for standard input')
     add(
         *("-a", "--algorithm"),
         metavar="ALG",
-        type=algorithm,
+        type=crc_algorithm,
         action="append",
-        help="an algorithm, by any name 'numcrc list' shows (repeatable; default: CRC-32C)",
+        help="any name or alias in 'numcrc list' (repeatable; default: CRC-32C)",
     )
-    add("-r", "--recursive", action="store_true", help="the files below folders (default: .)")
-    add("--format", choices=("gnu", "bsd", "sfv", "json"), help="how to write it; see below")
-    add("--base64", action="store_true", help="big-endian base64, as S3 has it, instead of hex")
-    add("-j", "--jobs", metavar="N", type=jobs, help="how many files, or parts of one, at a time")
-    add("--no-progress", action="store_true", help="no progress bar on a terminal")
+    add("-r", "--recursive", action="store_true", help="read the files below folders (default: .)")
+    add("--format", choices=("gnu", "bsd", "sfv", "json"), help="format of the lines; see below")
+    add("--base64", action="store_true", help="print big-endian base64, as Amazon S3, not hex")
+    add_jobs(parser, "files")
+    add("--no-progress", action="store_true", help="show no progress bar on a terminal")
     return parser
 
 
-def _meaning(options: Namespace) -> tuple[list[Algorithm], str]:
-    """Return the algorithms and the format that *options* leave open or say."""
+def _algorithms_and_format(options: Namespace) -> tuple[list[ChecksumAlgorithm], str]:
+    """Return the algorithms and the format in *options*, or their defaults."""
     form: str | None = options.format
-    default = "CRC-32/ISO-HDLC" if form == "sfv" else "CRC-32/ISCSI"
-    crcs = list(dict.fromkeys(options.algorithm or [numcrc.algorithms[default]]))
+    default = find("crc32" if form == "sfv" else "crc32c")
+    algorithms = list(dict.fromkeys(options.algorithm or [default]))
     if form is None:
-        form = "gnu" if [crc.name for crc in crcs] == [default] else "bsd"
-    elif form in ("gnu", "sfv") and len(crcs) > 1:
+        form = "gnu" if algorithms == [default] else "bsd"
+    elif form in ("gnu", "sfv") and len(algorithms) > 1:
         _parser().error(f"a {form} line holds one CRC; use bsd or json for several")
-    return crcs, form
+    return algorithms, form
 
 
 def _paths(options: Namespace) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the paths that *options* stand for, and what is wrong with which folder."""
-    complaints: list[tuple[str, str]] = []
+    """Return the paths of the files to read, and (path, reason) for each unreadable folder."""
+    errors: list[tuple[str, str]] = []
     if not options.recursive:
-        return options.paths or ["-"], complaints
+        return options.paths or ["-"], errors
 
     def unreadable(path: str, error: OSError) -> None:
-        complaints.append((path, report.reason(error)))
+        errors.append((path, output.reason(error)))
 
     paths: list[str] = []
     for path in options.paths or ["."]:
         if os.path.isdir(path):
-            paths += tree.files(path, unreadable)
+            paths += walk.files(path, unreadable)
         else:
             paths.append(path)
-    return paths, complaints
+    return paths, errors
 
 
 def _bar(paths: Sequence[str], processes: int) -> PathsBar | None:
-    """Return a progress bar where it disturbs nobody."""
+    """Return a progress bar if standard error is a terminal that shows no lines meanwhile."""
     if not sys.stderr.isatty() or (sys.stdout.isatty() and len(paths) > 1):
         return None
     from numcrc.cli.progress import PathsBar

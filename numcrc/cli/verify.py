@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
 from numcrc.cli import store_options as stores
-from numcrc.cli.arguments import jobs, parsed
+from numcrc.cli.arguments import parsed, positive
 from numcrc.store._verify import verify
 from numcrc.store.objects import Result, State
 from numcrc.store.pipeline import MODES
@@ -119,7 +119,7 @@ def _parser() -> ArgumentParser:
     add("--report", metavar="FILE", help="write all results to a .jsonl, .csv or .parquet file")
     add("--state", metavar="FILE", help="keep the results so far, and go on from there")
     add("--one-way", action="store_true", help="do not look for what is not expected")
-    add("--max-errors", metavar="N", type=jobs, help="stop after N that are no match")
+    add("--max-errors", metavar="N", type=positive, help="stop after N that are no match")
     add("--combined", action="store_true", help="print every key, behind a letter")
     outside = "let a check file lead out of the folder SOURCE; implies --one-way"
     add("--allow-outside", action="store_true", help=outside)

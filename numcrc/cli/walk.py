@@ -1,4 +1,4 @@
-"""The files below a folder, in the order of their paths."""
+"""List the files below a folder, in the order of their paths."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def files(folder: str, report: Callable[[str, OSError], object]) -> Iterator[str]:
-    """Yield the paths of the files below *folder*, sorted; *report* folders that resist.
+def files(folder: str, on_error: Callable[[str, OSError], object]) -> Iterator[str]:
+    """Yield the paths of the files below *folder*, sorted.
 
-    Links to files count as files, links to folders are passed over (they could form a loop),
-    as are pipes, sockets and devices.
+    Links to files are files. Links to folders are skipped, since they could form a loop, as are
+    pipes, sockets and devices. *on_error* is called with each folder that cannot be read.
     """
-    # A folder is known by the "/" at its end, which also puts it in its place among the paths.
+    # The paths of folders end with "/", which also sorts them among the files.
     pending = [folder if folder.endswith("/") else folder + "/"]
     while pending:
         path = pending.pop()
@@ -30,19 +30,19 @@ def files(folder: str, report: Callable[[str, OSError], object]) -> Iterator[str
                     for entry in entries
                 ]
         except OSError as error:
-            report(path, error)
+            on_error(path, error)
             continue
         pending += sorted(filter(None, found), reverse=True)
 
 
 def _other(entry: os.DirEntry[str]) -> str:
-    """Return the path and "/" of a folder, the path of a link to a file, or "" for the rest."""
+    """Return the path of a folder with "/", the path of a link to a file, or "" for the rest."""
     if entry.is_dir(follow_symlinks=False):
         return entry.path + "/"
     if entry.is_symlink():
         try:
             status = os.stat(entry.path)
         except OSError:
-            return entry.path  # broken: let reading it say so
+            return entry.path  # a broken link: reading it gives the error message
         return entry.path if stat.S_ISREG(status.st_mode) else ""
     return ""

@@ -1,8 +1,8 @@
-"""The same work on many items, in order, by several processes.
+"""Do the same work on many items in several processes, with results in order.
 
-Processes, because small files are all system calls and Python code: under the interpreter's
-lock two threads take longer for them than one. Forked, because a fork shares the machine code
-that is already linked and needs no second start of the interpreter.
+Small files cost system calls and Python code: two threads take longer for them than one, because
+of the interpreter lock, so there are processes. They are forked, which shares the machine code
+that is already loaded, and starts no second interpreter.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from typing import BinaryIO, TypeAlias, TypeVar
 
     T = TypeVar("T")
-    # Made in the process that uses it, by its number; the result must be marshal's to carry.
+    # Called in each process with its number; returns the function that works on a batch, whose
+    # results marshal can dump.
     Start: TypeAlias = Callable[[int], Callable[[Sequence[T]], Any]]
+    Child: TypeAlias = tuple[int, BinaryIO]
 
 # macOS has fork, but its frameworks do not survive it.
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
 BATCH = 256
-# What a process must have to do to be worth its fork, and what doing takes: so long a file,
-# and so long a byte of those too short for several threads.
+# Seconds of work that are worth a fork, and the cost of a file and of a byte in it. Bytes of
+# large files do not count, since threads share those.
 WORTHWHILE, PER_FILE, PER_BYTE = 5e-3, 5e-6, 1.2e-10
 SAMPLE = 32
 _HEADER = 8  # bytes for the length of a result
@@ -39,7 +41,7 @@ _HEADER = 8  # bytes for the length of a result
 def shares(paths: Sequence[str], jobs: int | None) -> tuple[int, int]:
     """Return how many processes should share *paths*, and how many threads each may use.
 
-    *jobs* is their product when the user has a wish.
+    *jobs* is the limit of their product, if the user gives one.
     """
     most = thread_count(jobs)
     count = 1
@@ -50,7 +52,7 @@ def shares(paths: Sequence[str], jobs: int | None) -> tuple[int, int]:
 
 
 def _seconds(paths: Sequence[str]) -> float:
-    """Return about how long *paths* keep one process, judged by some of them."""
+    """Return an estimate of the time for *paths* in one process, from a sample of them."""
     sample = paths[:: -(-len(paths) // SAMPLE) or 1]
     seconds = PER_FILE * len(paths)
     for path in sample:
@@ -65,66 +67,75 @@ def _seconds(paths: Sequence[str]) -> float:
 def in_order(
     start: Start[T], items: Sequence[T], count: int, largest: int = BATCH
 ) -> Iterator[Iterator[Any]]:
-    """Work on *items* by *count* processes, which exist while in the ``with`` block.
+    """Work on *items* in *count* processes, which live as long as the ``with`` block.
 
-    What it gives iterates over the results of ``start(number)(batch)``, *number* being the
-    process's, for consecutive batches of at most *largest* items.
+    The target of the ``with`` block iterates over the results of ``start(number)(batch)`` for
+    consecutive batches of at most *largest* items; *number* is that of the process.
     """
     size = max(1, min(largest, len(items) // (4 * count)))
     batches = [items[i : i + size] for i in range(0, len(items), size)]
     if count == 1:
         yield map(start(0), batches)
         return
-    children: list[tuple[int, BinaryIO]] = []
-    gc.freeze()  # a collection in a child would copy every page it looks at
+    children: list[Child] = []
+    gc.freeze()  # a collection in a child would copy every page that it visits
     try:
         for number in range(count):
-            children.append(_child(start, number, batches[number::count], children))
-        # Each child has every count-th batch, so taking turns gives back the order; a child
-        # that is ahead waits on its full pipe.
+            _fork(start, number, batches[number::count], children)
+        # Each child has every count-th batch, so taking turns restores the order; a child that
+        # is ahead waits on its full pipe.
         yield (_receive(children[turn % count][1]) for turn in range(len(batches)))
     finally:
-        for pid, pipe in children:
-            _end(pid, pipe)
+        for child in children:
+            _end(child)
         gc.unfreeze()
 
 
-def ahead(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
-    """Begin ``work(item)`` in a process of its own, and return what waits for its result."""
+def in_background(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
+    """Start ``work(item)`` in a child process; return a function that waits for its result."""
     if not CAN_FORK:
         return lambda: work(item)
-    pid, pipe = _child(lambda number: work, 0, [item], [])
+    children: list[Child] = []
+    _fork(lambda number: work, 0, [item], children)
 
     def result() -> Any:
         try:
-            return _receive(pipe)
+            return _receive(children[0][1])
         finally:
-            _end(pid, pipe)
+            _end(children[0])
 
     return result
 
 
-def _child(
-    start: Start[T], number: int, batches: Sequence[Sequence[T]], older: list[tuple[int, BinaryIO]]
-) -> tuple[int, BinaryIO]:
-    """Fork a process that works on *batches*, and return its id and the pipe of its results."""
+def _fork(
+    start: Start[T], number: int, batches: Sequence[Sequence[T]], children: list[Child]
+) -> None:
+    """Fork a process that works on *batches*, and append it to *children*."""
     reading, writing = os.pipe()
     pid = os.fork()
-    if not pid:  # whatever happens now must end in _work's exit: the stack is the parent's
-        os.close(reading)
-        for _, pipe in older:
-            pipe.close()
-        _work(start, number, batches, writing)
+    if not pid:  # never returns, since the stack is the parent's
+        _run_child(start, number, batches, children, reading, writing)
     os.close(writing)
-    return pid, open(reading, "rb")
+    children.append((pid, os.fdopen(reading, "rb")))
 
 
-def _work(start: Start[T], number: int, batches: Sequence[Sequence[T]], fd: int) -> NoReturn:
+def _run_child(
+    start: Start[T],
+    number: int,
+    batches: Sequence[Sequence[T]],
+    older: list[Child],
+    reading: int,
+    writing: int,
+) -> NoReturn:
+    """Write the results of *batches* to a pipe, and end the process."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.close(reading)
+        for _, pipe in older:
+            pipe.close()
         work = start(number)
-        with open(fd, "wb") as pipe:
+        with open(writing, "wb") as pipe:
             for batch in batches:
                 data = marshal.dumps(work(batch))
                 pipe.write(len(data).to_bytes(_HEADER, "little") + data)
@@ -135,17 +146,18 @@ def _work(start: Start[T], number: int, batches: Sequence[Sequence[T]], fd: int)
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(status)  # never into the parent's finalisers and buffers
+        os._exit(status)  # without the parent's finalisers and buffers
 
 
-def _end(pid: int, pipe: BinaryIO) -> None:
+def _end(child: Child) -> None:
+    pid, pipe = child
     pipe.close()
-    os.kill(pid, signal.SIGKILL)  # needless unless we are called off
+    os.kill(pid, signal.SIGKILL)  # for the case that not all results were received
     os.waitpid(pid, 0)
 
 
 def _receive(pipe: BinaryIO) -> Any:
-    # Not marshal.load, which in old Pythons makes an interrupt look like the end of the file.
+    # Not marshal.load, which takes an interrupt for the end of the file in old Pythons.
     size = int.from_bytes(pipe.read(_HEADER), "little")
     data = pipe.read(size)
     if not size or len(data) < size:
