@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from contextlib import suppress
@@ -17,7 +19,7 @@ import pytest
 
 import numcrc
 from numcrc import files
-from numcrc.cli import main
+from numcrc.cli import main, workers
 
 # Forking while another test's pool has threads is safe here: a child uses none of them.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -66,6 +68,11 @@ def pipe_to(process):
             descriptor = os.open("pipe", os.O_WRONLY | os.O_NONBLOCK)
     os.set_blocking(descriptor, True)
     return open(descriptor, "wb")
+
+
+def default_sigint():
+    """Undo that SIGINT is ignored where the tests run in the background; for preexec_fn."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 # sum
@@ -208,8 +215,9 @@ def test_odd_names(run, form):
 @pytest.mark.parametrize("jobs", ["1", "2", "7"])
 def test_jobs_change_nothing_but_the_time(run, jobs):
     expected = []
+    generator = random.Random(1)
     for number in range(100):
-        data = os.urandom(number * 50)
+        data = generator.randbytes(number * 50)
         write(f"d/{number:03}", data)
         expected.append(f"{zlib.crc32(data):08x}  d/{number:03}\n")
     arguments = ["sum", "-a", "crc32", "--format", "gnu", "-j", jobs]
@@ -367,6 +375,8 @@ def test_help_and_version(run):
         status, out, err = run(command, "--help")
         assert (status, err) == (0, "")
         assert out.startswith(f"usage: numcrc {command}")
+        assert f"\nexamples:\n  numcrc {command}" in out
+        assert max(map(len, out.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(
@@ -463,11 +473,35 @@ def test_interrupt(jobs):
     write("a")
     os.mkfifo("pipe")
     command = [*COMMAND, "sum", "-j", jobs, "a", "pipe", "a", "pipe"]
-    with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
+    with subprocess.Popen(command, stdout=-1, stderr=-1, preexec_fn=default_sigint) as process:
         with pipe_to(process):
             process.send_signal(signal.SIGINT)
-            assert process.wait(5) == 130
+            assert process.wait(60) == 130
         assert process.stderr.read() == b""
+
+
+@POSIX
+def test_interrupt_right_after_a_fork_leaves_no_child(monkeypatch):
+    children = []
+    real = os.fork
+
+    def fork():
+        pid = real()
+        if pid:
+            children.append(pid)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), workers.in_order(lambda _: list, [1, 2, 3], 2):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    (child,) = children
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, os.WNOHANG)
 
 
 @POSIX

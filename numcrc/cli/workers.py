@@ -112,11 +112,16 @@ def _fork(
 ) -> None:
     """Fork a process that works on *batches*, and append it to *children*."""
     reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:  # never returns, since the stack is the parent's
-        _run_child(start, number, batches, children, reading, writing)
-    os.close(writing)
-    children.append((pid, os.fdopen(reading, "rb")))
+    # An interrupt between the fork and the append would leave the child behind.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pid = os.fork()
+        if not pid:  # never returns, since the stack is the parent's
+            _run_child(start, number, batches, children, reading, writing, mask)
+        os.close(writing)
+        children.append((pid, os.fdopen(reading, "rb")))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _run_child(
@@ -126,11 +131,13 @@ def _run_child(
     older: list[Child],
     reading: int,
     writing: int,
+    mask: set[int],
 ) -> NoReturn:
     """Write the results of *batches* to a pipe, and end the process."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(reading)
         for _, pipe in older:
             pipe.close()
