@@ -1,7 +1,8 @@
-"""Make the parsers of commands, with the options that several commands have."""
+"""Define the parsers and options that several commands share."""
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,6 @@ def new_parser(command: str, description: str, epilog: str) -> ArgumentParser:
     )
 
 
-def add_jobs(parser: ArgumentParser, things: str) -> None:
-    """Add ``--jobs``, the number of *things* at a time."""
-    parser.add_argument(
-        *("-j", "--jobs"),
-        metavar="N",
-        type=positive,
-        help=f"number of {things}, or parts of one, to read at a time "
-        "(default: one per CPU, at most NUMCRC_NUM_THREADS)",
-    )
-
-
 def parsed(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Return the options and the paths in *arguments*, in any order; only paths follow ``--``."""
     from numcrc.threads import thread_count
@@ -44,6 +34,68 @@ def parsed(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     except ValueError as error:  # an invalid NUMCRC_NUM_THREADS is wrong usage too
         parser.error(str(error))
     return options
+
+
+# Options
+
+
+def add_jobs(parser: ArgumentParser) -> None:
+    """Add the number of files to read at a time."""
+    parser.add_argument(
+        *("-j", "--jobs"),
+        metavar="N",
+        type=positive,
+        help="number of files, or parts of one, to read at a time "
+        "(default: one per CPU, at most NUMCRC_NUM_THREADS)",
+    )
+
+
+def add_store_options(parser: ArgumentParser) -> None:
+    """Add the options of commands about object stores."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="no summary, no progress bar")
+    _add_selection(parser)
+    _add_limits(parser)
+
+
+def _add_selection(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("selection of objects").add_argument
+    many = {"metavar": "GLOB", "action": "append", "default": []}
+    add("--include", help="only keys that match (repeatable)", **many)  # type: ignore[arg-type]
+    add("--exclude", help="no keys that match (repeatable)", **many)  # type: ignore[arg-type]
+    add("--shard", metavar="K/N", type=shard, help="only the K-th of N equal shares of the keys")
+    add("--sample", metavar="P", type=sample, help="only a share of the keys, as 0.01 or 1%%")
+
+
+def _add_limits(parser: ArgumentParser) -> None:
+    from numcrc.store.pipeline import DEFAULT_LIMITS
+
+    add = parser.add_argument_group("limits").add_argument
+    add(
+        *("-j", "--jobs"),
+        metavar="N",
+        type=positive,
+        help="number of objects, or parts of one, to read at a time "
+        "(default: 8, or one per CPU for local files)",
+    )
+    add(
+        "--max-in-flight",
+        metavar="SIZE",
+        type=size,
+        default=DEFAULT_LIMITS.max_in_flight,
+        help=f"bytes of bodies in memory (default: {DEFAULT_LIMITS.max_in_flight >> 20}M)",
+    )
+    add("--bwlimit", metavar="RATE", type=size, help="bytes to read per second")
+    add(
+        "--attempts",
+        metavar="N",
+        type=positive,
+        default=DEFAULT_LIMITS.attempts,
+        help="attempts for each request to a store that is busy "
+        f"(default: {DEFAULT_LIMITS.attempts})",
+    )
+
+
+# Types of options
 
 
 def crc_algorithm(name: str) -> ChecksumAlgorithm:
@@ -63,3 +115,38 @@ def positive(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise ArgumentTypeError(f"must be a positive integer, not {text!r}")
     return int(text)
+
+
+def size(text: str) -> int:
+    """Return the number of bytes in *text*, such as ``64M`` or ``1.5GiB``.
+
+    Examples
+    --------
+    >>> size("64M"), size("1.5GiB"), size("64MB")
+    (67108864, 1610612736, 64000000)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:([KMGT])(i?))?(B?)", text, re.IGNORECASE)
+    if not match:
+        raise ArgumentTypeError(f"must be a size such as 64M or 1.5GiB, not {text!r}")
+    base = 1000 if match[4] and not match[3] else 1024
+    power = " KMGT".index((match[2] or " ").upper())
+    found = int(float(match[1]) * base**power)
+    if not found:
+        raise ArgumentTypeError(f"must be at least one byte, not {text!r}")
+    return found
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return K and N of ``K/N``."""
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if not match:
+        raise ArgumentTypeError(f"must be K/N, such as 1/8, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def sample(text: str) -> float:
+    """Return the share in *text*, such as ``0.01`` or ``1%``."""
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a share such as 0.01 or 1%, not {text!r}") from None

@@ -168,5 +168,5 @@ def _parser() -> ArgumentParser:
     )
     add("--quiet", action="store_true", help="print nothing for files that are OK")
     add("--status", action="store_true", help="print nothing; use only the exit status")
-    add_jobs(parser, "files")
+    add_jobs(parser)
     return parser

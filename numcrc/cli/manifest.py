@@ -1,28 +1,40 @@
-"""``numcrc manifest``: the checksums of the objects of a store."""
+"""``numcrc manifest``: list the objects of a store with their checksums."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from functools import partial
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import shown
-from numcrc.cli import store_options as stores
-from numcrc.cli.arguments import parsed
+from numcrc.cli.arguments import add_store_options, new_parser, parsed
+from numcrc.cli.store_commands import (
+    Interruption,
+    guarded,
+    objects_bar,
+    selection_and_limits,
+)
+from numcrc.cli.store_help import SOURCES, WRITTEN_FORMATS
 from numcrc.store._manifest import ALGORITHM, manifest
 from numcrc.store.objects import Result
 from numcrc.store.progress import Progress
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = f"""\
-{stores.SOURCES}
-FILE may be a .parquet, .jsonl, .csv or .sfv file, or any other: a list as sha256sum has it.
-"numcrc verify SOURCE --manifest FILE" tells what has changed since.
+{SOURCES}
+The name of FILE decides on the format; ".gz" at its end compresses it. Standard output gets JSON
+Lines.
+{WRITTEN_FORMATS}
+examples:
+  numcrc manifest s3://bucket/photos -o photos.parquet
+  numcrc manifest data -a crc32 -o data.sfv
+  numcrc manifest data -a sha256 -a crc64nvme -o data.jsonl.gz
+  numcrc manifest s3://bucket --stored -o bucket.csv       reads no body
+  numcrc verify data --manifest data.jsonl.gz              later: what has changed?
 
-exit status: 0 all is well; 2 wrong usage; 3 something could not be read.
+exit status: 0 success; 2 wrong usage; 3 something could not be read.
 """
 
 
@@ -31,52 +43,48 @@ def run(arguments: list[str]) -> int:
     parser = _parser()
     options = parsed(parser, arguments)
     if len(options.paths) != 1:
-        parser.error("one SOURCE is needed")
-    return stores.guarded(partial(_manifest, options))
+        parser.error(f"expected one SOURCE, got {len(options.paths)}")
+    return guarded(partial(_manifest, options))
 
 
 def _manifest(options: Namespace) -> int:
-    interruption = stores.Interruption()
+    interruption = Interruption()
     progress = Progress() if not options.quiet and sys.stderr.isatty() else None
-    with interruption.awaited(), stores.watched(progress, not options.stored):
-        found = manifest(
+    with interruption.handled(), objects_bar(progress, not options.stored):
+        written = manifest(
             options.paths[0],
             options.output,
             algorithm=options.algorithm or ALGORITHM,
             stored=options.stored,
             progress=progress,
-            on_error=_print_trouble,
+            on_error=_print_failure,
             stop=interruption.stop,
-            **stores.selection(options),
+            **selection_and_limits(options),
         )
     if not options.quiet:
-        sys.stderr.write(f"numcrc: {found.summary()}\n")
+        sys.stderr.write(f"numcrc: {written.summary()}\n")
     if interruption.status:
         sys.stderr.write("numcrc: interrupted; the manifest is not complete\n")
-    return interruption.status or found.exit_code
+    return interruption.status or written.exit_code
 
 
-def _print_trouble(result: Result) -> None:
+def _print_failure(result: Result) -> None:
     text = " ".join(f"{shown(result.key)}: {result.state.value} ({result.detail})".splitlines())
     sys.stderr.write(f"numcrc: {text}\n")
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="numcrc manifest",
-        description="Write a list of the objects of a store, with their sizes and checksums.",
-        epilog=EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    description = "List the objects of a store with their sizes and checksums."
+    parser = new_parser("manifest", description, EPILOG)
     add = parser.add_argument
-    add("paths", metavar="SOURCE", nargs="*", help="what the manifest is of")
+    add("paths", metavar="SOURCE", nargs="*", help="the objects to list")
     add(
         *("-a", "--algorithm"),
         metavar="ALG",
         action="append",
         help=f"crc32, crc32c, crc64nvme, sha256, ... (repeatable; default: {ALGORITHM})",
     )
-    add("-o", "--output", metavar="FILE", help="where to write it (default: standard output)")
-    add("--stored", action="store_true", help="what checksums the store keeps; read no body")
-    stores.add_selection(parser)
+    add("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
+    add("--stored", action="store_true", help="list checksums that the store keeps; read no body")
+    add_store_options(parser)
     return parser

@@ -1,15 +1,22 @@
-"""``numcrc verify``: the objects of a store against what their checksums should be."""
+"""``numcrc verify``: check the objects of a store against their expected checksums."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from functools import partial
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
-from numcrc.cli import store_options as stores
-from numcrc.cli.arguments import parsed, positive
+from numcrc.cli.arguments import add_store_options, new_parser, parsed, positive
+from numcrc.cli.store_commands import (
+    Interruption,
+    guarded,
+    objects_bar,
+    print_line,
+    resume_hint,
+    selection_and_limits,
+)
+from numcrc.cli.store_help import READ_FORMATS, SOURCES
 from numcrc.store._verify import verify
 from numcrc.store.objects import Result, State
 from numcrc.store.pipeline import MODES
@@ -17,22 +24,31 @@ from numcrc.store.progress import Progress
 from numcrc.store.report import letter
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = f"""\
-{stores.SOURCES}
-FILE of --manifest: what "numcrc manifest" wrote (Parquet, JSON Lines, CSV), a list of sha256sum,
-md5sum or rhash (GNU, BSD, SFV), manifest.json of an S3 Inventory, or the report of an S3 Batch
-Operations job that computes checksums. Without --manifest and --against, the checksums that the
-store keeps are what is expected.
+{SOURCES}
+FILE of --manifest has one of these formats, which is recognised by its content:
+{READ_FORMATS}\
+Without --manifest and --against, the checksums that the store keeps are expected.
 
-Printed is whatever is no match. The states, with the letters of --combined:
-  =  match             *  differ            *  size-mismatch (not read)
-  -  missing (here)    +  extra (only here) !  error, archived, changed-during-read,
-                                               no-checksum, unsupported-algorithm
+Every result but a match is printed. The results, with the letters of --combined:
+  =  match                 objects are equal
+  *  differ                a checksum differs
+  *  size-mismatch         the size differs; the object was not read
+  -  missing               expected, but not in SOURCE
+  +  extra                 in SOURCE, but not expected
+  !  error, archived, changed-during-read, no-checksum, unsupported-algorithm
 
-exit status: 0 all is well; 1 something differs, is missing or is extra; 2 wrong usage, or a
-damaged manifest; 3 something could not be checked. When several apply, 1 goes before 3.
+examples:
+  numcrc verify data --manifest SHA256SUMS
+  numcrc verify s3://bucket/photos --manifest photos.parquet --report results.csv
+  numcrc verify gs://bucket/photos --against s3://bucket/photos --state run.state
+  numcrc verify s3://bucket --mode stored --manifest bucket.parquet      reads no body
+  numcrc verify s3://bucket --sample 1% --include "*.jpg"
+
+exit status: 0 success; 1 an object differs, is missing or is extra; 2 wrong usage, or a damaged
+manifest; 3 something could not be checked. If several apply, 1 goes before 3.
 """
 
 
@@ -41,15 +57,15 @@ def run(arguments: list[str]) -> int:
     parser = _parser()
     options = parsed(parser, arguments)
     if len(options.paths) != 1:
-        parser.error("one SOURCE is needed")
-    return stores.guarded(partial(_verify, options, arguments))
+        parser.error(f"expected one SOURCE, got {len(options.paths)}")
+    return guarded(partial(_verify, options, arguments))
 
 
 def _verify(options: Namespace, arguments: list[str]) -> int:
-    interruption = stores.Interruption()
+    interruption = Interruption()
     progress = Progress() if not options.quiet and sys.stderr.isatty() else None
-    with interruption.awaited(), stores.watched(progress, options.mode == "full"):
-        found = verify(
+    with interruption.handled(), objects_bar(progress, options.mode == "full"):
+        report = verify(
             options.paths[0],
             manifest=options.manifest,
             against=options.against,
@@ -61,26 +77,27 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
             allow_outside=options.allow_outside,
             max_errors=options.max_errors,
             progress=progress,
-            on_result=_print_letter if options.combined else _print_trouble,
+            on_result=_print_letter if options.combined else _print_failure,
             keep=False,
             stop=interruption.stop,
-            **stores.selection(options),
+            **selection_and_limits(options),
         )
     if not options.quiet:
-        sys.stderr.write(f"numcrc: {found.summary()}\n")
+        sys.stderr.write(f"numcrc: {report.summary()}\n")
     if interruption.status:
-        hint = stores.resume_hint("verify", arguments, options.state)
+        hint = resume_hint("verify", arguments, options.state)
         sys.stderr.write(f"numcrc: interrupted; {hint}\n")
         return interruption.status
-    return found.exit_code
+    return report.exit_code
 
 
 def _print_letter(result: Result) -> None:
     mark, name = escaped(result.key)
-    stores.write_line(f"{letter(result.state)} {mark}{name}")
+    print_line(f"{letter(result.state)} {mark}{name}")
 
 
-def _print_trouble(result: Result) -> None:
+def _print_failure(result: Result) -> None:
+    """Print a result unless it is a match."""
     if result.state is State.MATCH:
         return
     mark, name = escaped(result.key)
@@ -88,40 +105,39 @@ def _print_trouble(result: Result) -> None:
     if result.state is State.DIFFER:
         reasons.append(f"{result.algorithm} {result.actual}, expected {result.expected}")
         if result.parts:
-            which = ", ".join(map(str, result.parts))
-            reasons.append(f"part{'s' if len(result.parts) > 1 else ''} {which}")
+            numbers = ", ".join(map(str, result.parts))
+            reasons.append(f"part{'s' if len(result.parts) > 1 else ''} {numbers}")
     if result.detail:
         reasons.append(result.detail)
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    stores.write_line(f"{mark}{name}: {result.state.value}{' '.join(why.splitlines())}")
+    print_line(f"{mark}{name}: {result.state.value}{' '.join(why.splitlines())}")
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="numcrc verify",
-        description="Tell which objects of a store are good.",
-        epilog=EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    description = "Check the objects of a store against their expected checksums."
+    parser = new_parser("verify", description, EPILOG)
     add = parser.add_argument
-    add("paths", metavar="SOURCE", nargs="*", help="what is to be verified")
+    add("paths", metavar="SOURCE", nargs="*", help="the objects to check")
     expected = parser.add_mutually_exclusive_group()
-    expected.add_argument("--manifest", metavar="FILE", help="what is expected")
-    expected.add_argument("--against", metavar="SOURCE2", help="where the same objects should be")
+    expected.add_argument("--manifest", metavar="FILE", help="a list of the expected objects")
+    expected.add_argument("--against", metavar="SOURCE2", help="a copy with the expected objects")
     add(
         "--mode",
         choices=MODES,
         default="full",
-        help="read everything (default); or compare the checksums that the store keeps, as they "
-        "are (stored) or computed from those of parts (parts), and read no body",
+        help="full reads the bodies (default); stored compares the checksums that the store "
+        "keeps, and parts also those that follow from the checksums of parts",
     )
-    add("-a", "--algorithm", metavar="ALG", help="that of a manifest that names none")
+    add("-a", "--algorithm", metavar="ALG", help="the algorithm of lines that name none")
     add("--report", metavar="FILE", help="write all results to a .jsonl, .csv or .parquet file")
-    add("--state", metavar="FILE", help="keep the results so far, and go on from there")
-    add("--one-way", action="store_true", help="do not look for what is not expected")
-    add("--max-errors", metavar="N", type=positive, help="stop after N that are no match")
-    add("--combined", action="store_true", help="print every key, behind a letter")
-    outside = "let a check file lead out of the folder SOURCE; implies --one-way"
-    add("--allow-outside", action="store_true", help=outside)
-    stores.add_selection(parser)
+    add("--state", metavar="FILE", help="record results in FILE, and go on from those in it")
+    add("--one-way", action="store_true", help="do not look for extra objects")
+    add("--max-errors", metavar="N", type=positive, help="stop after N results but matches")
+    add("--combined", action="store_true", help="print every key after a letter; see below")
+    add(
+        "--allow-outside",
+        action="store_true",
+        help="allow paths of a check file outside the folder SOURCE; implies --one-way",
+    )
+    add_store_options(parser)
     return parser

@@ -13,7 +13,8 @@ import pytest
 
 import numcrc
 from numcrc.cli import main
-from numcrc.cli import store_options as stores
+from numcrc.cli.arguments import ArgumentTypeError, sample, shard, size
+from numcrc.cli.store_commands import print_line
 from store.fakes import NASTY
 
 
@@ -99,16 +100,16 @@ def test_what_is_wrong_is_said(
 
 def test_sizes_and_shares() -> None:
     sizes = {"64M": 64 << 20, "1.5GiB": 3 << 29, "10": 10, "7B": 7, "2kb": 2000, "1T": 1 << 40}
-    assert {text: stores.size(text) for text in sizes} == sizes
+    assert {text: size(text) for text in sizes} == sizes
     for wrong in ("", "M", "0", "-1", "1X", "1iB", "1e3", "nan"):
-        with pytest.raises(stores.ArgumentTypeError):
-            stores.size(wrong)
-    assert (stores.sample("1%"), stores.sample("0.25"), stores.shard("2/8")) == (0.01, 0.25, (2, 8))
+        with pytest.raises(ArgumentTypeError):
+            size(wrong)
+    assert (sample("1%"), sample("0.25"), shard("2/8")) == (0.01, 0.25, (2, 8))
 
 
 def test_a_terminal_is_not_controlled_by_keys(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    stores.write_line("\x1b[2J: differ")
+    print_line("\x1b[2J: differ")
     assert "\x1b" not in capsys.readouterr().out

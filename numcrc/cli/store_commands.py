@@ -1,0 +1,120 @@
+"""Run the commands about object stores: signals, a progress bar, error messages."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from contextlib import contextmanager, nullcontext
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from numcrc.checkfiles.names import shown
+from numcrc.cli import CANNOT_READ, USAGE
+from numcrc.cli.output import binary
+from numcrc.store.pipeline import Limits
+from numcrc.store.selection import Selection
+from numcrc.store.source import StoreError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import FrameType
+
+    from numcrc.store.progress import Progress
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def selection_and_limits(options: Namespace) -> dict[str, Any]:
+    """Return the keyword arguments for *options*, those of `arguments.add_store_options`."""
+    return {
+        "selection": Selection(options.include, options.exclude, options.shard, options.sample),
+        "limits": Limits(options.jobs, options.max_in_flight, options.bwlimit, options.attempts),
+    }
+
+
+class Interruption:
+    """Turns SIGINT and SIGTERM into requests to stop early and keep the results.
+
+    A second signal ends the process at once.
+
+    Attributes
+    ----------
+    stop : Event
+        Set by the first signal.
+    status : int
+        The exit status after a signal; 0 if none came.
+    """
+
+    def __init__(self) -> None:
+        self.stop = Event()
+        self.status = 0
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle signals as long as the ``with`` block runs."""
+        before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.status:
+            raise KeyboardInterrupt
+        self.status = 128 + number
+        self.stop.set()
+
+
+def objects_bar(progress: Progress | None, bodies: bool) -> AbstractContextManager[object]:
+    """Return a bar for *progress*, if it is not None; it shows bytes if *bodies* are read."""
+    if progress is None:
+        return nullcontext()
+    from numcrc.cli.progress import Bar
+
+    def text() -> str:
+        total = progress.total_objects
+        return f"{progress.objects} of {'?' if total is None else total} objects"
+
+    if bodies:
+        return Bar(lambda: progress.bytes, lambda: progress.total_bytes, text)
+    return Bar(lambda: progress.objects, lambda: progress.total_objects, text, sized=False)
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """Return the exit status of *run*; if it raises an expected error, print that instead."""
+    try:
+        return run()
+    except (StoreError, ImportError) as error:
+        return _failed(str(error), CANNOT_READ)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{name}{error.strerror or error}", CANNOT_READ)
+    except ValueError as error:
+        return _failed(str(error), USAGE)
+
+
+def _failed(text: str, status: int) -> int:
+    sys.stderr.write(f"numcrc: {text}\n")
+    return status
+
+
+def print_line(text: str) -> None:
+    """Print a line; on a terminal, without control characters."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        sys.stdout.write(f"{shown(text)}\n")
+    else:
+        binary(sys.stdout).write(os.fsencode(f"{text}\n"))
+
+
+def resume_hint(command: str, arguments: list[str], state: str | None) -> str:
+    """Return the advice that follows an interruption."""
+    if state is None:
+        return "only a run with --state FILE can go on from where it stopped"
+    return f"to go on: {shlex.join(['numcrc', command, *arguments])}"

@@ -1,0 +1,41 @@
+"""Describe sources, manifests and patterns in help texts."""
+
+from __future__ import annotations
+
+from numcrc.store.sources import SCHEMES
+
+_FORMATS = (
+    ("jsonl", "JSON Lines", ".jsonl .ndjson"),
+    ("parquet", "Apache Parquet", ".parquet .pq"),
+    ("csv", "CSV with a line of titles", ".csv"),
+    ("sfv", "lines of cksfv", ".sfv"),
+    ("gnu", "lines of sha256sum", ""),
+    ("bsd", "lines of sha256sum --tag, which name their algorithm", ""),
+    ("inventory", "the manifest.json of an S3 Inventory", ""),
+    ("batch", "reports of checksums by S3 Batch Operations", ""),
+)
+
+
+def _table(*rows: tuple[str, str]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "".join(f"  {name:{width}}  {text}\n" for name, text in rows)
+
+
+SOURCES = f"""\
+SOURCE is a path or a URL:
+{_table(*((scheme.form, scheme.summary) for scheme in SCHEMES))}\
+Credentials, region and endpoint come from the usual places: AWS_* variables and profiles,
+GOOGLE_APPLICATION_CREDENTIALS, AZURE_* variables.
+
+GLOB: * matches any characters except "/", ** any characters, ? one character, [a-z] one of a set.
+A pattern must match the end of a key, from its beginning or after a "/"; one that begins with "/"
+must match the whole key; one that ends with "/" matches all below a folder. --exclude goes before
+--include. SIZE and RATE (per second) take K, M, G and T for powers of 1024, and KB, MB, GB and TB
+for powers of 1000.
+"""
+
+READ_FORMATS = _table(*((name, text) for name, text, _ in _FORMATS))
+"""The formats of manifests that can be read."""
+
+WRITTEN_FORMATS = _table(*((suffixes, text) for _, text, suffixes in _FORMATS if suffixes))
+"""The formats of manifests that can be written, by the suffixes of their names."""
