@@ -190,15 +190,15 @@ def test_file_that_changes(run, monkeypatch):
     assert err == "numcrc: a: the file changed while it was being read\n"
 
 
-ODD_NAMES = ["a b", " a", "-a", "a\\b", "a\nb", "a\rb", "a\udcffb", "ü", "#a", ";a", "a) = b"]
+SPECIAL_NAMES = ["a b", " a", "-a", "a\\b", "a\nb", "a\rb", "a\udcffb", "ü", "#a", ";a", "a) = b"]
 
 
 @POSIX
 @pytest.mark.parametrize("form", ["gnu", "bsd", "sfv", "json"])
-def test_odd_names(run, form):
-    for name in ODD_NAMES:
+def test_special_names(run, form):
+    for name in SPECIAL_NAMES:
         write(name, os.fsencode(name))
-    status, out, err = run("sum", "--format", form, "--", *ODD_NAMES)
+    status, out, err = run("sum", "--format", form, "--", *SPECIAL_NAMES)
     if form == "sfv":
         assert (status, err) == (3, "numcrc: 'a\\nb': an SFV list cannot hold this name\n")
     else:
@@ -206,7 +206,7 @@ def test_odd_names(run, form):
     write("list", os.fsencode(out))
     status, out, err = run("check", "list")
     assert (status, err) == (0, "")
-    assert out.count(": OK\n") == len(ODD_NAMES) - (form == "sfv")
+    assert out.count(": OK\n") == len(SPECIAL_NAMES) - (form == "sfv")
     write("-a", b"tampered")
     assert run("check", "--quiet", "list")[:2] == (1, "-a: FAILED\n")
 
@@ -411,7 +411,7 @@ def test_unknown_algorithm_has_a_hint(run):
     assert "CRC-32/ISCSI" in run("sum", "-a", "crc-32-castangoli", "a")[2]
 
 
-def test_error_of_ours_is_no_mismatch(run, monkeypatch):
+def test_an_internal_error_is_not_a_mismatch(run, monkeypatch):
     monkeypatch.setattr(files.Reader, "path", None)
     write("a")
     status, out, err = run("sum", "a")
