@@ -74,7 +74,7 @@ def manifest(
     *,
     algorithm: str | Sequence[str] = ALGORITHM,
     stored: bool = False,
-    form: str | None = None,
+    format: str | None = None,  # noqa: A002
     selection: Selection = EVERYTHING,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
@@ -93,7 +93,7 @@ def manifest(
         The name of an algorithm, or several, to compute.
     stored
         Take the checksums that the source keeps instead, and read no body.
-    form
+    format
         The format of the file, by default that of its suffix; see `write_manifest`.
     on_error
         Called with the result of each object that could not be read, and is not in the manifest.
@@ -120,7 +120,7 @@ def manifest(
     ...     data, sums = Path(folder, "data"), Path(folder, "sums")
     ...     data.mkdir()
     ...     size = data.joinpath("file").write_bytes(b"123456789")
-    ...     manifest(data, sums, algorithm="crc32c", form="gnu").objects
+    ...     manifest(data, sums, algorithm="crc32c", format="gnu").objects
     ...     sums.read_text()
     1
     'e3069283  file\n'
@@ -146,7 +146,7 @@ def manifest(
             stop=stop.is_set,
         )
         stack.enter_context(closing(cast("Generator[Entry | Result, None, None]", results)))
-        write_manifest(path, _entries(results, found, on_error), form)
+        write_manifest(path, _entries(results, found, on_error), format)
     found.stopped = stop.is_set()
     found.seconds = time.monotonic() - start
     return found

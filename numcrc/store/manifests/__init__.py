@@ -1,79 +1,88 @@
-"""Manifests: what should be in a store, from and to files of many kinds.
+"""Read and write manifests: the objects that should be in a store, and their checksums.
 
-Own manifests are JSON Lines, CSV or Parquet, with a row for every object (`rows` tells of the
-columns). Read are also check files (GNU, BSD, SFV), the lists of S3 Inventory, and the reports of
-S3 Batch Operations jobs that computed checksums.
+Manifests of numcrc are JSON Lines, CSV or Parquet, with a row for each object. Check files (GNU,
+BSD, SFV) are read and written too; S3 Inventory and the reports of S3 Batch Operations jobs that
+compute checksums are read.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
-from numcrc.store.manifests import batch_reports as batchreports
-from numcrc.store.manifests import checkfiles, inventory, tables
+from numcrc.store.manifests import batch_reports, checkfiles, inventory, tables
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.referenced import at_url, finder, verified
-from numcrc.store.manifests.rows import ENTRIES, Row, entry_to_row, row_to_entry
-from numcrc.store.manifests.streams import Path, Stream, opened
+from numcrc.store.manifests.format import Format, Found, Options, by_name, for_writing
+from numcrc.store.manifests.referenced import at_url, verified
+from numcrc.store.manifests.streams import Stream, opened
 from numcrc.store.merge import union
 from numcrc.store.objects import Entry
 from numcrc.store.source import Source
+from numcrc.store.sources import StrPath
+from numcrc.store.sources.local import path_of
 
-__all__ = ["FORMS", "ManifestError", "read_manifest", "write_manifest"]
+__all__ = ["FORMATS", "Format", "ManifestError", "formats", "read_manifest", "write_manifest"]
 
-FORMS = (*tables.FORMS, *checkfiles.FORMS, "inventory", "batch")
-_DOCUMENT = re.compile(rb'"(?:(fileSchema|sourceBucket)|(ReportSchema|Results))"\s*:')
-# Lines of check files have spaces.
-_TITLES = re.compile(r"(?:[^, ]+,)*key(?:_base64)?(?:,[^, ]+)*(?:,numcrc .*)?")
-# A manifest.json: some hundred bytes for every file it names.
-_LARGEST = 64 << 20
+# In the order in which a file's beginning is compared with them; check files have no mark.
+FORMATS: tuple[Format, ...] = (
+    inventory.FORMAT,
+    batch_reports.FORMAT,
+    *map(tables.manifest_format, tables.TABLES),
+    *checkfiles.FORMATS,
+)
 
-_Found: TypeAlias = Iterator[tuple[int, Entry, str]]
+
+def formats(*, writable: bool = False) -> tuple[Format, ...]:
+    """Return the formats that can be read or, with *writable*, written.
+
+    Examples
+    --------
+    >>> [each.name for each in formats(writable=True)]
+    ['jsonl', 'parquet', 'csv', 'gnu', 'bsd', 'sfv']
+    """
+    return tuple(each for each in FORMATS if each.write is not None or not writable)
 
 
 def read_manifest(
     source: Any,
     *,
     algorithm: str | None = None,
-    form: str | None = None,
+    format: str | None = None,  # noqa: A002
     allow_outside: bool = False,
     files: Source | None = None,
     prefix: str = "",
 ) -> Iterator[Entry]:
-    r"""Yield the entries of a manifest as they stand in it, in bounded memory.
+    r"""Yield the entries of a manifest in its order, in bounded memory.
 
-    Entries of one key that follow each other come as one.
+    Consecutive entries with the same key are merged into one.
 
     Parameters
     ----------
-    source
-        A path, the URL of an object, ``-`` for standard input, or a binary file. What is packed
-        with gzip or zstd is unpacked.
-    algorithm
-        What the lines of a check file mean that name none. By default the name of the file
-        tells (SHA256SUMS, image.md5) or the number of digits; eight are CRC-32C, or CRC-32 in SFV.
-    form
-        One of `FORMS`; by default the content tells.
-    allow_outside
-        Whether the paths of a check file may lead out of the folder.
-    files
-        Where the files are that a manifest.json names. By default: beside it.
-    prefix
-        Of lists that are about a bucket as a whole (S3 Inventory and Batch Operations), only
-        keys with this beginning are taken, without it.
+    source : path, URL or binary file
+        The manifest; ``-``: standard input. Files in gzip or zstd are decompressed.
+    algorithm : str, optional
+        The algorithm of lines in a check file that name none. By default it is taken from the
+        name of the file (SHA256SUMS, image.md5) or from the number of digits; 8 digits are
+        CRC-32C, or CRC-32 in SFV.
+    format : str, optional
+        The name of one of `formats`; by default recognised from the content.
+    allow_outside : bool
+        Whether the paths in a check file may lead out of the folder.
+    files : Source, optional
+        The source with the files that a manifest.json refers to. By default they are beside it.
+    prefix : str
+        For manifests of a whole bucket (S3 Inventory and Batch Operations): yield only the keys
+        that begin with it, and remove it.
 
     Raises
     ------
     ManifestError
-        The manifest cannot be used; the text has the line.
+        The manifest is invalid; the message has the line.
     OSError
         It cannot be read.
     ValueError
-        There is no such *algorithm* or *form*.
+        The *algorithm* or the *format* is unknown.
 
     Examples
     --------
@@ -82,42 +91,47 @@ def read_manifest(
     >>> entry.key, entry.checksums[0].algorithm, entry.checksums[0].value.hex()
     ('a', 'crc32c', 'e3069283')
     """
-    if form is not None and form not in FORMS:
-        raise ValueError(f"no such form: {form!r}; there are {', '.join(FORMS)}")
+    chosen = None if format is None else by_name(FORMATS, format)
     if algorithm is not None:
-        checkfiles.chosen(algorithm)
+        checkfiles.algorithm_named(algorithm)
     with ExitStack() as stack:
         if isinstance(source, str) and source.startswith("file://"):
-            source = unquote(urlsplit(source).path, errors="surrogateescape")
+            source = path_of(source)
         if isinstance(source, str) and "://" in source:
             stream = stack.enter_context(verified(at_url(source), None))
         else:
             stream = stack.enter_context(opened(source))
-        form = form or _recognised(stream)
-        whole_bucket = form in ("inventory", "batch")
-        found = _entries(stream, form, algorithm, allow_outside, files)
-        yield from _once(found, prefix if whole_bucket else "", form)
+        chosen = chosen or _recognised(stream)
+        found = chosen.read(stream, Options(algorithm, allow_outside, files))
+        yield from _merged(found, prefix if chosen.whole_bucket else "", chosen.unit)
 
 
-def write_manifest(path: Path | None, entries: Iterable[Entry], form: str | None = None) -> int:
-    """Write *entries* as they come, and return how many they were.
+def write_manifest(
+    path: StrPath | None,
+    entries: Iterable[Entry],
+    format: str | None = None,  # noqa: A002
+) -> int:
+    """Write *entries* as they come, and return their number.
 
-    The file appears when it is whole; until then, and when anything fails, there is what was.
+    The file appears once it is whole. If an exception is raised, *path* stays as it was.
 
     Parameters
     ----------
-    path
-        Where to; ``-`` or None: standard output. A name that ends with ``.gz`` is packed.
-    entries
-        What to write.
-    form
-        jsonl, csv, parquet, gnu, bsd or sfv; by default the path's suffix tells, and standard
-        output gets JSON Lines.
+    path : path
+        The file to write; ``-`` or None: standard output. A path that ends with ``.gz`` is
+        compressed.
+    entries : iterable of Entry
+        The entries to write.
+    format : str, optional
+        "jsonl", "parquet", "csv", "gnu", "bsd" or "sfv"; by default as the suffix of *path* says,
+        and JSON Lines for standard output.
 
     Raises
     ------
     ValueError
-        There is no such *form*, or it cannot hold an entry.
+        The format is unknown, or cannot hold an entry.
+    OSError
+        The file cannot be written.
 
     Examples
     --------
@@ -125,74 +139,20 @@ def write_manifest(path: Path | None, entries: Iterable[Entry], form: str | None
     >>> write_manifest("/dev/null", [Entry("a", 9, (Checksum("md5", bytes(16)),))], "csv")
     1
     """
-    form = form or tables.form_of(path)
-    if form in checkfiles.FORMS:
-        return checkfiles.write(path, form, entries)
-    if form in tables.FORMS:
-        with tables.row_writer(path, ENTRIES, form) as write:
-            count = 0
-            for entry in entries:
-                write(entry_to_row(entry))
-                count += 1
-        return count
-    there_are = ", ".join((*tables.FORMS, *checkfiles.FORMS))
-    raise ValueError(f"{path}: in which form? There are {there_are}")
+    chosen = for_writing(formats(writable=True), path, format)
+    assert chosen.write is not None
+    return chosen.write(path, entries)
 
 
-def _entries(
-    stream: Stream, form: str, algorithm: str | None, allow_outside: bool, files: Source | None
-) -> _Found:
-    if form in tables.FORMS:
-        found = tables.parsed(stream, ENTRIES, form, row_to_entry)
-    elif form in checkfiles.FORMS:
-        found = checkfiles.read(stream, algorithm, allow_outside)
-    elif stream.start().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        fetch = finder(stream.name, files)
-        read = inventory.read if form == "inventory" else batchreports.read_all
-        yield from read(stream.name, _document(stream), fetch)
-        return
-    elif form == "batch":
-        found = batchreports.read(stream)
-    else:
-        raise ManifestError(stream.name, "no manifest.json of an S3 Inventory")
-    for number, entry in found:
-        yield number, entry, stream.name
+def _recognised(stream: Stream) -> Format:
+    """Return the format of a file, from its beginning."""
+    if not stream.start():
+        raise ManifestError(stream.name, "the file is empty")
+    return next(each for each in FORMATS if each.recognises(stream))
 
 
-def _recognised(stream: Stream) -> str:
-    """Return the form of a file, by its beginning."""
-    table = tables.recognised(stream)
-    if table == "parquet":
-        return table
-    start = stream.start().removeprefix(b"\xef\xbb\xbf")
-    line = start.partition(b"\n")[0].strip().decode("utf-8", "replace")
-    if table == "jsonl":
-        document = None if line.startswith('{"numcrc"') else _DOCUMENT.search(start)
-        if document:
-            return "inventory" if document[1] else "batch"
-        return "gnu" if line.startswith('{"path"') else "jsonl"
-    if batchreports.looks(line):
-        return "batch"
-    if tables.form_of(stream.name) == "csv" or _TITLES.fullmatch(line):
-        return "csv"
-    return "gnu"
-
-
-def _document(stream: Stream) -> Row:
-    data = stream.file.read(_LARGEST + 1)
-    try:
-        if len(data) > _LARGEST:
-            raise ValueError(f"longer than {_LARGEST >> 20} MiB")
-        document = tables.loads(data.decode("utf-8-sig"))
-        if not isinstance(document, dict):
-            raise ValueError("no JSON object")
-    except ValueError as error:
-        raise ManifestError(stream.name, str(error)) from None
-    return document
-
-
-def _once(found: _Found, prefix: str, form: str) -> Iterator[Entry]:
-    """Yield entries, those of one key that follow each other as one."""
+def _merged(found: Iterator[Found], prefix: str, unit: str) -> Iterator[Entry]:
+    """Yield entries below *prefix*, consecutive ones with the same key as one."""
     last: Entry | None = None
     for number, entry, name in found:
         if prefix:
@@ -203,7 +163,7 @@ def _once(found: _Found, prefix: str, form: str) -> Iterator[Entry]:
             try:
                 last = union(last, entry)
             except ValueError as error:
-                raise ManifestError(name, str(error), number, tables.unit(form)) from None
+                raise ManifestError(name, str(error), number, unit) from None
             continue
         if last is not None:
             yield last

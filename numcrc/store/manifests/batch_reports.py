@@ -1,95 +1,104 @@
-"""Completion reports of S3 Batch Operations jobs that computed checksums."""
+"""Read the completion reports of S3 Batch Operations jobs that computed checksums."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from numcrc.store.manifests import tables
+from numcrc.store.keys import check_key, unquoted
+from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.inventory import decoded, version
-from numcrc.store.manifests.referenced import Named, verified
-from numcrc.store.manifests.rows import Row, digits
+from numcrc.store.manifests.format import Format, Found, Options
+from numcrc.store.manifests.inventory import version_of_etag
+from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
+from numcrc.store.manifests.rows import digits
 from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.strict_json import loads
 from numcrc.store.objects import Checksum, Entry
 
 SCHEMA = "Bucket,Key,VersionId,TaskStatus,ErrorCode,HTTPStatusCode,ResultMessage"
 _WIDTH = SCHEMA.count(",") + 1
+_DOCUMENT = re.compile(rb'"(?:ReportSchema|Results)"\s*:')
 _LINE = re.compile(rf"{SCHEMA}|[^, ]+,[^, ]+,[^, ]*,\"?(?:succeeded|failed)\"?,")
-# S3's documentation shows the JSON of the last cell without the quotes of CSV.
-_BARE = re.compile(r'([^"{]*,)(\{.*\})\s*', re.DOTALL)
+# S3's documentation shows the JSON in the last cell without the quotes of CSV.
+_UNQUOTED = re.compile(r'([^"{]*,)(\{.*\})\s*', re.DOTALL)
 _PARTS = re.compile(r"-([0-9]{1,5})$")
 
 
-def looks(line: str) -> bool:
-    """Return whether *line* may be the first one of a report."""
-    return _LINE.match(line.replace(", ", ",")) is not None
+def _recognises(stream: Stream) -> bool:
+    if may_be_document(stream):
+        return _DOCUMENT.search(stream.start()) is not None
+    return _LINE.match(stream.first_line().replace(", ", ",")) is not None
 
 
-def read_all(
-    name: str, manifest: Row, fetch: Callable[[str, str], Named]
-) -> Iterator[tuple[int, Entry, str]]:
-    """Yield (line number, entry, file it is from) of the reports that a manifest.json names."""
-    results = manifest.get("Results")
+def _read(stream: Stream, options: Options) -> Iterator[Found]:
+    """Yield the entries of a report, or of all reports that a manifest.json refers to."""
+    if not stream.is_object():
+        yield from _report(stream)
+        return
+    results = document(stream).get("Results")
     if not isinstance(results, list):
-        raise ManifestError(name, "not the manifest of an S3 Batch Operations report")
+        raise ManifestError(stream.name, "not the manifest of an S3 Batch Operations report")
+    find = finder(stream.name, options.files)
     for result in results:
         if not isinstance(result, dict) or not isinstance(result.get("Key"), str):
-            raise ManifestError(name, "a report without its key")
-        named = fetch(str(result.get("Bucket", "")), result["Key"])
-        with verified(named, result.get("MD5Checksum")) as stream:
-            for number, entry in read(stream):
-                yield number, entry, stream.name
+            raise ManifestError(stream.name, "a report without a key")
+        file = find(str(result.get("Bucket", "")), result["Key"])
+        with verified(file, result.get("MD5Checksum")) as report:
+            yield from _report(report)
 
 
-def read(stream: Stream) -> Iterator[tuple[int, Entry]]:
-    """Yield (line number, entry) of one report; a task that failed has no checksum."""
+def _report(stream: Stream) -> Iterator[Found]:
     bucket = None
-    for number, cells in tables.csv_records(stream, _quoted):
+    for number, cells in csv_records(stream, _quoted):
         if number == 1 and cells[0].strip() == "Bucket":
             continue
         try:
-            if len(cells) != _WIDTH:
-                raise ValueError(f"{len(cells)} cells, and not {_WIDTH}")
+            check_width(cells, _WIDTH)
             if cells[0] != (bucket := bucket or cells[0]):
-                raise ValueError(f"another bucket than {bucket!r}: {cells[0]!r}")
-            yield number, _entry(cells)
+                raise ValueError(f"expected bucket {bucket!r}, got {cells[0]!r}")
+            yield number, _entry(cells), stream.name
         except ValueError as error:
             raise ManifestError(stream.name, str(error), number) from None
 
 
 def _quoted(line: str) -> str:
-    """Return *line* with the quotes that its JSON may lack."""
-    bare = _BARE.fullmatch(line)
-    if bare is None:
+    """Return *line* with quotes around its JSON."""
+    match = _UNQUOTED.fullmatch(line)
+    if match is None:
         return line
-    message = bare[2].replace('"', '""')
-    return f'{bare[1]}"{message}"\n'
+    message = match[2].replace('"', '""')
+    return f'{match[1]}"{message}"\n'
 
 
 def _entry(cells: list[str]) -> Entry:
-    key = decoded(cells[1])
-    if not key or "\0" in key:
-        raise ValueError("no key, or one with a null character")
+    """Return the entry of a task; it has no checksum if the task failed."""
+    key = check_key(unquoted(cells[1], plus=True))
     if cells[3] != "succeeded":
         return Entry(key)
-    found = tables.loads(cells[-1])
+    found = loads(cells[-1])
     if not isinstance(found, dict):
-        raise ValueError("a ResultMessage that is no JSON object")
+        raise ValueError("invalid ResultMessage: not a JSON object")
     algorithm, kind = found.get("checksumAlgorithm"), found.get("checksumType")
     text = found.get("checksum_base64", found.get("checksum_hex"))
     if not isinstance(algorithm, str) or not isinstance(text, str):
-        raise ValueError("a ResultMessage without checksumAlgorithm, or without a checksum")
+        raise ValueError("invalid ResultMessage: no checksumAlgorithm, or no checksum")
     etag = str(found.get("etag", "")).strip('"')
     composite = 0
     if kind == "COMPOSITE":
-        # The parts' number is behind the checksum where S3 writes it, and behind every ETag.
+        # The number of parts follows the checksum where S3 writes it, and every ETag.
         parts = _PARTS.search(text) or _PARTS.search(etag)
         if parts is None:
-            raise ValueError("a COMPOSITE checksum that tells not of how many parts")
+            raise ValueError("invalid ResultMessage: COMPOSITE without a number of parts")
         composite = int(parts[1])
         text = _PARTS.sub("", text)
     elif kind != "FULL_OBJECT":
-        raise ValueError(f"the checksumType is neither FULL_OBJECT nor COMPOSITE: {kind!r}")
+        raise ValueError(f"invalid checksumType: expected FULL_OBJECT or COMPOSITE, got {kind!r}")
     name = algorithm.lower()
-    return Entry(key, None, (Checksum(name, digits(name, text), composite),), version(etag))
+    checksum = Checksum(name, digits(name, text), composite)
+    return Entry(key, None, (checksum,), version_of_etag(etag))
+
+
+FORMAT = Format(
+    "batch", "S3 Batch Operations reports of checksums", _recognises, _read, whole_bucket=True
+)

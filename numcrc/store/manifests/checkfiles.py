@@ -1,104 +1,97 @@
-"""Check files, as md5sum, sha256sum, rhash, cksfv and ``numcrc sum`` write them."""
+"""Read and write check files as manifests: lines of md5sum, sha256sum, rhash and cksfv."""
 
 from __future__ import annotations
 
 import os
-import posixpath
-import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from numcrc.checkfiles.formats import line
 from numcrc.checkfiles.lines import Parser
 from numcrc.checksums import ChecksumAlgorithm, known, of_list_name, unknown
+from numcrc.store.keys import key_bytes, key_of_path, key_text
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.streams import Path, Stream, written
+from numcrc.store.manifests.format import Format, Found, Options
+from numcrc.store.manifests.streams import Stream, written
 from numcrc.store.objects import Checksum, Entry
-
-FORMS = ("gnu", "bsd", "sfv")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+from numcrc.store.sources import StrPath
 
 
-def read(stream: Stream, algorithm: str | None, allow_outside: bool) -> Iterator[tuple[int, Entry]]:
-    """Yield (line number, entry)."""
-    name = os.path.basename(stream.name)
-    parser = Parser(chosen(algorithm) if algorithm else of_list_name(name))
+def algorithm_named(name: str) -> ChecksumAlgorithm:
+    """Return the algorithm called *name*, or raise ValueError."""
+    found = known(name)
+    if found is None:
+        raise ValueError(f"unknown algorithm {name!r}")
+    return found
+
+
+def _recognises(_stream: Stream) -> bool:
+    return True  # lines have no mark; one that cannot be parsed is an error
+
+
+def _read(stream: Stream, options: Options) -> Iterator[Found]:
+    """Yield the entries of a check file; each line says which format it has."""
+    name = options.algorithm
+    parser = Parser(algorithm_named(name) if name else of_list_name(os.path.basename(stream.name)))
     for number, raw in stream.lines():
-        text = raw.rstrip(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+        text = key_text(raw.rstrip(b"\n").removesuffix(b"\r"))
         try:
             found = parser(text)
             if found is None:
                 continue
-            key = inside(found.path, allow_outside)
+            key = key_of_path(found.path, options.allow_outside)
         except ValueError as error:
             raise ManifestError(stream.name, str(error), number) from None
         checksums = tuple(
-            Checksum(kind.name, kind.encode(value))
-            for kind, value in zip(found.algorithms, found.values, strict=True)
+            Checksum(algorithm.name, algorithm.encode(value))
+            for algorithm, value in zip(found.algorithms, found.values, strict=True)
         )
-        yield number, Entry(key, None, checksums)
+        yield number, Entry(key, None, checksums), stream.name
 
 
-def inside(path: str, allow_outside: bool = False) -> str:
-    """Return the key that *path* means, which may not lead out of the folder.
-
-    Examples
-    --------
-    >>> inside("./a//b")
-    'a/b'
-    """
-    key = posixpath.normpath(path)
-    leaves = (
-        key.startswith("/")
-        or ".." in path.split("/")
-        or _DRIVE.match(path)
-        or (os.name == "nt" and ("\\" in path or ":" in path))
-    )
-    if leaves and not allow_outside:
-        raise ValueError(f"{path!r} leads out of the folder")
-    if path.endswith("/") or key == ".":
-        raise ValueError(f"{path!r} names a folder")
-    return key
-
-
-def write(path: Path | None, form: str, entries: Iterable[Entry]) -> int:
-    """Write *entries* as lines of *form*, and return how many they were."""
+def _write(list_format: str, path: StrPath | None, entries: Iterable[Entry]) -> int:
     count, first = 0, ""
     with written(path) as file:
         for entry in entries:
             count += 1
-            for checksum in _plain(entry, form):
-                if form != "bsd":
-                    first = first or checksum.algorithm
-                    if checksum.algorithm != first:
-                        raise ValueError(
-                            f"a {form} list has one algorithm, not {first} and {checksum.algorithm}"
-                        )
-                name, width = checksum.algorithm, 8 * len(checksum.value)
-                write_line = line(form, [known(name) or unknown(name, width)], base64=False)
+            for checksum in _checksums(entry, list_format):
+                name = checksum.algorithm
+                first = first or name
+                if name != first and list_format != "bsd":
+                    raise ValueError(
+                        f"a {list_format} list has one algorithm, not {first} and {name}"
+                    )
+                write_line = line(
+                    list_format,
+                    [known(name) or unknown(name, 8 * len(checksum.value))],
+                    base64=False,
+                )
                 value = int.from_bytes(checksum.value, "big")
-                text = write_line(entry.key, 0, [value])
-                file.write(text.encode("utf-8", "surrogateescape"))
+                file.write(key_bytes(write_line(entry.key, 0, [value])))
     return count
 
 
-def chosen(algorithm: str) -> ChecksumAlgorithm:
-    """Return the algorithm called *algorithm*, or raise ValueError."""
-    digest = known(algorithm)
-    if digest is None:
-        raise ValueError(f"no algorithm is called {algorithm!r}")
-    return digest
-
-
-def _plain(entry: Entry, form: str) -> tuple[Checksum, ...]:
-    """Return the checksums of *entry* if lines of *form* can hold it."""
+def _checksums(entry: Entry, list_format: str) -> tuple[Checksum, ...]:
+    """Return the checksums of *entry*, or raise ValueError if *list_format* cannot hold it."""
     if not entry.checksums:
         problem = "an object without a checksum"
     elif any(checksum.composite for checksum in entry.checksums):
         problem = "a composite checksum"
-    elif len(entry.checksums) > 1 and form != "bsd":
+    elif len(entry.checksums) > 1 and list_format != "bsd":
         problem = "several checksums of an object"
-    elif "\0" in entry.key or inside(entry.key) != entry.key:
+    elif "\0" in entry.key or key_of_path(entry.key) != entry.key:
         problem = "this key"
     else:
         return entry.checksums
-    raise ValueError(f"{entry.key!r}: a {form} list cannot hold {problem}")
+    raise ValueError(f"{entry.key!r}: a {list_format} list cannot hold {problem}")
+
+
+def _format(name: str, summary: str, *suffixes: str) -> Format:
+    return Format(name, summary, _recognises, _read, partial(_write, name), suffixes)
+
+
+FORMATS = (
+    _format("gnu", "lines of sha256sum"),
+    _format("bsd", "lines of sha256sum --tag, which name their algorithm"),
+    _format("sfv", "lines of cksfv", ".sfv"),
+)

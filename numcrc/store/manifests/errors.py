@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, and where."""
+"""The error for a damaged manifest or report, with its file and line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class ManifestError(ValueError):
 
     Parameters
     ----------
-    name
-        What the user calls the file.
-    why
-        What is wrong.
-    line
-        The line, from 1; in Parquet and ORC the row. None: the file as a whole.
-    unit
-        What *line* counts.
+    name : str
+        The name of the file, as the user gave it.
+    why : str
+        The problem.
+    line : int, optional
+        The number of the line or row, from 1. None: the problem is not in one line.
+    unit : str
+        The unit that *line* counts: "line", or in Parquet and ORC "row".
 
     Examples
     --------
@@ -38,10 +38,10 @@ class ManifestError(ValueError):
 
 
 @contextmanager
-def blamed(name: str, what: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn *errors* into one that says that the file *name* is no whole *what*."""
+def blaming(name: str, kind: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn *errors* into a `ManifestError`: the file *name* is not a valid file of that kind."""
     try:
         yield
     except errors as error:
         text = " ".join(str(error).split())
-        raise ManifestError(name, f"damaged, or no {what}: {text}") from error
+        raise ManifestError(name, f"invalid {kind} file: {text}") from error

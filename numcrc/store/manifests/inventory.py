@@ -1,137 +1,132 @@
-"""S3 Inventory: its manifest.json, and the CSV, Parquet and ORC files that it names."""
+"""Read an S3 Inventory: its manifest.json, and the CSV, Parquet and ORC files that it names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
-from numcrc.store.manifests import tables
+from numcrc.store.keys import check_key, key_text, unquoted
+from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.referenced import Named, verified
-from numcrc.store.manifests.rows import Row
+from numcrc.store.manifests.format import Format, Found, Options
+from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
+from numcrc.store.manifests.rows import Row, check_size
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Entry
 
+_DOCUMENT = re.compile(rb'"(?:fileSchema|sourceBucket)"\s*:')
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
-_NEEDED = ("key", "versionid", "islatest", "isdeletemarker", "size", "etag", "storageclass")
+_COLUMNS = ("key", "versionid", "islatest", "isdeletemarker", "size", "etag", "storageclass")
 _TIER = "intelligenttieringaccesstier"
 
 
-def read(
-    name: str, manifest: Row, fetch: Callable[[str, str], Named]
-) -> Iterator[tuple[int, Entry, str]]:
-    """Yield (number, entry, file it is from) of the latest versions."""
-    form = manifest.get("fileFormat")
+def _recognises(stream: Stream) -> bool:
+    return may_be_document(stream) and _DOCUMENT.search(stream.start()) is not None
+
+
+def _read(stream: Stream, options: Options) -> Iterator[Found]:
+    """Yield the latest versions of objects."""
+    name = stream.name
+    if not stream.is_object():
+        raise ManifestError(name, "not the manifest.json of an S3 Inventory")
+    manifest = document(stream)
+    file_format = manifest.get("fileFormat")
     bucket = str(manifest.get("destinationBucket", "")).removeprefix("arn:aws:s3:::")
     schema = manifest.get("fileSchema")
     files = manifest.get("files")
-    if form not in _READERS or not isinstance(schema, str) or not isinstance(files, list):
+    rows = _ROWS.get(file_format) if isinstance(file_format, str) else None
+    if rows is None or not isinstance(schema, str) or not isinstance(files, list):
         raise ManifestError(name, "not the manifest of an S3 Inventory in CSV, Parquet or ORC")
+    find = finder(name, options.files)
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("key"), str):
-            raise ManifestError(name, "a file without its key")
-        with verified(fetch(bucket, file["key"]), file.get("MD5checksum")) as stream:
-            for number, row in _READERS[form](stream, schema):
+            raise ManifestError(name, "a file without a key")
+        with verified(find(bucket, file["key"]), file.get("MD5checksum")) as part:
+            for number, row in rows(part, schema):
                 try:
                     entry = _entry(row)
                 except (ValueError, TypeError) as error:
-                    unit = "line" if form == "CSV" else "row"
-                    raise ManifestError(stream.name, str(error), number, unit) from None
+                    unit = "line" if file_format == "CSV" else "row"
+                    raise ManifestError(part.name, str(error), number, unit) from None
                 if entry is not None:
-                    yield number, entry, stream.name
+                    yield number, entry, part.name
 
 
 def _entry(row: Row) -> Entry | None:
-    key, size = row["key"], row.get("size")
-    if _is(row, "isdeletemarker", False) or not _is(row, "islatest", True):
+    """Return the entry of a row; None for delete markers and older versions."""
+    if _flag(row, "isdeletemarker", False) or not _flag(row, "islatest", True):
         return None
-    if not key:
-        raise ValueError("no key")
-    if "\0" in key:
-        raise ValueError("a key with a null character")
-    count = None if size in (None, "") else int(size)
-    if count is not None and count < 0:
-        raise ValueError(f"{count} is no size")
+    key, size = check_key(row["key"] or ""), row.get("size")
+    count = None if size in (None, "") else check_size(int(size))
     archived = row.get("storageclass") in _ARCHIVES or row.get(_TIER) in _ARCHIVES
-    return Entry(key, count, (), version(row.get("etag")), archived)
+    return Entry(key, count, (), version_of_etag(row.get("etag")), archived)
 
 
-def version(etag: object) -> str:
-    """Return the version of an object with this ETag, as a source has it: in quotes."""
+def version_of_etag(etag: object) -> str:
+    """Return the version of an object with this ETag, in quotes as sources return it."""
     return f'"{etag}"' if etag and isinstance(etag, str) else ""
 
 
-def _is(row: Row, name: str, default: bool) -> bool:
+def _flag(row: Row, name: str, default: bool) -> bool:
     value = row.get(name)
     return default if value in (None, "") else value in (True, "true")
 
 
-def decoded(key: str) -> str:
-    """Return a key that a CSV file has in URL encoding.
-
-    Examples
-    --------
-    >>> decoded("a+b%2Bc/%E2%9C%93")
-    'a b+c/✓'
-    """
-    return unquote_to_bytes(key.replace("+", " ")).decode("utf-8", "surrogateescape")
-
-
-def _csv(stream: Stream, schema: str) -> Iterator[tuple[int, Row]]:
-    names = [_plain(name) for name in schema.split(",")]
+def _csv_rows(stream: Stream, schema: str) -> Iterator[tuple[int, Row]]:
+    names = [_column(name) for name in schema.split(",")]
     if "key" not in names:
-        raise ManifestError(stream.name, "the fileSchema names no Key")
-    for number, cells in tables.csv_records(stream):
-        if len(cells) != len(names):
-            why = f"{len(cells)} cells, and not {len(names)}"
-            raise ManifestError(stream.name, why, number)
+        raise ManifestError(stream.name, "invalid fileSchema: it has no Key")
+    for number, cells in csv_records(stream):
+        try:
+            check_width(cells, len(names))
+        except ValueError as error:
+            raise ManifestError(stream.name, str(error), number) from None
         row = dict(zip(names, cells, strict=True))
-        row["key"] = decoded(row["key"])
+        row["key"] = unquoted(row["key"], plus=True)
         yield number, row
 
 
-def _parquet(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
-    from numcrc.store.manifests import parquet
+def _parquet_rows(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
+    from numcrc.store.manifests import arrow
 
-    file = parquet.reader(stream)
+    file = arrow.open_parquet(stream)
     names = _columns(stream, file.schema_arrow.names)
-    for number, row in parquet.records(stream, file, columns=list(names)):
+    for number, row in arrow.parquet_rows(stream, file, list(names)):
         yield number, _renamed(row, names)
 
 
-def _orc(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
-    from numcrc.store.manifests import parquet
+def _orc_rows(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
+    from numcrc.store.manifests import arrow
 
-    file = parquet.orc_reader(stream)
+    file = arrow.open_orc(stream)
     names = _columns(stream, file.schema.names)
-    for number, row in parquet.orc_records(stream, file, list(names)):
+    for number, row in arrow.orc_rows(stream, file, list(names)):
         yield number, _renamed(row, names)
 
 
 def _columns(stream: Stream, names: list[str]) -> dict[str, str]:
-    """Return what is needed of a file's columns, and what each is in the schema of CSV files."""
-    found = {name: _plain(name) for name in names if _plain(name) in (*_NEEDED, _TIER)}
+    """Return the columns of a file that are used, and the name of each in CSV files."""
+    found = {name: _column(name) for name in names if _column(name) in (*_COLUMNS, _TIER)}
     if "key" not in found.values():
-        raise ManifestError(stream.name, "there is no column key")
+        raise ManifestError(stream.name, "no column 'key'")
     return found
 
 
 def _renamed(row: Row, names: dict[str, str]) -> Row:
     found = {names[name]: value for name, value in row.items()}
     if isinstance(found["key"], bytes):
-        found["key"] = found["key"].decode("utf-8", "surrogateescape")
+        found["key"] = key_text(found["key"])
     return found
 
 
-def _plain(name: str) -> str:
-    """Return a column's name in one of its spellings: CSV has VersionId, others version_id."""
+def _column(name: str) -> str:
+    """Return one name for all spellings of a column: CSV has VersionId, others version_id."""
     return re.sub(r"[\s_]", "", name).lower()
 
 
-_READERS: dict[Any, Callable[[Stream, str], Iterator[tuple[int, Row]]]] = {
-    "CSV": _csv,
-    "Parquet": _parquet,
-    "ORC": _orc,
+_ROWS: dict[str, Callable[[Stream, str], Iterator[tuple[int, Row]]]] = {
+    "CSV": _csv_rows,
+    "Parquet": _parquet_rows,
+    "ORC": _orc_rows,
 }
+FORMAT = Format("inventory", "S3 Inventory", _recognises, _read, whole_bucket=True)

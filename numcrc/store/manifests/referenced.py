@@ -1,4 +1,4 @@
-"""The files that a manifest.json names by bucket and key: found, and checked by their MD5."""
+"""Find the files that a manifest.json refers to by bucket and key, and check their MD5."""
 
 from __future__ import annotations
 
@@ -8,34 +8,63 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from numcrc.store.manifests.errors import ManifestError
+from numcrc.store.manifests.rows import Row
 from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.strict_json import loads
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import open_source
 
 _PIECE = 4 << 20
+# A manifest.json has some hundred bytes for each file.
+_LARGEST = 64 << 20
 
 
-class Named(NamedTuple):
-    """A file that a manifest.json names."""
+class Referenced(NamedTuple):
+    """A file that a manifest.json refers to."""
 
     name: str
     pieces: Callable[[], Iterator[bytes | memoryview]]
-    """Its content."""
+    """Yields its content."""
 
 
-def finder(manifest: str, source: Source | None) -> Callable[[str, str], Named]:
-    """Return what finds the file with a key of a bucket.
+Finder: TypeAlias = Callable[[str, str], Referenced]
+"""Returns the file with a key in a bucket."""
 
-    It is an object of *source*, or of that bucket when *manifest* is an object itself, or else a
-    local file beside *manifest*, or beside its folder, as S3 Inventory lays them out.
+
+def may_be_document(stream: Stream) -> bool:
+    """Return whether a file may be a manifest.json: a JSON object, but not our JSON Lines."""
+    start = stream.start()
+    return start.startswith(b"{") and not start.startswith(b'{"numcrc"')
+
+
+def document(stream: Stream) -> Row:
+    """Return the JSON object of a manifest.json."""
+    data = stream.file.read(_LARGEST + 1)
+    try:
+        if len(data) > _LARGEST:
+            raise ValueError(f"longer than {_LARGEST >> 20} MiB")
+        found = loads(data.decode("utf-8-sig"))
+        if not isinstance(found, dict):
+            raise ValueError("not a JSON object")
+    except ValueError as error:
+        raise ManifestError(stream.name, str(error)) from None
+    return found
+
+
+def finder(manifest: str, source: Source | None) -> Finder:
+    """Return a function that finds the file with a key in a bucket.
+
+    The file is an object of *source*; without one, an object of that bucket if *manifest* is a
+    URL, and otherwise a local file beside *manifest* or beside its folder, as S3 Inventory
+    arranges them.
     """
 
-    def find(bucket: str, key: str) -> Named:
+    def find(bucket: str, key: str) -> Referenced:
         if source is not None:
-            return Named(key, partial(_object_pieces, source, key))
+            return Referenced(key, partial(_object_pieces, source, key))
         if "://" in manifest:
             return at_url(f"{manifest.partition('://')[0]}://{bucket}/{key}")
         return _local(manifest, key)
@@ -43,22 +72,22 @@ def finder(manifest: str, source: Source | None) -> Callable[[str, str], Named]:
     return find
 
 
-def at_url(url: str) -> Named:
+def at_url(url: str) -> Referenced:
     """Return the object at *url*."""
     folder, _, key = url.rpartition("/")
-    return Named(url, partial(_fetched, folder, key))
+    return Referenced(url, partial(_fetched, folder, key))
 
 
-def _local(manifest: str, key: str) -> Named:
+def _local(manifest: str, key: str) -> Referenced:
     tails = key.split("/")[-2:]
     if {"", ".", ".."} & set(tails) or (os.sep != "/" and any(os.sep in tail for tail in tails)):
-        raise ManifestError(manifest, f"the key {key!r} of a file is no path")
+        raise ManifestError(manifest, f"the key {key!r} of a file is not a path")
     folder = os.path.dirname(os.path.abspath(manifest))
     for place in (folder, os.path.dirname(folder)):
         for tail in (tails, tails[-1:]):
             path = os.path.join(place, *tail)
             if os.path.isfile(path):
-                return Named(path, partial(_pieces, path))
+                return Referenced(path, partial(_pieces, path))
     where = f"neither beside it nor in {tails[0]!r} beside its folder"
     raise ManifestError(manifest, f"the file {tails[-1]!r} is {where}")
 
@@ -75,7 +104,7 @@ def _fetched(folder: str, key: str) -> Iterator[memoryview]:
 
 
 def _object_pieces(source: Source, key: str) -> Iterator[memoryview]:
-    """Yield the bytes of an object, each piece good until the next."""
+    """Yield the bytes of an object; each piece is valid until the next one."""
     entry = source.stat(key)
     buffer = memoryview(bytearray(_PIECE))
     for at in range(0, entry.size or 0, _PIECE):
@@ -83,20 +112,20 @@ def _object_pieces(source: Source, key: str) -> Iterator[memoryview]:
 
 
 @contextmanager
-def verified(named: Named, md5: Any) -> Iterator[Stream]:
-    """Yield a copy of a file once all of it has the MD5 that it should have, if that is told.
+def verified(file: Referenced, md5: Any) -> Iterator[Stream]:
+    """Yield a copy of a file, all of which has the MD5 *md5* in hexadecimal; None: any.
 
-    A copy, because what is read must be what was checked.
+    A copy, so that the bytes that are read are the bytes that were checked.
     """
     digest = hashlib.md5(usedforsecurity=False)
     with tempfile.TemporaryFile() as copy:
         try:
-            for piece in named.pieces():
+            for piece in file.pieces():
                 digest.update(piece)
                 copy.write(piece)
         except StoreError as error:
-            raise ManifestError(named.name, str(error)) from error
+            raise ManifestError(file.name, str(error)) from error
         if md5 is not None and digest.hexdigest() != str(md5).lower():
-            raise ManifestError(named.name, f"its MD5 is {digest.hexdigest()}, and not {md5}")
+            raise ManifestError(file.name, f"expected MD5 {md5}, got {digest.hexdigest()}")
         copy.seek(0)
-        yield Stream(named.name, copy)
+        yield Stream(file.name, copy)

@@ -1,12 +1,12 @@
-r"""Entries and results as rows: what JSON Lines, CSV and Parquet hold alike.
+"""Convert entries and results to rows, the content of JSON Lines, CSV and Parquet, and back.
 
-A row is a dictionary without what is empty. Its key is text; bytes that are no UTF-8 stand in
-``key_base64``, and ``key`` only shows them.
+A row is a dictionary without empty values. A key that is not UTF-8 is in ``key_base64``, and
+``key`` has replacement characters.
 
-The ``checksums`` of an entry are ``{"crc32c": "e3069283", ...}``. One with parts has a dictionary
-in place of the digits, ``{"value": "e3069283", "composite": 2, "part_sizes": [8388608, 17],
-"part_values": ["...", "..."]}``, where ``composite`` is there when the value is that of the
-parts' values; several of one algorithm are a list.
+The ``checksums`` of an entry are ``{"crc32c": "e3069283", ...}``. A checksum with parts is
+``{"value": "e3069283", "composite": 2, "part_sizes": [8388608, 17], "part_values": ["...",
+"..."]}``, with ``composite`` if its value is the checksum of the parts' values. Several checksums
+of one algorithm are a list.
 """
 
 from __future__ import annotations
@@ -17,27 +17,29 @@ from typing import Any, NamedTuple, TypeAlias
 
 from numcrc.checkfiles.values import read
 from numcrc.checksums import known
+from numcrc.store.keys import check_key, key_bytes, key_text
 from numcrc.store.objects import Checksum, Entry, Part, Result, State
 
 Row: TypeAlias = dict[str, Any]
 
 
 class Table(NamedTuple):
-    """What a file is a table of."""
+    """The columns of a file."""
 
     kind: str
+    """The kind of the file: "manifest" or "report"."""
     columns: dict[str, str]
-    """By name: text, int, bool, ints or checksums."""
+    """The type of each column, by name: text, int, bool, ints or checksums."""
 
     @property
     def mark(self) -> str:
-        """What own files say of themselves: the format's version ends it."""
+        """The mark of files written by numcrc, which ends with the version of the columns."""
         return f"numcrc {self.kind} 1"
 
-    def checked_mark(self, mark: object) -> None:
-        """Raise ValueError unless *mark* is ours."""
+    def check_mark(self, mark: object) -> None:
+        """Raise ValueError unless *mark* is the mark of this table."""
         if mark != self.mark:
-            raise ValueError(f"this is {str(mark)[:80]!r}, and not {self.mark!r}")
+            raise ValueError(f"expected the mark {self.mark!r}, got {str(mark)[:80]!r}")
 
 
 ENTRIES = Table(
@@ -71,10 +73,8 @@ _LARGEST = (1 << 63) - 1
 
 
 def entry_to_row(entry: Entry) -> Row:
-    """Return the row of *entry*; ValueError when it could not be read back."""
-    row = _key_to_row(entry.key)
-    if not entry.key or "\0" in entry.key:
-        raise ValueError(f"a manifest cannot hold the key {entry.key!r}")
+    """Return the row of *entry*; ValueError if its key is invalid."""
+    row = _key_to_row(check_key(entry.key))
     if entry.size is not None:
         row["size"] = entry.size
     if entry.checksums:
@@ -98,13 +98,11 @@ def entry_to_row(entry: Entry) -> Row:
 
 
 def row_to_entry(row: Row) -> Entry:
-    """Return the entry that *row* tells of, or raise ValueError saying what is wrong.
+    """Return the entry in *row*, or raise ValueError with the problem.
 
-    A column with the name of an algorithm holds its values, as tables of other makers have it.
+    A column whose name is an algorithm has values of it, as in tables of other programs.
     """
-    key = _row_to_key(row)
-    if "\0" in key:
-        raise ValueError("a key with a null character")
+    key = check_key(_row_to_key(row))
     checksums: list[Checksum] = []
     for algorithm, values in _typed(row, "checksums", dict, {}).items():
         several = values if isinstance(values, list) else (values,)
@@ -139,10 +137,10 @@ def result_to_row(result: Result) -> Row:
 
 
 def row_to_result(row: Row) -> Result:
-    """Return the result that *row* tells of, or raise ValueError saying what is wrong."""
+    """Return the result in *row*, or raise ValueError with the problem."""
     parts = _typed(row, "parts", list, [])
     if not all(type(part) is int for part in parts):
-        raise ValueError("'parts' must be numbers")
+        raise ValueError("invalid 'parts': expected integers")
     return Result(
         _row_to_key(row),
         State(_typed(row, "state", str, "")),
@@ -159,7 +157,7 @@ def row_to_result(row: Row) -> Result:
 def _key_to_row(key: str) -> Row:
     if key.isascii():
         return {"key": key}
-    raw = key.encode("utf-8", "surrogateescape")
+    raw = key_bytes(key)
     text = raw.decode(errors="replace")
     if text == key:
         return {"key": key}
@@ -173,25 +171,25 @@ def _row_to_key(row: Row) -> str:
             raw = a2b_base64(encoded)
         except ValueError:
             raw = b""
-        if b2a_base64(raw, newline=False).decode() != encoded:  # a2b passes over what is none
-            raise ValueError(f"{encoded[:80]!r} is not base64")
-        key = raw.decode("utf-8", "surrogateescape")
-    elif not key.isascii():
-        _checked_utf8(key)
+        if b2a_base64(raw, newline=False).decode() != encoded:  # a2b_base64 skips other characters
+            raise ValueError(f"invalid base64: {encoded[:80]!r}")
+        return key_text(raw)
     if not key:
-        raise ValueError("no key")
+        raise ValueError("invalid key: it is empty")
+    if not key.isascii():
+        _check_utf8(key)
     return key
 
 
-def _checked_utf8(key: str) -> None:
+def _check_utf8(key: str) -> None:
     try:
         key.encode()
     except UnicodeEncodeError:
-        raise ValueError("'key' is no Unicode; 'key_base64' holds such keys") from None
+        raise ValueError("'key' is not valid Unicode; such keys belong in 'key_base64'") from None
 
 
 def _utf8(text: str) -> str:
-    """Return *text* as files can hold it: names in messages may have bytes that are no UTF-8."""
+    """Return *text* with backslash escapes for surrogates: messages may contain any key."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -200,14 +198,19 @@ def _typed(row: Row, name: str, kind: type, default: Any) -> Any:
     if value is None:
         return default
     if type(value) is not kind:
-        raise ValueError(f"{name!r} is not of the kind {kind.__name__}: {str(value)[:80]!r}")
+        raise ValueError(f"invalid {name!r}: expected {kind.__name__}, got {repr(value)[:80]}")
     return value
 
 
 def _size(row: Row) -> int | None:
     size: int | None = _typed(row, "size", int, None)
-    if size is not None and not 0 <= size <= _LARGEST:
-        raise ValueError(f"{size} is no size")
+    return None if size is None else check_size(size)
+
+
+def check_size(size: int) -> int:
+    """Return *size*, or raise ValueError if an object cannot have so many bytes."""
+    if not 0 <= size <= _LARGEST:
+        raise ValueError(f"invalid size: {size}")
     return size
 
 
@@ -230,19 +233,21 @@ def _checksum_to_value(checksum: Checksum) -> Any:
 def _value_to_checksum(algorithm: str, value: Any) -> Checksum:
     if isinstance(value, str):
         return Checksum(algorithm, digits(algorithm, value))
+    invalid = f"invalid {algorithm[:80]!r}"
     if not isinstance(value, dict) or not isinstance(value.get("value"), str):
-        raise ValueError(f"no value of {algorithm!r}")
+        raise ValueError(f"{invalid}: it has no value")
     if unknown := value.keys() - {"value", "composite", "part_sizes", "part_values"}:
-        raise ValueError(f"{algorithm!r} has an unknown {min(unknown)[:80]!r}")
+        raise ValueError(f"{invalid}: unknown name {min(unknown)[:80]!r}")
     composite = _typed(value, "composite", int, 0)
     sizes = _typed(value, "part_sizes", list, [])
     values = _typed(value, "part_values", list, None)
     if values is None:
         values = [None] * len(sizes)
     if not 0 <= composite <= _LARGEST or not all(type(size) is int and size >= 0 for size in sizes):
-        raise ValueError(f"{algorithm!r} has a part count or size that is none")
+        raise ValueError(f"{invalid}: a number or size of parts is out of range")
     if len(values) != len(sizes) or (composite and sizes and len(sizes) != composite):
-        raise ValueError(f"{algorithm!r} has other numbers of sizes, of values and of parts")
+        counts = f"{composite} parts, {len(sizes)} sizes and {len(values)} values"
+        raise ValueError(f"{invalid}: {counts}")
     parts = tuple(
         Part(size, None if text is None else digits(algorithm, text))
         for size, text in zip(sizes, values, strict=True)
@@ -251,24 +256,24 @@ def _value_to_checksum(algorithm: str, value: Any) -> Checksum:
 
 
 def digits(algorithm: str, text: Any) -> bytes:
-    """Return the value that *text* writes in hexadecimal or, where the width is known, base64.
+    """Return the value in *text*, hexadecimal or, if the algorithm is known, base64.
 
     Examples
     --------
     >>> digits("crc32c", "4waSgw==") == digits("crc32c", "e3069283")
     True
     """
-    digest = known(algorithm)
-    size = -(-digest.width // 8) if digest else 0
+    found = known(algorithm)
+    size = found.size if found else 0
     if type(text) is str:
         with suppress(ValueError):
             value = bytes.fromhex(text)
-            # fromhex takes spaces too; a CRC of 12 bits has two bytes, the upper four bits 0.
-            if value and 2 * len(value) == len(text) and (not digest or len(value) == size):
-                if digest and int.from_bytes(value, "big") >> digest.width:
+            # fromhex accepts spaces. A CRC of 12 bits has two bytes, the upper four bits 0.
+            if value and 2 * len(value) == len(text) and (not found or len(value) == size):
+                if found and int.from_bytes(value, "big") >> found.width:
                     raise ValueError
                 return value
-        if digest:
+        if found:
             with suppress(ValueError):
-                return read(text, digest).to_bytes(size, "big")
+                return found.encode(read(text, found))
     raise ValueError(f"{str(text)[:80]!r} is not a value of {algorithm[:80]!r}")

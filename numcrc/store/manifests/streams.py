@@ -1,4 +1,4 @@
-"""Files that are read in lines of bounded length, and files that appear when they are whole."""
+"""Read files in lines of bounded length, and write files that appear once they are whole."""
 
 from __future__ import annotations
 
@@ -12,72 +12,94 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from secrets import token_hex
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, cast
 
-from numcrc.store.manifests.errors import ManifestError, blamed
+from numcrc.store.manifests.errors import ManifestError, blaming
+from numcrc.store.sources import StrPath
 
-Path: TypeAlias = str | os.PathLike[str]
-
-# A whole object with ten thousand parts, each with its SHA-512, fits several times.
-LONGEST = 8 << 20
-# Bytes that tell what a file is.
+# Several times the size of an object with ten thousand parts, each with its SHA-512.
+LONGEST_LINE = 8 << 20
+# Bytes from which the format of a file is recognised.
 _START = 1 << 13
+_BOM = b"\xef\xbb\xbf"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class Stream:
-    """A binary file being read: its *name* for messages, and its bytes, unpacked."""
+    """A binary file to read, decompressed if it is gzip or zstd.
+
+    Parameters
+    ----------
+    name : str
+        The name of the file in messages.
+    file : binary file
+        It stays open.
+    """
 
     def __init__(self, name: str, file: Any) -> None:
         self.name, self.file = name, file
-        self._start: bytes | None = None
-        self._packed = False
-        start = self.start()
-        if start.startswith((_GZIP, _ZSTD)):
-            self._start, self._packed = None, True
-            if start.startswith(_GZIP):
-                unpacked: Any = gzip.GzipFile(fileobj=self.file)
-            else:
+        self._compressed = False
+        self._start = self._peek()
+        if not self._start.startswith((_GZIP, _ZSTD)):
+            return
+        if self._start.startswith(_GZIP):
+            content: Any = gzip.GzipFile(fileobj=self.file)
+        else:
+            try:
                 from pyarrow import CompressedInputStream
+            except ImportError as error:
+                raise ImportError("zstd needs pyarrow: pip install 'numcrc[store]'") from error
+            content = CompressedInputStream(_Rest(b"", self.file), "zstd")
+        self.file = io.BufferedReader(content)
+        self._compressed = True
+        self._start = self._peek()
 
-                unpacked = CompressedInputStream(_Rest(b"", self.file), "zstd")
-            self.file = io.BufferedReader(unpacked)
+    def _peek(self) -> bytes:
+        """Return the first bytes, which can be read again."""
+        with self._decompressing():
+            start: bytes = self.file.read(_START)
+        if self._compressed or not self.file.seekable():
+            self.file = io.BufferedReader(_Rest(start, self.file))
+        else:
+            self.file.seek(-len(start), os.SEEK_CUR)
+        return start
 
     def start(self) -> bytes:
-        """Return the first bytes without taking them."""
-        if self._start is None:
-            with self._unpacking():
-                self._start = self.file.read(_START)
-            if self._packed or not self.file.seekable():
-                self.file = io.BufferedReader(_Rest(self._start, self.file))
-            else:
-                self.file.seek(-len(self._start), os.SEEK_CUR)
-        return self._start
+        """Return the first bytes, without a byte order mark; they are not consumed."""
+        return self._start.removeprefix(_BOM)
+
+    def first_line(self) -> str:
+        """Return the beginning of the first line of text, without white space around it."""
+        return self.start().partition(b"\n")[0].strip().decode("utf-8", "replace")
+
+    def is_object(self) -> bool:
+        """Return whether the file begins like a JSON object."""
+        return self.start().lstrip().startswith(b"{")
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield (number, line with its end)."""
         number = 0
-        with self._unpacking():
-            while line := self.file.readline(LONGEST + 1):
+        with self._decompressing():
+            while line := self.file.readline(LONGEST_LINE + 1):
                 number += 1
-                if len(line) > LONGEST:
-                    raise ManifestError(self.name, f"longer than {LONGEST >> 20} MiB", number)
-                yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if len(line) > LONGEST_LINE:
+                    raise ManifestError(self.name, f"longer than {LONGEST_LINE >> 20} MiB", number)
+                yield number, line.removeprefix(_BOM) if number == 1 else line
 
     def text(self) -> Iterator[tuple[int, str]]:
-        """Yield (number, line with its end), which must be UTF-8."""
+        """Yield (number, line with its end) of a file in UTF-8."""
         for number, line in self.lines():
             try:
                 yield number, line.decode()
             except UnicodeDecodeError:
                 raise ManifestError(self.name, "not UTF-8", number) from None
 
-    def _unpacking(self) -> AbstractContextManager[None]:
-        return blamed(self.name, "gzip or zstd file", EOFError, zlib.error, gzip.BadGzipFile)
+    def _decompressing(self) -> AbstractContextManager[None]:
+        return blaming(self.name, "gzip or zstd", EOFError, zlib.error, gzip.BadGzipFile)
 
 
 class _Rest(io.RawIOBase):
-    """Some bytes, and what is left of a file, which nobody here closes."""
+    """Some bytes, then the rest of a file, which stays open."""
 
     def __init__(self, start: bytes, file: Any) -> None:
         self._start, self._file = start, file
@@ -94,14 +116,14 @@ class _Rest(io.RawIOBase):
 
 @contextmanager
 def opened(source: Any) -> Iterator[Stream]:
-    """Open a path, ``-`` for standard input, or take a binary file, which stays open."""
+    """Open a path, or ``-`` for standard input; or take a binary file, which stays open."""
     if source == "-":
         yield Stream("standard input", sys.stdin.buffer)
     elif isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             yield Stream(os.fspath(source), file)
     elif isinstance(source, io.TextIOBase):
-        raise TypeError("a manifest must be opened in binary mode, not text mode")
+        raise TypeError("expected a file in binary mode, got one in text mode")
     else:
         name = getattr(source, "name", None)
         yield Stream(name if isinstance(name, str) else "manifest", source)
@@ -109,12 +131,12 @@ def opened(source: Any) -> Iterator[Stream]:
 
 @contextmanager
 def written(
-    path: Path | None, *, seekable: bool = False, keep: type[BaseException] | None = None
+    path: StrPath | None, *, seekable: bool = False, keep: type[BaseException] | None = None
 ) -> Iterator[BinaryIO]:
-    """Open what becomes the file *path* once the block ends; ``-``, None: standard output.
+    """Yield a file to write, which appears as *path* once the block ends.
 
-    When the block fails nothing is there, unless with an error of kind *keep*. A name that ends
-    with ``.gz`` is packed.
+    If the block raises, *path* stays as it was, unless the exception is a *keep*. A path that
+    ends with ``.gz`` is compressed; ``-`` and None are standard output.
     """
     if path is None or path == "-":
         with tempfile.TemporaryFile() if seekable else nullcontext(sys.stdout.buffer) as file:
@@ -132,8 +154,8 @@ def written(
     temporary = f"{target}.{token_hex(4)}.part"
     try:
         with open(temporary, "xb") as plain:
-            packed = os.fspath(path).endswith(".gz")
-            with gzip.GzipFile("", "wb", fileobj=plain) if packed else nullcontext(plain) as file:
+            gz = os.fspath(path).endswith(".gz")
+            with gzip.GzipFile("", "wb", fileobj=plain) if gz else nullcontext(plain) as file:
                 try:
                     yield cast(BinaryIO, file)
                 except BaseException as error:

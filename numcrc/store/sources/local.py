@@ -43,7 +43,7 @@ class LocalSource:
     def __init__(self, url: str, *, allow_outside: bool = False) -> None:
         self.url = url
         self._allow_outside = allow_outside
-        root = _path_of(url)
+        root = path_of(url)
         self._only = ""
         if os.path.isfile(root):
             root, self._only = os.path.split(root)
@@ -154,7 +154,8 @@ class LocalSource:
         self._folders.add(folder)
 
 
-def _path_of(url: str) -> str:
+def path_of(url: str) -> str:
+    """Return the path that a file:// URL names, or *url* itself, which is a path then."""
     if not url.startswith("file://"):
         if not url or "\0" in url:
             raise ValueError(f"{url!r} is no path")

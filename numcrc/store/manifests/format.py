@@ -1,0 +1,126 @@
+"""Define the records of file formats, and choose one by name or by the suffix of a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from numcrc.store.manifests.rows import Row, Table
+from numcrc.store.manifests.streams import Stream
+from numcrc.store.objects import Entry
+from numcrc.store.source import Source
+from numcrc.store.sources import StrPath
+
+Found: TypeAlias = tuple[int, Entry, str]
+"""The number of a line or row, its entry, and the name of the file that it is in."""
+
+
+class Options(NamedTuple):
+    """The options of `read_manifest` that a format may need."""
+
+    algorithm: str | None = None
+    allow_outside: bool = False
+    files: Source | None = None
+
+
+class Format(NamedTuple):
+    """A file format of manifests.
+
+    To add one, add a module that defines it, and a line to `numcrc.store.manifests.FORMATS`.
+    """
+
+    name: str
+    summary: str
+    """The format in a few words, for help texts."""
+    recognises: Callable[[Stream], bool]
+    """Whether a file begins like one of this format."""
+    read: Callable[[Stream, Options], Iterator[Found]]
+    write: Callable[[StrPath | None, Iterable[Entry]], int] | None = None
+    """Writes entries to a path and returns their number; None: the format is only read."""
+    suffixes: tuple[str, ...] = ()
+    """The suffixes of file names that stand for it, in lower case."""
+    unit: str = "line"
+    """The unit that numbers of entries count."""
+    whole_bucket: bool = False
+    """Whether its keys are those of a whole bucket, whatever prefix a source has."""
+
+
+class RowWriter(Protocol):
+    """Writes rows to a file."""
+
+    def write(self, row: Row) -> object:
+        """Add a row."""
+
+    def finish(self) -> None:
+        """Write rows that are still buffered, and leave the file open."""
+
+
+class TableFormat(NamedTuple):
+    """A file format of tables, for manifests and reports.
+
+    To add one, add a module that defines it, and a line to `numcrc.store.manifests.tables.TABLES`.
+    """
+
+    name: str
+    summary: str
+    """The format in a few words, for help texts."""
+    suffixes: tuple[str, ...]
+    """The suffixes of file names that stand for it, in lower case."""
+    recognises: Callable[[Stream], bool]
+    """Whether a file begins like one of this format."""
+    rows: Callable[[Stream, Table], Iterator[tuple[int, Row]]]
+    """Yields (line or row number, row), without null values."""
+    writer: Callable[[BinaryIO, Table], RowWriter]
+    unit: str = "line"
+    """The unit that numbers of rows count."""
+    seekable: bool = False
+    """Whether files of this format cannot be written to a pipe."""
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
+
+
+F = TypeVar("F", bound=_Named)
+
+
+def by_name(formats: Iterable[F], name: str) -> F:
+    """Return the format called *name*, or raise ValueError with the names of all *formats*."""
+    formats = tuple(formats)
+    for each in formats:
+        if each.name == name:
+            return each
+    raise ValueError(f"unknown format {name!r}: expected {_names(formats)}")
+
+
+def for_writing(formats: Sequence[F], path: StrPath | None, name: str | None) -> F:
+    """Return the format called *name*; by default, the one of the path's suffix.
+
+    Standard output gets JSON Lines.
+
+    Raises
+    ------
+    ValueError
+        No format is called *name*, or none has this suffix.
+    """
+    if name is not None:
+        return by_name(formats, name)
+    if path is None or path == "-":
+        return by_name(formats, "jsonl")
+    for each in formats:
+        if has_suffix(path, each.suffixes):
+            return each
+    raise ValueError(f"cannot tell the format of {path}; pass format=: {_names(formats)}")
+
+
+def has_suffix(path: StrPath, suffixes: tuple[str, ...]) -> bool:
+    """Return whether *path* ends with one of *suffixes*, before ``.gz`` if it is compressed."""
+    return os.fspath(path).lower().removesuffix(".gz").endswith(suffixes)
+
+
+def _names(formats: Iterable[_Named]) -> str:
+    return ", ".join(each.name for each in formats)

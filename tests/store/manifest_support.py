@@ -1,0 +1,30 @@
+"""Manifests in memory, and random keys and sizes for them."""
+
+from __future__ import annotations
+
+import io
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from numcrc.store.keys import key_text
+from numcrc.store.manifests import read_manifest
+from numcrc.store.objects import Checksum, Entry
+
+CRC32C = Checksum("crc32c", bytes.fromhex("e3069283"))
+SUFFIXES = ["jsonl", "csv", "parquet", "jsonl.gz", "csv.gz"]
+
+some = settings(max_examples=40, deadline=None)
+# Keys with characters that are special in text formats, and bytes that are not UTF-8.
+keys = (
+    st.binary(min_size=1, max_size=30)
+    | st.text("=+-@'\t\r\n\",;#{}/\\. aü✓\ufeff\u2028\x85", min_size=1).map(str.encode)
+).map(lambda raw: key_text(raw.replace(b"\0", b"") or b"x"))
+sizes = st.none() | st.integers(0, 2**63 - 1)
+
+
+def read(data: str | bytes, name: str = "list", **options: object) -> list[Entry]:
+    """Read a manifest from memory, as a file called *name*."""
+    file = io.BytesIO(data if isinstance(data, bytes) else data.encode())
+    file.name = name
+    return list(read_manifest(file, **options))
