@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from numcrc import store as numcrc_store
 from numcrc.store import retries
 from numcrc.store.keys import key_bytes
+from numcrc.store.sources.s3 import S3Source
+from numcrc.store.sources.wire import Pool
 from store.fakes import LARGE, NASTY, SMALL
 from store.faulty import FaultyServer
 from store.servers import GcsEmulator, LocalStack, NotInstalledError, RcloneS3, Server
@@ -83,3 +85,42 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).write_bytes(key_bytes(name))
     assert numcrc_store.manifest(folder, "sums.jsonl", algorithm=["crc64nvme", "sha256"]).ok
     return folder
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
+    """Set environment variables, without others that sources read; close all connections."""
+    pools: list[Pool] = []
+    made = Pool.__init__
+
+    def remembered(self: Pool, *arguments: Any, **named: Any) -> None:
+        pools.append(self)
+        made(self, *arguments, **named)
+
+    def set_all(variables: dict[str, str]) -> None:
+        prefixes = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_")
+        for name in list(os.environ):
+            if name.startswith(prefixes) or name.lower().endswith("_proxy"):
+                monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    monkeypatch.setattr(Pool, "__init__", remembered)
+    yield set_all
+    for pool in pools:
+        pool.close()
+
+
+@pytest.fixture
+def stub(faulty: FaultyServer, use: Callable[[dict[str, str]], None]) -> FaultyServer:
+    """Return `faulty`, with environment variables that lead to it."""
+    use(faulty.env)
+    return faulty
+
+
+@pytest.fixture
+def bucket(stub: FaultyServer) -> Iterator[S3Source]:
+    """Open a bucket of `stub` as a source."""
+    source = S3Source("s3://any")
+    yield source
+    source.close()

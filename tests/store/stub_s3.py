@@ -1,4 +1,4 @@
-"""Just enough S3 to read: what a store without faults would answer to a request."""
+"""The reading half of S3: the answer of a store without faults to a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked, the names of headers in lower case."""
+    """A request; the names of headers are lower-case."""
 
     method: str
     operation: str
@@ -43,7 +43,7 @@ def parse(method: str, target: str, headers: dict[str, str]) -> Request:
 
 
 def span(request: Request, stored: StubObject) -> tuple[int, int, Part | None] | None:
-    """Return the bytes asked for and the part that they are, or None where there are none."""
+    """Return the range of a request, and the part that it is; None if there are no such bytes."""
     size = len(stored.body)
     if number := request.query.get("partNumber"):
         parts = stored.parts or (Part(0, size, stored.checksum),)
@@ -76,7 +76,7 @@ def answer(request: Request, stored: StubObject | None, objects: Objects) -> Rep
 
 
 def read(request: Request, stored: StubObject) -> Reply:
-    """Answer GetObject and HeadObject, with a checksum of exactly what is sent or none."""
+    """Answer GetObject and HeadObject; the checksum is of exactly the bytes sent."""
     if request.headers.get("if-match", stored.etag) not in (stored.etag, "*"):
         return refusal(412, "PreconditionFailed")
     found = span(request, stored)
@@ -103,7 +103,7 @@ def read(request: Request, stored: StubObject) -> Reply:
 
 
 def attributes(request: Request, stored: StubObject) -> Reply:
-    """Answer GetObjectAttributes: no ``-N``, and a page of parts if they have checksums."""
+    """Answer GetObjectAttributes: without ``-N``, and with a page of parts with checksums."""
     asked = {name.strip() for name in request.headers.get("x-amz-object-attributes", "").split(",")}
     tag = f"Checksum{(stored.algorithm or '').upper()}"
     text = ""
@@ -122,7 +122,7 @@ def attributes(request: Request, stored: StubObject) -> Reply:
 
 
 def some_parts(request: Request, stored: StubObject, tag: str) -> str:
-    """Return the inside of ObjectParts: of parts without checksums, their count only."""
+    """Return the content of ObjectParts; parts without checksums are only counted."""
     text = element("PartsCount", len(stored.parts))
     if stored.parts[0].checksum is None:
         return text
@@ -139,7 +139,7 @@ def some_parts(request: Request, stored: StubObject, tag: str) -> str:
 
 
 def list_objects(request: Request, objects: Objects) -> Reply:
-    """Answer ListObjectsV2; a continuation token is the last key of the page before it."""
+    """Answer ListObjectsV2; a continuation token is the last key of the previous page."""
     query = request.query
     prefix = query.get("prefix", "")
     limit = min(int(query.get("max-keys", 1000)), 1000)
@@ -160,7 +160,7 @@ def list_objects(request: Request, objects: Objects) -> Reply:
 
 
 def contents(keys: Sequence[str], objects: Objects, url_encoded: bool) -> list[str]:
-    """Return a Contents element a key: the algorithm of its checksum, not the value."""
+    """Return a Contents element for each key, with the algorithm of its checksum."""
     entries = []
     for key in keys:
         stored = objects.get(key)
@@ -182,6 +182,6 @@ def element(tag: str, value: object) -> str:
 
 
 def xml(tag: str, inside: str, headers: dict[str, str] | None = None) -> Reply:
-    """Return an answer of XML."""
+    """Return an answer in XML."""
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{tag} xmlns="{XMLNS}">{inside}</{tag}>'
     return Reply(200, {"Content-Type": "application/xml"} | (headers or {}), text.encode())

@@ -20,7 +20,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support import run_python
 
-from numcrc.store.manifests import FORMATS, formats, read_manifest, write_manifest
+from numcrc.store import manifests
+from numcrc.store.manifests import FORMATS, Format, formats, read_manifest, write_manifest
 from numcrc.store.objects import Checksum, Entry, Part
 from store.manifest_support import CRC32C, SUFFIXES, keys, read, sizes, some
 
@@ -223,6 +224,33 @@ def test_formats_are_complete():
     assert len(set(suffixes)) == len(suffixes)
     assert set(names) - {each.name for each in formats(writable=True)} == {"inventory", "batch"}
     assert all(each.summary for each in formats())
+
+
+def test_a_new_format_is_one_record(tmp_path, monkeypatch):
+    """A list of keys, which is recognised by its first line, and written by its suffix."""
+
+    def read_keys(stream, _options):
+        for number, line in stream.text():
+            if number > 1:
+                yield number, Entry(line.rstrip("\n")), stream.name
+
+    def write_keys(path, entries):
+        return path.write_text("".join(["KEYS\n", *(f"{entry.key}\n" for entry in entries)]))
+
+    added = Format(
+        "keys",
+        "a list of keys",
+        lambda stream: stream.first_line() == "KEYS",
+        read_keys,
+        write_keys,
+        (".keys",),
+    )
+    monkeypatch.setattr(manifests, "FORMATS", (added, *FORMATS))
+    path = tmp_path / "a.keys"
+    assert write_manifest(path, [Entry("a"), Entry("b")]) == 9
+    assert list(read_manifest(path)) == [Entry("a"), Entry("b")]
+    assert list(read_manifest(path, format="keys")) == [Entry("a"), Entry("b")]
+    assert added in formats(writable=True)
 
 
 @pytest.mark.parametrize("suffix", [s for each in FORMATS for s in each.suffixes])

@@ -30,7 +30,7 @@ from store.manifest_support import read
         ("XYZ (a) = 0g", "list: line 1: '0g' is not a value in hexadecimal"),
         (
             "e3069283  a\ne3069284  a\n",
-            "list: line 2: 'a' is there twice, with two values of crc32c: e3069283 and e3069284",
+            "list: line 2: duplicate key 'a' with different values of crc32c: e3069283, e3069284",
         ),
         ("#" + (9 << 20) * "x", "list: line 1: longer than 8 MiB"),
         (gzip.compress(bytes(20 << 20)), "list: line 1: longer than 8 MiB"),
@@ -75,7 +75,7 @@ from store.manifest_support import read
         ),
         (
             '{"key": "a", "size": 1}\n{"key": "a", "size": 2}',
-            "list: line 2: 'a' is there twice, with two sizes: 1 and 2",
+            "list: line 2: duplicate key 'a' with different sizes: 1, 2",
         ),
         ("key,size\na,1\nb\n", "list: line 3: expected 2 cells, got 1"),
         ('key,size\n"a\nb",1\nc,x\n', "list: line 4: invalid JSON: Expecting value"),

@@ -1,4 +1,4 @@
-"""The servers behave as the stores that they stand for."""
+"""The servers behave like the stores that they replace."""
 
 from __future__ import annotations
 
@@ -115,4 +115,4 @@ def test_gcs_checks_crc32c_and_lists_it(gcs: GcsEmulator) -> None:
     assert upload("right", right) == 200
     status, _, listing = fetch(gcs.endpoint, "GET", f"/storage/v1/b/{gcs.bucket}/o")
     entries = {entry["name"]: entry["crc32c"] for entry in json.loads(listing)["items"]}
-    assert (status, entries) == (200, {"right": right})
+    assert (status, entries.get("right"), entries.get("wrong")) == (200, right, None)

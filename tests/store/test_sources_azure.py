@@ -1,4 +1,4 @@
-"""Azure Blob Storage, as Azurite has it."""
+"""Azure Blob Storage as a source, against Azurite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import http.client
 import os
 import shutil
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
 
@@ -19,11 +19,10 @@ from numcrc.store.sources import open_source
 from numcrc.store.sources.azure_access import Access
 from store.conftest import started
 from store.servers import NotInstalledError, Server
+from store.source_support import in_order, space
 from store.stub_objects import digest
 
 KEY = base64.b64encode(bytes(64)).decode()
-
-
 _INSTALLED = str(Path(__file__).parents[2] / ".azurite/node_modules/.bin/azurite-blob")
 
 
@@ -43,7 +42,7 @@ class Azurite(Server):
         name = os.environ.get("NUMCRC_AZURITE") or _INSTALLED
         found = shutil.which(name)
         if found is None:
-            raise NotInstalledError(f"no {name}: .ci/servers installs it where there is npm")
+            raise NotInstalledError(f"{name} is not installed: run .ci/servers, with npm")
         options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
         return [found, "--blobHost", "127.0.0.1", "--blobPort", str(self.port), *options]
 
@@ -54,7 +53,7 @@ class Azurite(Server):
 
 @pytest.fixture(scope="module")
 def azurite() -> Iterator[Azurite]:
-    """Start it."""
+    """Azurite, with one account and no container."""
     yield from started(Azurite(), possible=shutil.which("npm") is not None)
 
 
@@ -70,13 +69,17 @@ def put(access: Access, path: str, query: dict[str, str], body: bytes | None) ->
     connection.close()
 
 
-def test_azure(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AZURE_")]:
-        monkeypatch.delenv(name)
-    with pytest.raises(StoreError, match="AZURE_STORAGE_ACCOUNT"):
+def test_no_account(use: Callable[..., None]) -> None:
+    use({})
+    with pytest.raises(StoreError, match="no Azure account configured: set AZURE_STORAGE_ACCOUNT"):
         open_source("az://container")
-    for name, value in azurite.env.items():
-        monkeypatch.setenv(name, value)
+    use({"AZURE_STORAGE_ACCOUNT": "account", "AZURE_STORAGE_KEY": "%%%"})
+    with pytest.raises(StoreError, match="is not base64"):
+        open_source("az://container")
+
+
+def test_azure(azurite: Azurite, use: Callable[..., None]) -> None:
+    use(azurite.env)
     access = Access("az://container", 10)
     put(access, "container", {"restype": "container"}, None)
     names = ["b", "a/b", "a-b", "sp ace+", "per%25", "ü~", "new\nline", "a//b", "a/../x"]
@@ -87,19 +90,18 @@ def test_azure(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
 
     source = open_source("az://container/dir")
     entries = list(source.entries())
-    assert [entry.key for entry in entries] == sorted(names, key=os.fsencode)
+    assert [entry.key for entry in entries] == in_order(names)
     for entry in entries:
         body = entry.key.encode()
         assert entry.checksums == (Checksum("md5", digest("md5", body)),)
-        told, found = source.fetch(entry, memoryview(bytearray(99)))
-        assert (told, bytes(found)) == (entry, body)
+        fetched, found = source.fetch(entry, space())
+        assert (fetched, bytes(found)) == (entry, body)
         assert source.stat(entry.key) == entry
-        assert bytes(source.read(entry, 1, memoryview(bytearray(2)))) == body[1:3]
-    space = memoryview(bytearray(9))
-    assert not source.read(source.stat("b"), 1, space)
+        assert bytes(source.read(entry, 1, space(2))) == body[1:3]
+    assert not source.read(source.stat("b"), 1, space(9))
     with pytest.raises(ChangedError):
-        source.read(Entry("b", version='"0x1"'), 0, space)
-    for call in (lambda: source.stat("none"), lambda: source.fetch(Entry("none"), space)):
+        source.read(Entry("b", version='"0x1"'), 0, space(9))
+    for call in (lambda: source.stat("none"), lambda: source.fetch(Entry("none"), space())):
         with pytest.raises(MissingError):
             call()
     source.close()

@@ -77,7 +77,7 @@ def test_commands(tree: Path, run: Callable[..., Outcome]) -> None:
         (2, "invalid shard 3/2", ["tree", "--shard", "3/2"]),
         (2, "must be K/N", ["tree", "--shard", "3"]),
         (2, "must be a size", ["tree", "--bwlimit", "fast"]),
-        (2, "unknown scheme in 'ftp://host'", ["ftp://host", "-q"]),
+        (2, "unknown scheme 'ftp'", ["ftp://host", "-q"]),
         (2, "bad.csv: line 3", ["tree", "--manifest", "bad.csv"]),
         (3, "No such file", ["tree", "--manifest", "none.csv"]),
         (3, "none", ["none"]),

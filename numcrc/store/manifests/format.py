@@ -43,7 +43,7 @@ class Format(NamedTuple):
     unit: str = "line"
     """The unit that numbers of entries count."""
     whole_bucket: bool = False
-    """Whether its keys are those of a whole bucket, whatever prefix a source has."""
+    """Whether its keys are names in a whole bucket, not relative to the prefix of a source."""
 
 
 class RowWriter(Protocol):

@@ -70,7 +70,7 @@ def open_source(url: str, *, allow_outside: bool = False) -> Source:
     scheme = name if separator else "file"
     if scheme not in _HOMES:
         known = ", ".join(f"{known}://" for known in _HOMES)
-        raise ValueError(f"unknown scheme in {url!r}: expected a path, or one of {known}")
+        raise ValueError(f"unknown scheme {scheme!r}: expected a path, or one of {known}")
     if allow_outside:
         if scheme != "file":
             raise ValueError(f"keys cannot lead out of {url}: it is not a local folder")

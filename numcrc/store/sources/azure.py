@@ -1,25 +1,32 @@
-"""Azure Blob Storage, which keeps MD5 of what was uploaded at once, and lists it."""
+"""Read Azure Blob Storage, which keeps and lists the MD5 of objects uploaded in one request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from numcrc.store.keys import quoted, unquoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.azure_access import Access
-from numcrc.store.sources.bodies import failure, unchanged
 from numcrc.store.sources.bucket import Bucket
-from numcrc.store.sources.s3_answers import decoded, parsed
+from numcrc.store.sources.http import (
+    accepted,
+    base64_bytes,
+    content_length,
+    failure,
+    if_match,
+    xml_root,
+)
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
 
 class AzureSource(Bucket):
-    """``az://container`` or ``az://container/prefix``, as `Bucket` has it.
+    """A source at ``az://container`` or ``az://container/prefix``; see `Bucket`.
 
-    The account and the right to read come from AZURE_STORAGE_CONNECTION_STRING, or from
-    AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or what azure-identity
-    finds; without any, requests are anonymous.
+    Account and credentials are those of AZURE_STORAGE_CONNECTION_STRING, or of
+    AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or azure-identity.
+    Without credentials, requests are anonymous.
     """
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
@@ -28,41 +35,40 @@ class AzureSource(Bucket):
         self._container = quote(self._bucket, "$")
 
     def stat(self, key: str) -> Entry:
-        """Return what HEAD tells."""
+        """Return the entry of one object, from HEAD."""
         with self._ask("HEAD", key, {}) as answer:
-            size = answer.headers.get("content-length", "")
-        return self._told(key, answer, int(size))
+            return self._described(key, answer, content_length(answer, key))
 
     def close(self) -> None:
         """Close the connections."""
         self._access.close()
 
     def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
-        return self._ask("GET", entry.key, {**headers, **unchanged(entry)})
+        return self._ask("GET", entry.key, {**headers, **if_match(entry.version)})
 
-    def _told(self, key: str, answer: Answer, size: int) -> Entry:
+    def _described(self, key: str, answer: Answer, size: int) -> Entry:
         headers = answer.headers
-        away = headers.get("x-ms-access-tier") == "Archive"
-        known = _md5(headers.get("content-md5"))
-        return Entry(key, size, known, self._version(headers), away, True)
+        archived = headers.get("x-ms-access-tier") == "Archive"
+        checksums = _md5(headers.get("content-md5"))
+        return Entry(key, size, checksums, self._version(headers), archived, True)
 
-    def _listed(self, prefix: str) -> Iterator[Entry]:
+    def _list(self, prefix: str) -> Iterator[Entry]:
         query = {"restype": "container", "comp": "list", "prefix": prefix}
         while True:
             with self._access.ask("GET", self._container, query, {}) as answer:
                 if answer.status != 200:
                     raise failure(answer, self.url)
-                root, _ = parsed(answer.text())
+                root, _ = xml_root(answer.text())
             for blob in root.iterfind("Blobs/Blob"):
-                name, about = blob.find("Name"), blob.find("Properties")
-                if name is None or about is None:
-                    raise StoreError(f"{self.url}: a listing without names or sizes")
-                found = {child.tag: child.text or "" for child in about}
+                name, properties = blob.find("Name"), blob.find("Properties")
+                if name is None or properties is None:
+                    raise StoreError(f"{self.url}: the listing has an object without name or size")
+                found = {child.tag: child.text or "" for child in properties}
                 if found.get("ResourceType") == "directory":
                     continue
                 key = name.text or ""
                 yield Entry(
-                    unquote(key) if name.get("Encoded") == "true" else key,
+                    unquoted(key) if name.get("Encoded") == "true" else key,
                     int(found["Content-Length"]),
                     _md5(found.get("Content-MD5")),
                     f'"{tag}"' if (tag := found.get("Etag", "").strip('"')) else "",
@@ -73,24 +79,19 @@ class AzureSource(Bucket):
             if not query["marker"]:
                 return
 
-    def _exists(self, name: str) -> bool:
-        with self._access.ask("HEAD", self._path(name), {}, {}) as answer:
-            if answer.status in (403, 404):
-                return False
-            if answer.status != 200:
-                raise failure(answer, self.url)
-        return True
+    def _probe(self, name: str) -> Answer:
+        return self._access.ask("HEAD", self._path(name), {}, {})
 
     def _ask(self, method: str, key: str, headers: Mapping[str, str]) -> Answer:
         answer = self._access.ask(method, self._path(self._name(key)), {}, headers)
-        if answer.status in (200, 206) or (answer.status == 416 and method == "GET"):
+        if accepted(answer, method):
             return answer
         with answer:
             raise failure(answer, key)
 
     def _path(self, name: str) -> str:
-        return f"{self._container}/{quote(name, '~', errors='surrogateescape')}"
+        return f"{self._container}/{quoted(name, '~')}"
 
 
 def _md5(text: str | None) -> tuple[Checksum, ...]:
-    return (Checksum("md5", decoded(text)),) if text else ()
+    return (Checksum("md5", base64_bytes(text)),) if text else ()

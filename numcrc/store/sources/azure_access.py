@@ -1,4 +1,4 @@
-"""Authorized requests to an account of Azure Storage, set up as Azure's tools are."""
+"""Send authorized requests to an account of Azure Storage, configured as for Azure's tools."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from numcrc.store.sources.wire import Answer, Pool
 
 _API = "2021-12-02"
 _SCOPE = "https://storage.azure.com/.default"
+# A token is renewed so many seconds before it expires.
+_EARLY = 300
 _SIGNED = (
     *("content-encoding", "content-language", "content-length", "content-md5", "content-type"),
     *("date", "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range"),
@@ -24,7 +26,13 @@ _SIGNED = (
 
 
 class Access:
-    """One account."""
+    """An account, with its credentials and connections.
+
+    Raises
+    ------
+    StoreError
+        No account is configured, or its key is invalid.
+    """
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url
@@ -36,7 +44,7 @@ class Access:
             endpoint = f"https://{self._account}.blob.{suffix}"
         if not endpoint:
             raise StoreError(
-                f"{url}: which account? Set AZURE_STORAGE_ACCOUNT or "
+                f"{url}: no Azure account configured: set AZURE_STORAGE_ACCOUNT or "
                 "AZURE_STORAGE_CONNECTION_STRING"
             )
         self._pool = Pool(endpoint, timeout)
@@ -45,21 +53,21 @@ class Access:
         try:
             self._key = base64.b64decode(settings.get("AccountKey", ""), validate=True)
         except ValueError:
-            raise StoreError(f"{url}: the account's key is no base64") from None
+            raise StoreError(f"{url}: the key of the Azure account is not base64") from None
         self._identity: Any = None if self._shared or self._key else _identity()
         self._token: tuple[str, float] = "", 0.0
-        self._refreshing = threading.Lock()
+        self._renewing = threading.Lock()
 
     def ask(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> Answer:
-        """Return the answer to a request; *path*, quoted, is below the account."""
+        """Return the answer to a request; *path* is relative to the account, and quoted."""
         path = f"{self._base}/{path}"
         sent = {**headers, "x-ms-version": _API, "x-ms-date": formatdate(usegmt=True)}
         if self._key:
             sent["authorization"] = self._signature(method, path, query, sent)
         elif self._identity is not None:
-            sent["authorization"] = f"Bearer {self._bearer()}"
+            sent["authorization"] = f"Bearer {self._bearer_token()}"
         pairs = [f"{name}={quote(value, '~')}" for name, value in query.items()]
         text = "&".join(pairs + [self._shared] * bool(self._shared))
         return self._pool.ask(method, f"{path}?{text}" if text else path, sent)
@@ -71,7 +79,7 @@ class Access:
     def _signature(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> str:
-        """Return what authorizes by Shared Key."""
+        """Return the authorization of a request by Shared Key."""
         lines = [method, *(headers.get(name, "") for name in _SIGNED)]
         lines += [f"{name}:{headers[name]}" for name in sorted(headers) if name[:5] == "x-ms-"]
         lines += [f"/{self._account}{path}"]
@@ -79,10 +87,10 @@ class Access:
         digest = hmac.digest(self._key, "\n".join(lines).encode("utf-8", "replace"), "sha256")
         return f"SharedKey {self._account}:{base64.b64encode(digest).decode()}"
 
-    def _bearer(self) -> str:
-        with self._refreshing:
+    def _bearer_token(self) -> str:
+        with self._renewing:
             token, expires = self._token
-            if time.time() > expires - 300:
+            if time.time() > expires - _EARLY:
                 from azure.core.exceptions import AzureError
 
                 try:
@@ -94,7 +102,7 @@ class Access:
 
 
 def _settings() -> dict[str, str]:
-    """Return the settings of a connection string, those of single variables among them."""
+    """Return the settings of the connection string, completed by single variables."""
     settings = {}
     for pair in os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"):
         name, _, value = pair.partition("=")
@@ -112,7 +120,7 @@ def _settings() -> dict[str, str]:
 
 
 def _identity() -> Any:
-    """Return what azure-identity finds, or None where it is not installed."""
+    """Return azure-identity's default credential; None if it is not installed."""
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError:

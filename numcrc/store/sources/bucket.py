@@ -1,4 +1,4 @@
-"""A bucket, or what is below a prefix in it: what all stores that list their keys share."""
+"""List and name the objects of a bucket, or of a prefix in it, for all stores with listings."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 
+from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
 from numcrc.store.source import MissingError, StoreError
-from numcrc.store.sources.bodies import Bodies
+from numcrc.store.sources.http import HttpSource, failure, without_login
+from numcrc.store.sources.wire import Answer
 
 
-class Bucket(Bodies):
-    """``scheme://bucket`` or ``scheme://bucket/prefix``.
+class Bucket(HttpSource):
+    """A source at ``scheme://bucket`` or ``scheme://bucket/prefix``.
 
-    A prefix is a folder: ``s3://bucket/a/b`` has the keys below ``a/b/``, unless there is an
-    object ``a/b``, which is then all there is, under the key ``b``. With ``/`` at its end it is
-    never an object. An object that is called just as the folder, ``a/b/``, is left out.
+    A prefix is a folder: ``s3://bucket/a/b`` has the keys below ``a/b/``. If there is an object
+    ``a/b``, the source is that object only, with the key ``b``. A prefix that ends with ``/`` is
+    always a folder. An object with the name of the folder, ``a/b/``, is left out.
     """
 
     listable = True
@@ -26,36 +28,36 @@ class Bucket(Bodies):
         self._bucket, _, self._prefix = rest.partition("/")
         if not self._bucket or "@" in self._bucket:
             raise ValueError(
-                f"{url}: it should be {scheme}://bucket or {scheme}://bucket/prefix, "
-                "and credentials come by the environment"
+                f"invalid URL {without_login(url)}: expected {scheme}://bucket or "
+                f"{scheme}://bucket/prefix, and credentials in the environment"
             )
         self.url = url
         self._only = ""
-        self._settled = not self._prefix or self._prefix.endswith("/")
+        self._resolved = not self._prefix or self._prefix.endswith("/")
         self._lock = threading.Lock()
 
     @abstractmethod
     def stat(self, key: str) -> Entry:
-        """Return all that the store tells of one object."""
+        """Return the entry of one object, with all checksums that the store keeps."""
 
     @abstractmethod
-    def _exists(self, name: str) -> bool:
-        """Tell whether there is an object of that name in the bucket."""
+    def _probe(self, name: str) -> Answer:
+        """Return any answer that shows whether the bucket has an object of that name."""
 
     @abstractmethod
-    def _listed(self, prefix: str) -> Iterator[Entry]:
-        """Yield the objects whose names in the bucket, which are their keys here, begin so."""
+    def _list(self, prefix: str) -> Iterator[Entry]:
+        """Yield the objects whose names begin with *prefix*, with their names as keys."""
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every object, a page of the store's listing at a time."""
-        self._settle()
+        """Yield every object, one page of the store's listing at a time."""
+        self._resolve_prefix()
         if self._only:
             yield self.stat(self._only)
             return
         prefix, last = self._prefix, b""
-        for entry in self._listed(prefix):
+        for entry in self._list(prefix):
             name = entry.key
-            key = name.encode("utf-8", "surrogateescape")
+            key = key_bytes(name)
             if key <= last or not name.startswith(prefix):
                 raise StoreError(f"{self.url}: the store lists {name!r} out of order")
             last = key
@@ -64,22 +66,31 @@ class Bucket(Bodies):
 
     def _name(self, key: str) -> str:
         """Return the name in the bucket of the object with a key."""
-        if not self._settled:
-            self._settle()
+        if not self._resolved:
+            self._resolve_prefix()
         if not key:
-            raise StoreError(f"{self.url}: no object has an empty key")
+            raise StoreError(f"{self.url}: invalid key: it is empty")
         if self._only and key != self._only:
             raise MissingError(f"{key}: {self.url} is one object")
         return self._prefix + key
 
-    def _settle(self) -> None:
-        """Find out whether the prefix is an object."""
+    def _resolve_prefix(self) -> None:
+        """Find out whether the prefix is an object or a folder."""
         with self._lock:
-            if self._settled:
+            if self._resolved:
                 return
             if self._exists(self._prefix):
                 folder, slash, self._only = self._prefix.rpartition("/")
                 self._prefix = folder + slash
             else:
                 self._prefix += "/"
-            self._settled = True
+            self._resolved = True
+
+    def _exists(self, name: str) -> bool:
+        with self._probe(name) as answer:
+            # Without the right to list, a missing object is forbidden.
+            if answer.status in (403, 404):
+                return False
+            if answer.status != 200:
+                raise failure(answer, self.url)
+        return True

@@ -1,4 +1,4 @@
-"""Google Cloud Storage by its JSON API, whose listings have CRC-32C and MD5 of every object."""
+"""Read Google Cloud Storage by its JSON API, which lists CRC-32C and MD5 of every object."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from numcrc.store.keys import key_bytes, quoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
-from numcrc.store.sources.bodies import failure
 from numcrc.store.sources.bucket import Bucket
-from numcrc.store.sources.s3_answers import decoded
+from numcrc.store.sources.http import accepted, base64_bytes, failure
 from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
 
 _FIELDS = "name,size,generation,crc32c,md5Hash"
@@ -21,11 +21,11 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
 class GcsSource(Bucket):
-    """``gs://bucket`` or ``gs://bucket/prefix``, as `Bucket` has it.
+    """A source at ``gs://bucket`` or ``gs://bucket/prefix``; see `Bucket`.
 
-    Credentials are Google's application default ones (GOOGLE_APPLICATION_CREDENTIALS and so on);
-    without any, requests are anonymous. STORAGE_EMULATOR_HOST leads elsewhere, without them.
-    The version is the generation.
+    Credentials are Google's application default credentials (GOOGLE_APPLICATION_CREDENTIALS and
+    so on); without credentials, requests are anonymous. STORAGE_EMULATOR_HOST names another
+    server, which gets no credentials. The version of an object is its generation.
     """
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
@@ -39,70 +39,67 @@ class GcsSource(Bucket):
         self._refreshing = threading.Lock()
 
     def stat(self, key: str) -> Entry:
-        """Return what the object's metadata tell."""
-        target = f"{self._object(self._name(key))}?fields={_FIELDS}"
+        """Return the entry of one object, from its metadata."""
+        target = f"{self._target(self._name(key))}?fields={_FIELDS}"
         return _entry(self._json(target, key))._replace(key=key)
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
 
-    def _listed(self, prefix: str) -> Iterator[Entry]:
+    def _list(self, prefix: str) -> Iterator[Entry]:
         first = f"{self._objects}?maxResults=1000&fields=nextPageToken,items({_FIELDS})"
-        first += f"&prefix={quote(prefix, '~', errors='surrogateescape')}"
+        first += f"&prefix={quoted(prefix, '~')}"
         target = first
         while True:
             page = self._json(target, self.url)
-            # Google sorts, emulators do not.
-            yield from sorted(map(_entry, page.get("items", ())), key=lambda entry: entry.key)
+            # Google's pages are sorted, those of emulators are not.
+            entries = map(_entry, page.get("items", ()))
+            yield from sorted(entries, key=lambda entry: key_bytes(entry.key))
             token = page.get("nextPageToken")
             if not token:
                 return
             target = f"{first}&pageToken={quote(token, '~')}"
 
-    def _exists(self, name: str) -> bool:
-        with self._ask(f"{self._object(name)}?fields=name", {}) as answer:
-            if answer.status in (403, 404):
-                return False
-            if answer.status != 200:
-                raise failure(answer, self.url)
-        return True
+    def _probe(self, name: str) -> Answer:
+        return self._ask(f"{self._target(name)}?fields=name", {})
 
     def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
-        target = f"{self._object(self._name(entry.key))}?alt=media"
+        target = f"{self._target(self._name(entry.key))}?alt=media"
         if entry.version:
             target += f"&ifGenerationMatch={quote(entry.version, '')}"
-        # Else what was uploaded compressed is sent uncompressed, without its checksum.
+        # Without it, an object uploaded in gzip is sent decompressed and without its checksum.
         answer = self._ask(target, {**headers, "accept-encoding": "gzip"})
-        if answer.status in (200, 206, 416):
+        if accepted(answer, "GET"):
             return answer
         with answer:
             raise failure(answer, entry.key)
 
-    def _told(self, key: str, answer: Answer, size: int) -> Entry:
+    def _described(self, key: str, answer: Answer, size: int) -> Entry:
         if "x-goog-hash" not in answer.headers:
             return self.stat(key)
         found = dict(
             pair.strip().split("=", 1) for pair in answer.headers["x-goog-hash"].split(",")
         )
-        values = _checksums(found.get("crc32c"), found.get("md5"))
-        return Entry(key, size, values, self._version(answer.headers), False, True)
+        checksums = _checksums(found.get("crc32c"), found.get("md5"))
+        return Entry(key, size, checksums, self._version(answer.headers), False, True)
 
     def _version(self, headers: dict[str, str]) -> str:
         return headers.get("x-goog-generation", "")
 
-    def _object(self, name: str) -> str:
-        return f"{self._objects}/{quote(name, '~', errors='surrogateescape')}"
+    def _target(self, name: str) -> str:
+        return f"{self._objects}/{quoted(name, '~')}"
 
-    def _json(self, target: str, what: str) -> dict[str, Any]:
+    def _json(self, target: str, name: str) -> dict[str, Any]:
+        """Return a JSON object about the object or URL *name*."""
         with self._ask(target, {}) as answer:
             if answer.status != 200:
-                raise failure(answer, what)
+                raise failure(answer, name)
             text = answer.text()
         try:
             found: dict[str, Any] = json.loads(text)
         except ValueError as error:
-            raise StoreError(f"{what}: the store's answer is no JSON: {error}") from None
+            raise StoreError(f"{name}: the response is not JSON: {error}") from None
         return found
 
     def _ask(self, target: str, headers: dict[str, str]) -> Answer:
@@ -124,7 +121,7 @@ class GcsSource(Bucket):
 
 
 def _credentials(url: str) -> Any:
-    """Return Google's default credentials, or None where there are none."""
+    """Return Google's application default credentials; None if there are none."""
     try:
         import google.auth
         from google.auth.exceptions import DefaultCredentialsError
@@ -139,13 +136,12 @@ def _credentials(url: str) -> Any:
 
 
 def _entry(item: dict[str, Any]) -> Entry:
-    values = _checksums(item.get("crc32c"), item.get("md5Hash"))
-    return Entry(
-        item["name"], int(item["size"]), values, str(item.get("generation", "")), False, True
-    )
+    checksums = _checksums(item.get("crc32c"), item.get("md5Hash"))
+    version = str(item.get("generation", ""))
+    return Entry(item["name"], int(item["size"]), checksums, version, False, True)
 
 
 def _checksums(crc32c: str | None, md5: str | None) -> tuple[Checksum, ...]:
-    """Return both; composed objects have no MD5."""
+    """Return the checksums that an object has; composed objects have no MD5."""
     pairs = (("crc32c", crc32c), ("md5", md5))
-    return tuple(Checksum(name, decoded(text)) for name, text in pairs if text)
+    return tuple(Checksum(name, base64_bytes(text)) for name, text in pairs if text)

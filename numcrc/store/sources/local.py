@@ -1,4 +1,4 @@
-"""Folders and files of this machine."""
+"""Read local folders and files."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from numcrc.store.keys import is_file_path, unquoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import ChangedError, MissingError, RetryError, StoreError
 
-# Neither a pipe without a writer nor a terminal may hold us up; regular files do not care.
+# Opening a pipe or a terminal must not block; regular files ignore these flags.
 _FLAGS = os.O_RDONLY
 for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):
     _FLAGS |= getattr(os, _flag, 0)
-_LEAVES = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\0" + (r"|[\\:]" if os.name == "nt" else ""))
-"""Keys that are no path below the root, or another's: ``..``, absolute ones, ``a//b``."""
-_FEW = 4096
+# Folders that are remembered as such.
+_MOST_FOLDERS = 4096
 
 
 class LocalSource:
-    """The regular files below a folder, or one file.
+    """A source of the regular files below a folder, or of one file.
 
-    Symbolic links to files are followed, wherever they lead, for the walk lists them as files;
-    those to folders are not, neither by the walk nor as a part of a key. Pipes, devices and the
-    like are not listed, and to read one is an error. What a key names outside of the root is
-    never opened, unless *outside*: then a key is any path from the root on, or an absolute one.
+    Symbolic links to files are listed and followed, wherever they lead. Links to folders are not
+    followed, neither in listings nor in keys. Pipes, devices and the like are not listed, and
+    cannot be read.
+
+    Parameters
+    ----------
+    url : str
+        A path, or a file:// URL.
+    allow_outside : bool
+        Whether a key may be any path, relative to the folder or absolute. By default, a file
+        outside of the folder is never opened.
 
     Examples
     --------
@@ -51,7 +58,7 @@ class LocalSource:
         self._folders: set[str] = set()
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every file; of each folder on the way, the names are held."""
+        """Yield every file; the names in each folder on the way are in memory."""
         if self._only:
             yield self.stat(self._only)
             return
@@ -65,7 +72,7 @@ class LocalSource:
                     break
                 try:
                     found = os.stat(path)
-                except FileNotFoundError:  # a link to nowhere, or gone since
+                except FileNotFoundError:  # a dangling link, or removed since
                     yield Entry(os.fsdecode(key), complete=True)
                     continue
                 except OSError as error:
@@ -76,7 +83,7 @@ class LocalSource:
                 waiting.pop()
 
     def stat(self, key: str) -> Entry:
-        """Return size and version: there are no checksums."""
+        """Return the entry of one file, which has no checksums."""
         try:
             found = os.stat(self._path(key))
         except OSError as error:
@@ -85,18 +92,19 @@ class LocalSource:
         return Entry(key, found.st_size, (), _version(found), False, True)
 
     def read(self, entry: Entry, start: int, into: memoryview) -> memoryview:
-        """Return some bytes of a file."""
+        """Return bytes of a file."""
         return self._read(entry, start, into)[1]
 
     def fetch(self, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
-        """Return a whole file."""
+        """Return a whole file and its entry."""
         found, data = self._read(entry, 0, into)
         if found.st_size > len(into):
-            raise ChangedError(f"{entry.key}: it has grown to {found.st_size} bytes")
+            size = found.st_size
+            raise ChangedError(f"{entry.key}: expected at most {len(into)} bytes, got {size}")
         return Entry(entry.key, len(data), (), _version(found), False, True), data
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file stays open."""
 
     def _read(
         self, entry: Entry, start: int, into: memoryview
@@ -109,7 +117,7 @@ class LocalSource:
                 found = os.fstat(fd)
                 _check_regular(key, found)
                 if entry.version and entry.version != _version(found):
-                    raise ChangedError(f"{key}: it is not the file that was listed")
+                    raise ChangedError(f"{key}: the file changed since it was listed")
                 if start:
                     os.lseek(fd, start, os.SEEK_SET)
                 size = max(min(len(into), found.st_size - start), 0)
@@ -122,15 +130,15 @@ class LocalSource:
         except OSError as error:
             raise _failure(key, error) from error
         if at < size or (after.st_mtime_ns, after.st_size) != (found.st_mtime_ns, found.st_size):
-            raise ChangedError(f"{key}: it changed while it was being read")
+            raise ChangedError(f"{key}: the file changed while it was read")
         return found, into[:size]
 
     def _path(self, key: str) -> str:
-        """Return the path of a key, or raise unless the walk could come by it."""
+        """Return the path of a key, or raise StoreError if the source cannot have this key."""
         if self._allow_outside and "\0" not in key:
             return os.path.join(self._root, key)
-        if _LEAVES.search(key):
-            raise StoreError(f"{key!r} names no file below {self.url}")
+        if not is_file_path(key):
+            raise StoreError(f"invalid key {key!r}: it is not a file below {self.url}")
         if self._only and key != self._only:
             raise MissingError(f"{key}: {self.url} is one file")
         folder = key.rpartition("/")[0]
@@ -147,30 +155,36 @@ class LocalSource:
             except OSError as error:
                 raise _failure(key, error) from error
             if stat.S_ISLNK(mode):
-                raise StoreError(f"{key}: a link to a folder is not followed")
+                raise StoreError(f"{key}: symbolic links to folders are not followed")
             path += "/"
-        if len(self._folders) >= _FEW:
-            self._folders = set()  # anew, for other threads may be looking
+        if len(self._folders) >= _MOST_FOLDERS:
+            self._folders = set()  # a new set: other threads may be reading the old one
         self._folders.add(folder)
 
 
 def path_of(url: str) -> str:
-    """Return the path that a file:// URL names, or *url* itself, which is a path then."""
+    """Return the path in a file:// URL; anything else is a path already.
+
+    Examples
+    --------
+    >>> path_of("file:///tmp/a%20b"), path_of("a%20b")
+    ('/tmp/a b', 'a%20b')
+    """
     if not url.startswith("file://"):
         if not url or "\0" in url:
-            raise ValueError(f"{url!r} is no path")
+            raise ValueError(f"invalid path: {url!r}")
         return url
     parts = urlsplit(url)
-    path = unquote(parts.path, errors="surrogateescape")
+    path = unquoted(parts.path)
     if parts.netloc not in ("", "localhost") or not path or "\0" in path:
-        raise ValueError(f"{url}: a file URL is file:///path")
+        raise ValueError(f"invalid URL {url}: expected file:///path")
     return path[1:] if re.match(r"/[A-Za-z]:", path) and os.name == "nt" else path
 
 
 def _listed(path: bytes, prefix: bytes) -> Iterator[bytes]:
-    """Return what is in a folder, in the order of the keys: a folder sorts as its name and ``/``.
+    """Return the names in a folder after *prefix*, in the order of keys: folders end with ``/``.
 
-    Only names are held, the least that sorting takes.
+    Only names are kept in memory, the least that sorting needs.
     """
     try:
         with os.scandir(path) as found:
@@ -205,7 +219,7 @@ def _check_regular(key: str, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise MissingError(f"{key}: it is a folder")
     if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"{key}: it is not a regular file")
+        raise StoreError(f"{key}: not a regular file")
 
 
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}

@@ -1,4 +1,4 @@
-"""Amazon S3 and what speaks its protocol."""
+"""Read Amazon S3 and stores with its protocol."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import s3_answers
-from numcrc.store.sources.bodies import failure, unchanged
 from numcrc.store.sources.bucket import Bucket
+from numcrc.store.sources.http import accepted, base64_bytes, content_length, failure, if_match
 from numcrc.store.sources.s3_access import Access
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
@@ -16,11 +16,11 @@ _CHECKED = {"x-amz-checksum-mode": "ENABLED"}
 
 
 class S3Source(Bucket):
-    """``s3://bucket`` or ``s3://bucket/prefix``, as `Bucket` has it.
+    """A source at ``s3://bucket`` or ``s3://bucket/prefix``; see `Bucket`.
 
-    Credentials, profile, region and endpoint are found as the AWS command line finds them; without
-    credentials, or with AWS_NO_SIGN_REQUEST=YES, requests are anonymous. With an endpoint of one's
-    own, the bucket is part of the path.
+    Credentials, profile, region and endpoint are those of the AWS command line. Without
+    credentials, or with AWS_NO_SIGN_REQUEST=YES, requests are anonymous. At an endpoint that is
+    not AWS's, the bucket is part of the path.
     """
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
@@ -28,51 +28,49 @@ class S3Source(Bucket):
         self._access = Access(self._bucket, timeout)
 
     def stat(self, key: str) -> Entry:
-        """Return what HEAD tells, and of a composite checksum its parts."""
-        answer = self._ask("HEAD", key, {}, _CHECKED)
-        with answer:
-            size = answer.headers.get("content-length", "")
-        if not size.isdecimal():
-            raise StoreError(f"{key}: the store does not tell its size")
-        return self._told(key, answer, int(size))
+        """Return the entry of one object, from HEAD; a composite checksum has its parts."""
+        with self._ask("HEAD", key, {}, _CHECKED) as answer:
+            size = content_length(answer, key)
+        return self._described(key, answer, size)
 
     def close(self) -> None:
         """Close the connections."""
         self._access.close()
 
     def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
-        checked = {} if headers else _CHECKED  # no checksum is of a range
-        return self._ask("GET", entry.key, {}, {**headers, **checked, **unchanged(entry)})
+        checked = {} if headers else _CHECKED  # ranges have no checksums
+        return self._ask("GET", entry.key, {}, {**headers, **checked, **if_match(entry.version)})
 
-    def _told(self, key: str, answer: Answer, size: int) -> Entry:
+    def _described(self, key: str, answer: Answer, size: int) -> Entry:
         headers = answer.headers
-        found = self._version(headers)
-        known = tuple(
-            checksum._replace(parts=self._parts(key, checksum, size, found))
+        version = self._version(headers)
+        checksums = tuple(
+            checksum._replace(parts=self._parts(key, checksum, size, version))
             if checksum.composite
             else checksum
             for checksum in s3_answers.checksums(headers)
         )
-        return Entry(key, size, known, found, s3_answers.archived(headers), True)
+        return Entry(key, size, checksums, version, s3_answers.archived(headers), True)
 
-    def _parts(self, key: str, checksum: Checksum, size: int, tag: str) -> tuple[Part, ...]:
-        """Return the parts of an object: all, or none where the store does not tell."""
+    def _parts(self, key: str, checksum: Checksum, size: int, version: str) -> tuple[Part, ...]:
+        """Return all parts of an object, or none if the store does not keep them."""
         if checksum.composite == 1:
             return (Part(size),)
         try:
-            found = self._attributes(key, checksum.algorithm)
+            found = self._parts_by_attributes(key, checksum.algorithm)
             if len(found) != checksum.composite:
-                found = self._heads(key, checksum, tag)
+                found = self._parts_by_head(key, checksum, version)
         except MissingError:
             raise
         except StoreError as error:
             if type(error) is not StoreError:
                 raise
-            found = self._heads(key, checksum, tag)  # perhaps only the attributes are forbidden
-        right = len(found) == checksum.composite and sum(part.size for part in found) == size
-        return tuple(found) if right else ()
+            # GetObjectAttributes needs a permission of its own.
+            found = self._parts_by_head(key, checksum, version)
+        complete = len(found) == checksum.composite and sum(part.size for part in found) == size
+        return tuple(found) if complete else ()
 
-    def _attributes(self, key: str, algorithm: str) -> list[Part]:
+    def _parts_by_attributes(self, key: str, algorithm: str) -> list[Part]:
         parts: list[Part] = []
         marker = ""
         while True:
@@ -86,26 +84,26 @@ class S3Source(Bucket):
                 return parts
             marker = found.marker
 
-    def _heads(self, key: str, checksum: Checksum, tag: str) -> list[Part]:
+    def _parts_by_head(self, key: str, checksum: Checksum, version: str) -> list[Part]:
         parts = []
+        conditions = {**_CHECKED, **if_match(version)}
         for number in range(1, checksum.composite + 1):
-            conditions = {**_CHECKED, **unchanged(Entry(key, version=tag))}
             query = {"partNumber": str(number)}
             try:
                 with self._ask("HEAD", key, query, conditions) as answer:
-                    headers = answer.headers
+                    headers, size = answer.headers, content_length(answer, key)
             except StoreError as error:
-                if type(error) is StoreError:
+                if type(error) is StoreError:  # the store has no parts to show
                     return []
                 raise
             if headers.get("x-amz-mp-parts-count") != str(checksum.composite):
                 return []
             value = headers.get(f"x-amz-checksum-{checksum.algorithm}", "")
-            known = s3_answers.decoded(value) if value and "-" not in value else None
-            parts.append(Part(int(headers["content-length"]), known))
+            digest = base64_bytes(value) if value and "-" not in value else None
+            parts.append(Part(size, digest))
         return parts
 
-    def _listed(self, prefix: str) -> Iterator[Entry]:
+    def _list(self, prefix: str) -> Iterator[Entry]:
         query = {"list-type": "2", "encoding-type": "url"}
         if prefix:
             query["prefix"] = prefix
@@ -118,34 +116,28 @@ class S3Source(Bucket):
                 return
             query["continuation-token"] = found.token
 
-    def _exists(self, name: str) -> bool:
-        with self._access.ask("HEAD", name) as answer:
-            status = answer.status
-        if status in (403, 404):  # without the right to list, a missing object is forbidden
-            return False
-        if status != 200:
-            raise failure(answer, self.url)
-        return True
+    def _probe(self, name: str) -> Answer:
+        return self._access.ask("HEAD", name)
 
     def _ask(self, method: str, key: str, query: dict[str, str], headers: dict[str, str]) -> Answer:
         name = self._name(key)
         answer = self._access.ask(method, name, query, headers)
         if method == "HEAD" and answer.status == 404:
-            # Without a body, nobody tells whether it is the bucket that is missing.
+            # The answer to HEAD has no body, which would say if the bucket is missing.
             with answer:
                 pass
             answer = self._access.ask("GET", name, {}, {"range": "bytes=0-0"})
             if answer.status < 400:
                 with answer:
-                    raise MissingError(f"{key}: it was missing a moment ago")
+                    raise MissingError(f"{key}: not found by HEAD")
         return self._checked(answer, method, key)
 
     def _checked(self, answer: Answer, method: str, key: str) -> Answer:
-        """Return an answer that is one, or raise what else it is."""
-        if answer.status in (200, 206) or (answer.status == 416 and method == "GET"):
+        """Return an accepted answer, or raise the error that it is."""
+        if accepted(answer, method):
             return answer
         with answer:
             error = failure(answer, key or self.url)
         if answer.status == 403 and self._access.anonymous:
-            raise StoreError(f"{error} (there are no AWS credentials: the request was anonymous)")
+            raise StoreError(f"{error} (the request was anonymous, without AWS credentials)")
         raise error

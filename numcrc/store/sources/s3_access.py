@@ -1,8 +1,8 @@
-"""Signed requests to a bucket of S3: credentials, region and endpoint as AWS's tools find them.
+"""Send signed requests to a bucket of S3, configured as for AWS's tools.
 
-botocore looks them up, and says where the bucket is; the requests are sent and signed here. Where
-the environment says it all, it goes before whatever else botocore would look at; then the 0.2 s
-that botocore takes to begin are saved.
+botocore finds credentials, region, endpoint and the bucket's URL; requests are signed and sent
+here. Environment variables take precedence in botocore, too: if they give all of these, botocore is
+not imported, which saves 0.2 s.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from numcrc.store.keys import quoted
 from numcrc.store.source import StoreError
 from numcrc.store.sources.sigv4 import Signer
 from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
@@ -25,10 +26,10 @@ class _Place(NamedTuple):
     region: str
     pool: Pool
     path: str
-    """Before a key, ``/`` at its end."""
+    """The part of the path before a key, which ends with ``/``."""
     signer: Signer | None
     fixed: bool = False
-    """Whether it is where the user says, whatever region a bucket has."""
+    """Whether the user gave the endpoint, so that the bucket's region does not change it."""
 
 
 @dataclass
@@ -39,19 +40,27 @@ class _Keys:
 
 
 class Access:
-    """One bucket."""
+    """A bucket, with its credentials and connections.
+
+    Raises
+    ------
+    StoreError
+        The configuration is invalid.
+    ImportError
+        botocore is needed and not installed.
+    """
 
     anonymous: bool
     """Whether requests are not signed."""
     _errors: Any = ()
-    """What botocore raises, where it is used."""
+    """botocore's exceptions; none if it is not imported."""
 
     def __init__(self, bucket: str, timeout: float = TIMEOUT) -> None:
         self._bucket = bucket
         self._timeout = timeout
         self._lock = threading.Lock()
-        if (told := _told_by_environment(bucket, timeout)) is not None:
-            self.anonymous, self._place = False, told
+        if (place := _place_from_environment(bucket, timeout)) is not None:
+            self.anonymous, self._place = False, place
             return
         try:
             import botocore.session
@@ -62,13 +71,13 @@ class Access:
         self._errors = BotoCoreError
         try:
             found = None if _unsigned() else self._session.get_credentials()
-            # The command line of AWS takes AWS_REGION first, botocore by itself does not.
+            # The AWS command line prefers AWS_REGION, botocore does not read it.
             region = os.environ.get("AWS_REGION") or self._session.get_config_variable("region")
         except BotoCoreError as error:
             raise StoreError(f"s3://{bucket}: {error}") from error
         self._credentials: Any = found
         self.anonymous = found is None
-        self._place = self._placed(region or "us-east-1")
+        self._place = self._located(region or "us-east-1")
 
     def ask(
         self,
@@ -77,25 +86,25 @@ class Access:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Return the answer to a request for a key, or for the bucket."""
+        """Return the answer to a request for an object, or for the bucket."""
         place = self._place
-        answer = self._asked(place, method, key, query or {}, headers or {})
+        answer = self._send(place, method, key, query or {}, headers or {})
         region = answer.headers.get("x-amz-bucket-region", place.region)
         if answer.status in (301, 307, 400) and region != place.region and not place.fixed:
             with answer:
                 answer.text()
             with self._lock:
                 if self._place.region != region:
-                    self._place, old = self._placed(region), self._place
+                    self._place, old = self._located(region), self._place
                     old.pool.close()
-            answer = self._asked(self._place, method, key, query or {}, headers or {})
+            answer = self._send(self._place, method, key, query or {}, headers or {})
         return answer
 
     def close(self) -> None:
         """Close the connections."""
         self._place.pool.close()
 
-    def _asked(
+    def _send(
         self,
         place: _Place,
         method: str,
@@ -103,7 +112,7 @@ class Access:
         query: Mapping[str, str],
         headers: Mapping[str, str],
     ) -> Answer:
-        path = place.path + quote(key, "/~", errors="surrogateescape")
+        path = place.path + quoted(key)
         parameters = "&".join(f"{k}={quote(v, '~')}" for k, v in sorted(query.items()))
         if place.signer is not None:
             try:
@@ -112,13 +121,14 @@ class Access:
                 raise StoreError(f"s3://{self._bucket}: {error}") from error
         return place.pool.ask(method, f"{path}?{parameters}" if parameters else path, headers)
 
-    def _placed(self, region: str) -> _Place:
-        """Return where the bucket is: botocore tells by the URL that it would presign."""
+    def _located(self, region: str) -> _Place:
+        """Return the place of the bucket, from the URL that botocore presigns."""
         try:
             client = self._client(region, None)
-            own = not urlsplit(client.meta.endpoint_url).netloc.endswith((".com", ".com.cn"))
-            own = own or "amazonaws" not in client.meta.endpoint_url
-            client = self._client(region, "path" if own else "virtual")
+            endpoint = client.meta.endpoint_url
+            host = urlsplit(endpoint).netloc
+            aws = "amazonaws" in endpoint and host.endswith((".com", ".com.cn"))
+            client = self._client(region, "virtual" if aws else "path")
             url = urlsplit(
                 client.generate_presigned_url(
                     "get_object", Params={"Bucket": self._bucket, "Key": _KEY}
@@ -142,13 +152,13 @@ class Access:
         return self._session.create_client("s3", region_name=region, config=config)
 
 
-def _told_by_environment(bucket: str, timeout: float) -> _Place | None:
-    """Return the place, if variables tell the endpoint, the keys and the region; else None."""
+def _place_from_environment(bucket: str, timeout: float) -> _Place | None:
+    """Return the place if variables give the endpoint, the keys and the region, or None."""
     env = os.environ
     endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
     key, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
-    # A profile may have endpoints, addressing styles and certificates of its own.
+    # A profile may set endpoints, addressing styles and certificates.
     if not (endpoint and key and secret and region) or _unsigned() or _profile_matters():
         return None
     keys = _Keys(key, secret, env.get("AWS_SESSION_TOKEN") or None)
@@ -170,5 +180,5 @@ def _profile_matters() -> bool:
 
 
 def _unsigned() -> bool:
-    """Tell whether the user asks for anonymous requests, by the variable that GDAL knows."""
+    """Return whether the user asks for anonymous requests, with a variable as in GDAL."""
     return os.environ.get("AWS_NO_SIGN_REQUEST", "").lower() in ("1", "yes", "true", "on")

@@ -1,44 +1,42 @@
-"""What S3's headers and XML say of objects, as `Entry` and `Checksum`."""
+"""Convert S3's headers and XML to entries, checksums and parts."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
+from numcrc.store.keys import unquoted
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import StoreError
-from numcrc.store.sources.bodies import version
+from numcrc.store.sources.http import base64_bytes, version, xml_root
 
 _CHECKSUM = "x-amz-checksum-"
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 class Page(NamedTuple):
-    """One answer to ListObjectsV2."""
+    """One response to ListObjectsV2."""
 
     entries: list[Entry]
-    """By their keys in the bucket."""
+    """The objects, whose keys are their names in the bucket."""
     token: str
-    """For the next one; empty: this is the last."""
+    """The token for the next page; empty: this is the last."""
 
 
 def page(text: bytes) -> Page:
-    """Return what a listing has."""
-    root, space = parsed(text)
+    """Return a page of a listing."""
+    root, space = xml_root(text)
     encoded = root.findtext(f"{space}EncodingType") == "url"
     entries = []
     for element in root.iterfind(f"{space}Contents"):
         found = {child.tag: child.text or "" for child in element}
         key = found[f"{space}Key"]
-        # Only AWS and its likes write a restored object's time of expiry here.
+        # AWS and few others list the time until which an archived object is restored.
         restored = element.find(f"{space}RestoreStatus/{space}RestoreExpiryDate") is not None
         entries.append(
             Entry(
-                unquote_plus(key, errors="surrogateescape") if encoded else key,
+                unquoted(key, plus=True) if encoded else key,
                 int(found[f"{space}Size"]),
                 (),
                 version(found.get(f"{space}ETag", ""), found.get(f"{space}LastModified", "")),
@@ -56,29 +54,29 @@ def checksums(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
         if name.startswith(_CHECKSUM) and name[len(_CHECKSUM) :] not in ("type", "algorithm"):
             digest, _, count = value.partition("-")
             if kind == "COMPOSITE" and not count:
-                raise StoreError(f"{name}: {value} is composite, but of how many parts?")
+                raise StoreError(f"invalid {name}: COMPOSITE without a number of parts: {value}")
             composite = int(count) if count.isdecimal() and kind != "FULL_OBJECT" else 0
-            found.append(Checksum(name[len(_CHECKSUM) :], decoded(digest), composite))
+            found.append(Checksum(name[len(_CHECKSUM) :], base64_bytes(digest), composite))
     return tuple(found)
 
 
 def archived(headers: Mapping[str, str]) -> bool:
-    """Tell whether an object must be restored first, from the headers of HEAD."""
-    away = headers.get("x-amz-storage-class") in _ARCHIVES or "x-amz-archive-status" in headers
-    return away and 'ongoing-request="false"' not in headers.get("x-amz-restore", "")
+    """Return whether an object must be restored before reading, from the headers of HEAD."""
+    stored = headers.get("x-amz-storage-class") in _ARCHIVES or "x-amz-archive-status" in headers
+    return stored and 'ongoing-request="false"' not in headers.get("x-amz-restore", "")
 
 
 class Parts(NamedTuple):
-    """One answer to GetObjectAttributes."""
+    """One response to GetObjectAttributes."""
 
     parts: list[Part]
     marker: str
-    """For the next one; empty: this is the last."""
+    """The marker for the next response; empty: this is the last."""
 
 
 def parts(text: bytes, algorithm: str) -> Parts:
-    """Return the parts that an answer lists; none where the store keeps none."""
-    root, space = parsed(text)
+    """Return the parts in a response; the list is empty if the store keeps none."""
+    root, space = xml_root(text)
     listed = root.find(f"{space}ObjectParts")
     if listed is None:
         return Parts([], "")
@@ -90,23 +88,6 @@ def parts(text: bytes, algorithm: str) -> Parts:
     return Parts(found, (more and listed.findtext(f"{space}NextPartNumberMarker")) or "")
 
 
-def decoded(text: str) -> bytes:
-    """Return the bytes of a checksum."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise StoreError(f"{text!r} is no checksum in base64") from None
-
-
-def parsed(text: bytes) -> tuple[ElementTree.Element, str]:
-    """Return the root of an answer, and the namespace before its tags."""
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise StoreError(f"the store's answer is no XML: {error}") from None
-    return root, root.tag[: root.tag.rindex("}") + 1] if "}" in root.tag else ""
-
-
 def _value(part: ElementTree.Element, space: str, algorithm: str) -> bytes | None:
     text = part.findtext(f"{space}Checksum{algorithm.upper()}")
-    return decoded(text) if text else None
+    return base64_bytes(text) if text else None

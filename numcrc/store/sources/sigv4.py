@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of requests without a body, its daily key computed once."""
+"""Sign requests without a body with AWS Signature Version 4; the daily key is computed once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class Keys(Protocol):
-    """An access key, as botocore's frozen credentials."""
+    """An access key, as in botocore's frozen credentials."""
 
     access_key: str
     secret_key: str
@@ -20,9 +20,9 @@ class Keys(Protocol):
 
 
 class Signer:
-    """Signs for one region; *keys* returns those of now, for some expire.
+    """Signs requests to one region; *keys* returns the current keys, since some expire.
 
-    As botocore's S3SigV4Auth, which takes ten times as long.
+    The signatures are those of botocore's S3SigV4Auth, which takes ten times as long.
     """
 
     def __init__(self, keys: Callable[[], Keys], region: str) -> None:
@@ -33,10 +33,10 @@ class Signer:
     def sign(
         self, method: str, host: str, path: str, query: str, headers: Mapping[str, str]
     ) -> dict[str, str]:
-        """Return *headers* and those that sign them.
+        """Return *headers* and the headers of the signature.
 
-        *path* and *query* are as they are sent: quoted, the parameters of the query in order.
-        The names of *headers* are in small letters.
+        *path* and *query* are quoted, and the parameters of *query* are sorted. The names of
+        *headers* are lower-case.
         """
         keys = self._keys()
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -65,5 +65,5 @@ class Signer:
             key = f"AWS4{secret}".encode()
             for text in (day, self._region, "s3", "aws4_request"):
                 key = hmac.digest(key, text.encode(), "sha256")
-            self._derived = day, secret, key  # at once, for other threads
+            self._derived = day, secret, key  # one assignment: other threads read it
         return key

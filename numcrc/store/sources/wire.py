@@ -39,29 +39,29 @@ from numcrc._version import __version__
 from numcrc.store.source import RetryError, StoreError
 
 TIMEOUT = 60.0
-"""Seconds without a byte."""
+"""Seconds without a byte after which a request fails."""
 DRAIN = 64 << 10
-"""A rest of a body that is read to keep the connection rather than closing it."""
+"""Bytes of a body that are read to keep a connection, instead of closing it."""
 LARGEST_TEXT = 64 << 20
-"""Of answers that are no object: listings and errors."""
+"""Bytes of a response that is not an object: a listing or an error."""
 _HEAD = 64 << 10
 _END = b"\r\n\r\n"
 
 
 class BadAnswerError(Exception):
-    """The connection broke, or what came over it is no HTTP."""
+    """The connection broke, or the response is not HTTP."""
 
 
 class Pool:
-    """Connections to the server of a URL, as many as there are threads in it at once.
+    """Connections to the server of a URL, one for each thread that uses it at the same time.
 
-    *authorities* is a file of the certificates to trust; None: the system's.
+    *authorities* is a file of trusted certificates; None: those of the system.
     """
 
     def __init__(self, base: str, timeout: float = TIMEOUT, authorities: str | None = None) -> None:
         url = urlsplit(base)
         if not url.hostname or url.scheme not in ("http", "https"):
-            raise ValueError(f"{base}: an endpoint must be an http:// or https:// URL")
+            raise ValueError(f"invalid endpoint {base}: expected an http:// or https:// URL")
         self.host = url.netloc.rpartition("@")[2]
         self._where = url.hostname, url.port
         self._timeout = timeout
@@ -76,15 +76,15 @@ class Pool:
         self._closed = False
 
     def ask(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
-        """Return the answer to a request without a body, its own body still to be read.
+        """Return the answer to a request without a body; the answer's body is not yet read.
 
-        Raises `RetryError` when there is none.
+        Raises `RetryError` if there is no answer.
         """
         lines = [f"{method} {self._absolute}{target} HTTP/1.1\r\nHost: {self.host}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
         text = f"{''.join(lines)}{self._login}User-Agent: numcrc/{__version__}\r\n\r\n"
         if not text.isascii() or text.count("\n") != len(headers) + 4 + bool(self._login):
-            raise StoreError("what a manifest calls a version is none")
+            raise StoreError("invalid version in manifest: not a valid header value")
         request = text.encode()
         while True:
             try:
@@ -95,20 +95,20 @@ class Pool:
                 return connection.ask(request, method)
             except (OSError, BadAnswerError) as error:
                 connection.close()
-                # A server may hang up on a connection that it kept, just as we use it again.
-                hung_up = isinstance(error, (BadAnswerError, ConnectionError))
-                if not (connection.uses > 1 and hung_up and not connection.heard):
+                # A server may close an idle connection at the moment when it is used again.
+                closed = isinstance(error, (BadAnswerError, ConnectionError))
+                if not (connection.uses > 1 and closed and not connection.heard):
                     raise RetryError(f"{self.host}: {_reason(error)}") from error
 
     def keep(self, connection: Connection) -> None:
-        """Take back a connection on which nothing is under way."""
+        """Take back an idle connection."""
         if self._closed:
             connection.close()
         else:
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Close every connection, those in use as soon as they are given back."""
+        """Close every connection; those in use are closed once they are idle."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
@@ -134,14 +134,14 @@ class Pool:
 
 
 class Connection:
-    """A socket, and what has come over it that nobody has asked for yet."""
+    """A socket, and bytes received from it that are not read yet."""
 
     def __init__(self, pool: Pool, sock: socket.socket) -> None:
         self.pool = pool
         self.sock = sock
         self.uses = 0
         self.heard = False
-        """Whether a byte has come since the last request."""
+        """Whether a byte was received since the last request."""
         self._buffer = bytearray(_HEAD)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -156,23 +156,24 @@ class Connection:
             at = end
             count = self.sock.recv_into(self._view[end:])
             if not count:
-                raise BadAnswerError("the server hung up" if end < _HEAD else "an endless header")
+                problem = "the server closed the connection" if end < _HEAD else "endless headers"
+                raise BadAnswerError(problem)
             self.heard = True
             end += count
         self._start, self._end = found + 4, end
         status, headers = _head(self._buffer[:found].decode("latin-1"))
         if status == 100:
-            raise BadAnswerError("an answer to a body that was not sent")
+            raise BadAnswerError("unexpected status 100")
         length = headers.get("content-length", "")
         if method == "HEAD" or status in (204, 304):
             return Answer(self, status, headers, 0)
         if length.isdecimal() and "transfer-encoding" not in headers:
             return Answer(self, status, headers, int(length))
-        self._start = 0  # what http.client reads begins with the head
+        self._start = 0  # http.client reads the head again
         return Answer(self, status, headers, None, method)
 
     def readinto(self, into: memoryview) -> int:
-        """Read some bytes; 0: the server hung up."""
+        """Read some bytes; 0: the server closed the connection."""
         waiting = self._end - self._start
         if not waiting:
             return self.sock.recv_into(into)
@@ -182,7 +183,7 @@ class Connection:
         return count
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the socket."""
         self.sock.close()
 
 
@@ -199,12 +200,12 @@ class _Replayed(io.RawIOBase):
         return self._connection.readinto(memoryview(into))
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Do as a socket."""
+        """Return a file, as a socket does."""
         return io.BufferedReader(self)
 
 
 class Answer:
-    """Status, headers with names in small letters, and a body. Leaving it frees the connection."""
+    """Status, headers with lower-case names, and body; on exit, the connection is free again."""
 
     def __init__(
         self,
@@ -217,26 +218,26 @@ class Answer:
         self.status = status
         self.headers = headers
         self.length = length
-        """Of the body, in bytes; None: not stated."""
+        """Bytes of the body; None: not stated."""
         self._connection = connection
         self._left = length
-        self._odd: HTTPResponse | None = None
+        self._unusual: HTTPResponse | None = None
         if length is None:
-            self._odd = HTTPResponse(_Replayed(connection), method=method)  # type: ignore[arg-type]
+            self._unusual = HTTPResponse(_Replayed(connection), method=method)  # type: ignore[arg-type]
             try:
-                self._odd.begin()
+                self._unusual.begin()
             except HTTPException as error:
                 raise BadAnswerError(_reason(error)) from error
 
     def readinto(self, into: memoryview) -> memoryview:
-        """Fill *into* and return it, or as much of it as there is of the body."""
+        """Fill *into* and return it, or the part of it that the rest of the body fills."""
         size = len(into) if self._left is None else min(len(into), self._left)
         into = into[:size]
         at = 0
         while at < size:
             try:
-                if self._odd is not None:
-                    count = self._odd.readinto(into[at:])
+                if self._unusual is not None:
+                    count = self._unusual.readinto(into[at:])
                 else:
                     count = self._connection.readinto(into[at:])
             except (OSError, HTTPException) as error:
@@ -251,19 +252,19 @@ class Answer:
         return into[:at]
 
     def skip(self, count: int) -> None:
-        """Read so many bytes into nowhere."""
-        nowhere = memoryview(bytearray(min(count, 1 << 20)))
-        while count and (got := len(self.readinto(nowhere[:count]))):
+        """Read and discard *count* bytes."""
+        scratch = memoryview(bytearray(min(count, 1 << 20)))
+        while count and (got := len(self.readinto(scratch[:count]))):
             count -= got
 
     def text(self) -> bytes:
-        """Return the rest of the body, which is no object's."""
+        """Return the rest of the body, which is not an object."""
         pieces, size = [], 0
         while piece := self.readinto(memoryview(bytearray(min(self._left or DRAIN, 1 << 20)))):
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST_TEXT:
-                raise StoreError(f"{self._connection.pool.host}: an answer of more than {size} B")
+                raise StoreError(f"{self._connection.pool.host}: a response of {size} bytes")
         return b"".join(pieces)
 
     def __enter__(self) -> Answer:
@@ -279,18 +280,18 @@ class Answer:
         if kind is None and self._left is not None and 0 < self._left <= DRAIN:
             self.skip(self._left)
         stays = self.headers.get("connection", "").lower() != "close"
-        if self._left == 0 and stays and self._odd is None:
+        if self._left == 0 and stays and self._unusual is None:
             connection.pool.keep(connection)
         else:
             connection.close()
 
 
 def _head(text: str) -> tuple[int, dict[str, str]]:
-    """Return status and headers; those of one name are joined by commas."""
+    """Return status and headers; headers of one name are joined by commas."""
     first, *lines = text.split("\r\n")
     version, _, rest = first.partition(" ")
     if not version.startswith("HTTP/1.") or not rest[:3].isdecimal():
-        raise BadAnswerError("the answer is no HTTP")
+        raise BadAnswerError("the response is not HTTP")
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
