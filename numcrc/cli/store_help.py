@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
+from numcrc.store.manifests import formats
 from numcrc.store.sources import SCHEMES
-
-_FORMATS = (
-    ("jsonl", "JSON Lines", ".jsonl .ndjson"),
-    ("parquet", "Apache Parquet", ".parquet .pq"),
-    ("csv", "CSV with a line of titles", ".csv"),
-    ("sfv", "lines of cksfv", ".sfv"),
-    ("gnu", "lines of sha256sum", ""),
-    ("bsd", "lines of sha256sum --tag, which name their algorithm", ""),
-    ("inventory", "the manifest.json of an S3 Inventory", ""),
-    ("batch", "reports of checksums by S3 Batch Operations", ""),
-)
 
 
 def _table(*rows: tuple[str, str]) -> str:
@@ -34,8 +24,10 @@ must match the whole key; one that ends with "/" matches all below a folder. --e
 for powers of 1000.
 """
 
-READ_FORMATS = _table(*((name, text) for name, text, _ in _FORMATS))
+READ_FORMATS = _table(*((each.name, each.summary) for each in formats()))
 """The formats of manifests that can be read."""
 
-WRITTEN_FORMATS = _table(*((suffixes, text) for _, text, suffixes in _FORMATS if suffixes))
+WRITTEN_FORMATS = _table(
+    *((" ".join(each.suffixes), each.summary) for each in formats(writable=True) if each.suffixes)
+)
 """The formats of manifests that can be written, by the suffixes of their names."""

@@ -24,8 +24,8 @@ class ManifestError(ValueError):
 
     Examples
     --------
-    >>> print(ManifestError("sums.txt", "a path with a null character", 7))
-    sums.txt: line 7: a path with a null character
+    >>> print(ManifestError("sums.txt", "not a line of checksums", 7))
+    sums.txt: line 7: not a line of checksums
     """
 
     def __init__(self, name: str, why: str, line: int | None = None, unit: str = "line") -> None:
