@@ -51,8 +51,8 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
     kernel = _kernel(plan)
     if plan.form == "records":
-        quads = (quad_kernel(plan), register_quad(plan)) if plan.windows else None
-        return records.records_entry(kernel, quads, max(plan.windows, default=0)), capi.BUILTIN
+        quads = (quad_kernel(plan), register_quad(plan), plan.windows[-1]) if plan.windows else ()
+        return records.records_entry(kernel, *quads), capi.BUILTIN
     make, signature = _FORMS[plan.form]
     return make(kernel), signature
 

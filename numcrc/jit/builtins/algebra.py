@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.builtins import abi
 from numcrc.jit.builtins.capi import (
     as_int64,
@@ -25,10 +23,10 @@ _POINTER, _BYTES_DATA = abi.POINTER, abi.BYTES_DATA
 _LOWEST = -(2**63)
 
 
-def zeros_entry() -> Any:
+def zeros_entry():
     """Return the builtin ``zeros(value, n) -> int``."""
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         if address(kwnames) == u64(0) and nargs == 2:
             value = as_uint64(load_pointer(args, 0))
@@ -45,13 +43,13 @@ def zeros_entry() -> Any:
     return entry
 
 
-def zeros_many_entry() -> Any:
+def zeros_many_entry():
     """Return the builtin ``zeros_many(values, counts, out, number)``, without the GIL.
 
     All but *number* are addresses of 64-bit integers; *out* may be *values*.
     """
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         values = as_pointer(load_pointer(args, 0))
         counts = as_pointer(load_pointer(args, _POINTER))
@@ -74,14 +72,14 @@ def zeros_many_entry() -> Any:
     return entry
 
 
-def join_entry() -> Any:
+def join_entry():
     """Return the builtin ``join(values, lengths, out, number, each)``, without the GIL.
 
     Each of *number* results is the CRC of the concatenation of *each* messages, of which
     CRCs and lengths in bytes are given; the first three are addresses.
     """
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         values = as_pointer(load_pointer(args, 0))
         lengths = as_pointer(load_pointer(args, _POINTER))

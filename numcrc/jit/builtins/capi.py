@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numba.core import types
 
 from numcrc.jit.builtins import abi
@@ -39,11 +37,11 @@ BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
 RAW = u64(Pointer, Pointer, types.int64, u64)
 """The C signature of what other compiled code calls: block, p, n, value."""
 
-C_API: dict[str, Any] = {}
+C_API: dict[str, types.ExternalFunction] = {}
 """The C API functions that machine code calls: all that an object may leave unresolved."""
 
 
-def _c_api(name: str, result: Any, *arguments: Any) -> Any:
+def _c_api(name: str, result, *arguments):
     C_API[name] = types.ExternalFunction(name, result(*arguments))
     return C_API[name]
 
@@ -70,13 +68,13 @@ py_buffer = stack(abi.BUFFER_SIZE)
 
 
 @inline
-def is_bytes(block: Any, obj: Any) -> Any:
+def is_bytes(block, obj):
     """Whether the type of *obj* is exactly bytes."""
     return load64(obj, _OB_TYPE) == load64(block, _BYTES_TYPE)
 
 
 @inline
-def _plain_items(obj: Any, view: Any) -> Any:
+def _plain_items(obj, view):
     """Whether the buffer in *view* holds no Python objects; if not, it is released.
 
     A simple buffer says the size of its items, not their format: only items that have
@@ -101,7 +99,7 @@ def _plain_items(obj: Any, view: Any) -> Any:
 
 
 @inline
-def hold(block: Any, obj: Any, view: Any) -> Any:
+def hold(block, obj, view):
     """Get the buffer of *obj* into *view*; False if the machine code does not take it.
 
     NumPy's strings have a buffer, yet are strings.
@@ -117,7 +115,7 @@ def hold(block: Any, obj: Any, view: Any) -> Any:
 
 
 @inline
-def register_of(block: Any, value: Any) -> Any:
+def register_of(block, value):
     """Return the register that shows as the CRC *value*."""
     register = (value ^ load64(block, _XOROUT)) << load64(block, _SHIFT)
     if load64(block, _FLIP):
@@ -128,13 +126,13 @@ def register_of(block: Any, value: Any) -> Any:
 
 
 @inline
-def value_of(block: Any, register: Any) -> Any:
+def value_of(block, register):
     """Return the CRC that *register* shows as."""
     return shown(register, shape_of(block))
 
 
 @inline
-def shape_of(block: Any) -> Any:
+def shape_of(block):
     """Return the words of a block that say how registers show."""
     return (
         load64(block, _SWAP),
@@ -145,7 +143,7 @@ def shape_of(block: Any) -> Any:
 
 
 @inline
-def shown(register: Any, shape: Any) -> Any:
+def shown(register, shape):
     """Return the CRC that *register* shows as, by `shape_of` its block."""
     swap, flip, shift, xorout = shape
     if swap:
@@ -156,7 +154,7 @@ def shown(register: Any, shape: Any) -> Any:
 
 
 @inline
-def _fall_back(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+def _fall_back(block, args, nargs, kwnames):
     clear_error()
     function = load_pointer(block, _FALLBACK)
     if address(kwnames) == u64(0):

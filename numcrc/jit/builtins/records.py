@@ -7,8 +7,6 @@ evenly, and a caller that asks for a few chunks at a time can be interrupted bet
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.builtins import abi
 from numcrc.jit.builtins.abi import Work
 from numcrc.jit.builtins.capi import (
@@ -69,7 +67,7 @@ _BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
 
 
 @inline
-def _load_out(out: Any, size: Any, i: Any) -> Any:
+def _load_out(out, size, i):
     if size == 8:
         return load64(out, 8 * i)
     if size == 4:
@@ -80,7 +78,7 @@ def _load_out(out: Any, size: Any, i: Any) -> Any:
 
 
 @inline
-def _store_out(out: Any, size: Any, i: Any, value: Any) -> Any:
+def _store_out(out, size, i, value):
     if size == 8:
         store64(out, 8 * i, value)
     elif size == 4:
@@ -91,21 +89,16 @@ def _store_out(out: Any, size: Any, i: Any, value: Any) -> Any:
         store8(out, i, value)
 
 
-def records_entry(kernel: Any, quads: Any, longest_quad: int) -> Any:
+def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     """Return the builtin ``run(work_address, limit) -> chunks done``, without the GIL.
 
-    It takes chunks until it has done *limit*, or until there are no more. *quads*, or None, is
-    a kernel of four records at a time, of up to *longest_quad* bytes, and what it gets for
-    their register (`numcrc.jit.kernels.quad`).
+    It takes chunks until it has done *limit*, or until there are no more. *quad*, if given, is
+    a kernel of four records at a time, of up to *longest_quad* bytes each, and *behind* makes
+    what it adds for their registers (`numcrc.jit.kernels.quad`).
     """
-    quad: Any
-    behind: Any
-    quad, behind = quads or (None, None)
 
     @inline
-    def place(
-        base: Any, stride: Any, pointers: Any, offsets: Any, lengths: Any, length: Any, i: Any
-    ) -> Any:
+    def place(base, stride, pointers, offsets, lengths, length, i):
         """Return the address and the length of record *i*."""
         if address(lengths) != u64(0):
             length = i64(load64(lengths, 8 * i))
@@ -116,17 +109,14 @@ def records_entry(kernel: Any, quads: Any, longest_quad: int) -> Any:
         return advance(base, stride * i), length
 
     @inline
-    def store_four(out: Any, size: Any, i: Any, a: Any, b: Any, c: Any, d: Any, shape: Any) -> Any:
+    def store_four(out, size, i, a, b, c, d, shape):
         _store_out(out, size, i, shown(a, shape))
         _store_out(out, size, i + 1, shown(b, shape))
         _store_out(out, size, i + 2, shown(c, shape))
         _store_out(out, size, i + 3, shown(d, shape))
 
     @inline
-    def rows(
-        block: Any, base: Any, stride: Any, length: Any, out: Any, size: Any, first: Any,
-        last: Any, shape: Any,
-    ) -> Any:  # fmt: skip
+    def rows(block, base, stride, length, out, size, first, last, shape):
         """Compute quads of records that are all alike, and return where the rest begins."""
         k = advance(block, _CONSTANTS)
         registers = behind(k, length, length, length, length, load64(block, _INIT))
@@ -143,7 +133,7 @@ def records_entry(kernel: Any, quads: Any, longest_quad: int) -> Any:
         return i
 
     @inline
-    def chunk(block: Any, work: Any, first: Any, last: Any) -> Any:
+    def chunk(block, work, first, last):
         k = advance(block, _CONSTANTS)
         base, stride = load_pointer(work, _BASE), i64(load64(work, _STRIDE))
         pointers, offsets = load_pointer(work, _POINTERS), load_pointer(work, _OFFSETS)
@@ -195,7 +185,7 @@ def records_entry(kernel: Any, quads: Any, longest_quad: int) -> Any:
             _store_out(out, size, i, shown(kernel(k, p, n, register), shape))
             i += 1
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         work = as_pointer(load_pointer(args, 0))
         limit = as_int64(load_pointer(args, _POINTER))
@@ -217,7 +207,7 @@ def records_entry(kernel: Any, quads: Any, longest_quad: int) -> Any:
     return entry
 
 
-def collect_entry() -> Any:
+def collect_entry():
     """Return the builtin ``collect(items, pointers, lengths, views, start) -> index``.
 
     From the tuple *items* on from *start*, store each buffer's address and length at the
@@ -226,7 +216,7 @@ def collect_entry() -> Any:
     Returns the index of the first item that was not taken.
     """
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         items = load_pointer(args, 0)
         pointers = as_pointer(load_pointer(args, _POINTER))
@@ -260,10 +250,10 @@ def collect_entry() -> Any:
     return entry
 
 
-def release_entry() -> Any:
+def release_entry():
     """Return the builtin ``release(views) -> count``: let go of what `collect` holds."""
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         views = as_pointer(load_pointer(args, 0))
         if address(error_occurred()) != u64(0):
             return null()

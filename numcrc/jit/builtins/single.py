@@ -8,8 +8,6 @@ words errors, and no error is ever raised from here.
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.builtins import abi
 from numcrc.jit.builtins.capi import (
     BUILTIN,
@@ -49,7 +47,7 @@ _POINTER = abi.POINTER
 
 
 @inline
-def _value_argument(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+def _value_argument(block, args, nargs, kwnames):
     """Return whether the call is ``(data, value=...)`` and its value, null if not given."""
     if address(kwnames) == u64(0):
         if nargs == 2:
@@ -61,14 +59,14 @@ def _value_argument(block: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
     return False, null()
 
 
-def crc_entry(kernel: Any) -> Any:
+def crc_entry(kernel):
     """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, register)``.
 
     A short bytes object alone takes the shortest way.
     """
     anything = outlined(_crc_of_anything(kernel), BUILTIN, "anything")
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         if nargs == 1 and address(kwnames) == u64(0):
             block, data = advance(self, _BYTES_DATA), load_pointer(args, 0)
             if is_bytes(block, data):
@@ -82,9 +80,9 @@ def crc_entry(kernel: Any) -> Any:
     return entry
 
 
-def _crc_of_anything(kernel: Any) -> Any:
+def _crc_of_anything(kernel):
     @inline
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         known, value = _value_argument(block, args, nargs, kwnames)
         register = load64(block, _INIT)
@@ -125,23 +123,23 @@ def _crc_of_anything(kernel: Any) -> Any:
     return entry
 
 
-def raw_entry(kernel: Any) -> Any:
+def raw_entry(kernel):
     """Return the C function ``crc(block, p, n, value)`` of a ``kernel(k, p, n, register)``."""
 
-    def entry(block: Any, p: Any, n: Any, value: Any) -> Any:
+    def entry(block, p, n, value):
         register = kernel(advance(block, _CONSTANTS), p, n, register_of(block, value))
         return value_of(block, register)
 
     return entry
 
 
-def wide_entry(kernel: Any) -> Any:
+def wide_entry(kernel):
     """Return the builtin ``feed(data, state) -> state`` of a ``kernel(k, p, n, state)``.
 
     Called by our own Python only, with a plain buffer and 16 bytes.
     """
 
-    def entry(self: Any, args: Any, nargs: Any, kwnames: Any) -> Any:
+    def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         view = py_buffer()
         if get_buffer(load_pointer(args, 0), view, _SIMPLE):

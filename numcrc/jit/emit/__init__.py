@@ -1,1 +1,1 @@
-"""The vocabulary that kernels are written in: the only modules that write LLVM IR."""
+"""Emit the LLVM IR that kernels are made of; no other module emits any."""

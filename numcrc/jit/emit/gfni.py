@@ -1,95 +1,87 @@
-"""The vocabulary kernels are written in: bytes times matrices (`numcrc.jit.matrices`)."""
+"""Emit products of bytes and bit matrices (`numcrc.jit.matrices`)."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
-from numba.extending import intrinsic
 
-from numcrc.jit.emit.scalars import I8, declare
+from numcrc.jit.emit.scalars import I8, declare, emits
 from numcrc.jit.emit.vectors import as_array, indices, pclmulqdq, registers_of
 
 
-def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int) -> Any:
-    """Return the fold of a block whose registers are folded as *kinds* says.
+def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int):
+    """Return ``mixed(block, high_power, low_power, matrices)``, the fold that *kinds* describes.
 
-    Of ``(block, high_power, low_power, matrices)``: those that are "c" by the powers, pair by
-    pair; those of *groups* as the sum, over the u-th of the group, of that register's bytes times
-    matrices[v, u]. With two *lanes*, also of its bytes with the lanes exchanged times the next
-    matrices.
+    Registers that are "c" are folded by the powers, pair by pair. Register v of a group becomes
+    the sum, over each register u of the group, of that register's bytes times matrices[v, u].
+    With two *lanes*, the bytes with the lanes exchanged times the next matrices are added.
 
-    One register after the other: the units that multiply and those that take matrices are given
-    work in turn, and neither waits for the queue of the other.
+    Products are emitted register by register, so that the multiplier and the units that take
+    matrices get work in turn, and neither waits for the other's queue.
     """
     as_bytes = ir.VectorType(I8, bits // 8)
     exchanged = indices(*(lane ^ 1 for lane in range(bits // 64)))
     high = 1 - reflected
 
-    @intrinsic
-    def mixed(typing: Any, block: Any, high_power: Any, low_power: Any, matrices: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            affine = declare(
-                builder,
-                ir.FunctionType(as_bytes, [as_bytes, as_bytes, I8]),
-                f"llvm.x86.vgf2p8affineqb.{bits}",
+    @emits(lambda block, high_power, low_power, matrices: block)
+    def mixed(builder, block, high_power, low_power, matrices):
+        affine = declare(
+            builder,
+            ir.FunctionType(as_bytes, [as_bytes, as_bytes, I8]),
+            f"llvm.x86.vgf2p8affineqb.{bits}",
+        )
+        registers = registers_of(builder, block)
+        highs, lows = registers_of(builder, high_power), registers_of(builder, low_power)
+        factors = [builder.bitcast(f, as_bytes) for f in registers_of(builder, matrices)]
+
+        def multiplied(register):
+            products = (
+                pclmulqdq(builder, register, power, side, side)
+                for power, side in ((highs[0], high), (lows[0], 1 - high))
             )
-            registers, highs, lows, factors = (registers_of(builder, array) for array in args)
-            factors = [builder.bitcast(factor, as_bytes) for factor in factors]
+            return builder.xor(*products)
 
-            def multiplied(register: Any) -> Any:
-                products = (
-                    pclmulqdq(builder, register, power, side, side)
-                    for power, side in ((highs[0], high), (lows[0], 1 - high))
-                )
-                return builder.xor(*products)
+        def turned(register):
+            turns = [register]
+            if lanes == 2:
+                turns.append(builder.shuffle_vector(register, register, exchanged))
+            return [builder.bitcast(turn, as_bytes) for turn in turns]
 
-            def turned(register: Any) -> list[Any]:
-                turns = [register]
-                if lanes == 2:
-                    turns.append(builder.shuffle_vector(register, register, exchanged))
-                return [builder.bitcast(turn, as_bytes) for turn in turns]
+        def by_matrices(sources, place):
+            mine = factors[place * len(sources) : (place + 1) * len(sources)]
+            total, *others = (
+                builder.call(affine, [source, factor, ir.Constant(I8, 0)])
+                for source, factor in zip(sources, mine, strict=True)
+            )
+            for other in others:
+                total = builder.xor(total, other)
+            return builder.bitcast(total, registers[0].type)
 
-            def by_matrices(sources: list[Any], place: int) -> Any:
-                mine = factors[place * len(sources) : (place + 1) * len(sources)]
-                total, *others = (
-                    builder.call(affine, [source, factor, ir.Constant(I8, 0)])
-                    for source, factor in zip(sources, mine, strict=True)
-                )
-                for other in others:
-                    total = builder.xor(total, other)
-                return builder.bitcast(total, block.register)
-
-            results, sources = [], {}
-            for position, kind in enumerate(kinds):
-                if kind == "c":
-                    results.append(multiplied(registers[position]))
-                    continue
-                group = groups[int(kind)]
-                place = group.index(position)
-                if not place:
-                    sources[kind] = [turn for at in group for turn in turned(registers[at])]
-                results.append(by_matrices(sources[kind], place))
-            return as_array(builder, results)
-
-        return block(block, high_power, low_power, matrices), generate
+        results, sources = [], {}
+        for position, kind in enumerate(kinds):
+            if kind == "c":
+                results.append(multiplied(registers[position]))
+                continue
+            group = groups[int(kind)]
+            place = group.index(position)
+            if not place:
+                sources[kind] = [turn for at in group for turn in turned(registers[at])]
+            results.append(by_matrices(sources[kind], place))
+        return as_array(builder, results)
 
     return mixed
 
 
-def pick(taken: list[bool]) -> Any:
-    """Return the function of two blocks that takes the first's registers where *taken* says so.
+def pick(taken: list[bool]):
+    """Return ``picked(block, other)``, with the registers of *block* where *taken*, else *other*'s.
 
-    What is not taken is not computed: LLVM sees to that.
+    LLVM drops the computation of the registers that are not taken.
     """
 
-    @intrinsic
-    def picked(typing: Any, block: Any, other: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            pairs = zip(*(registers_of(builder, array) for array in args), strict=True)
-            chosen = [a if first else b for first, (a, b) in zip(taken, pairs, strict=True)]
-            return as_array(builder, chosen)
-
-        return block(block, other), generate
+    @emits(lambda block, other: block)
+    def picked(builder, block, other):
+        pairs = zip(registers_of(builder, block), registers_of(builder, other), strict=True)
+        return as_array(
+            builder, [a if first else b for first, (a, b) in zip(taken, pairs, strict=True)]
+        )
 
     return picked

@@ -1,15 +1,15 @@
-"""The vocabulary kernels are written in, first part: pointers, loads and words.
+"""Emit loads, stores, pointers and integer operations, and lower kernels to LLVM IR.
 
 Addresses are made by pointer and GEP, never by integer arithmetic, which LLVM treats as
 having no provenance. Polynomials are unsigned 64-bit integers throughout; a constant in
-a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed. Only this file,
-`numcrc.jit.emit.vectors` and `numcrc.jit.emit.lanes` write LLVM IR for kernels.
+a kernel is cast to one, since Numba takes ``uint64 ^ int64`` for signed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, compiler, types
@@ -24,33 +24,33 @@ i64, u64 = types.int64, types.uint64
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 
-def inline(function: Any) -> Any:
+def inline(function):
     """Make a Python function part of every kernel that calls it.
 
     Numba types and lowers it as a function of its own, once, and generates no machine
-    code; LLVM is told to inline it always. Not by ``njit``: that generates machine code,
-    ``inline="always"`` copies Numba's IR again for every level, three times slower, and
-    ``NUMBA_DISABLE_JIT`` disables either.
+    code; LLVM inlines it always. ``njit`` is not used because it generates machine code;
+    its ``inline="always"`` copies Numba's IR at every level, three times slower; and
+    ``NUMBA_DISABLE_JIT`` disables both.
     """
     return _Part(function)
 
 
 class _Part:
-    """What `inline` makes: its type is a function type that compiles it when resolved."""
+    """A function made by `inline`; its Numba type compiles it when it resolves a call."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function) -> None:
         self.function = function
-        self.compiled: dict[Any, Any] = {}
+        self.compiled: dict[tuple[types.Type, ...], object] = {}
 
         class Template(AbstractTemplate):  # type: ignore[misc]
             key = self
 
-            def generic(template, args: Any, kws: Any) -> Any:  # noqa: N805
+            def generic(template, args, kws):  # noqa: N805
                 return self.signature(tuple(map(types.unliteral, args))) if not kws else None
 
         self.type = types.Function(Template)
 
-    def signature(self, args: tuple[Any, ...]) -> Any:
+    def signature(self, args):
         """Return the signature for arguments of these types, compiled."""
         if args not in self.compiled:
             result = lower(self.function, args, None)
@@ -61,7 +61,7 @@ class _Part:
 
 
 @typeof_impl.register(_Part)
-def _typeof_part(part: _Part, context: Any) -> Any:
+def _typeof_part(part, context):
     return part.type
 
 
@@ -72,8 +72,8 @@ lowered: dict[str, str] = {}
 class Outline(NamedTuple):
     """A C function made of a part."""
 
-    function: Any
-    signature: Any
+    function: Callable[..., object]
+    signature: types.Type
     attributes: str
     """As LLVM spells them."""
 
@@ -82,21 +82,21 @@ outlines: dict[str, Outline] = {}
 """Every C function made of a part, by its name."""
 
 
-def outlined(part: Any, signature: Any, label: str, attributes: str = "") -> Any:
-    """Make a part a C function of its own, which what calls it does not contain.
+def outlined(part, signature, label: str, attributes: str = ""):
+    """Make a part a C function of its own, which is called and not inlined.
 
-    For what is seldom needed or takes long: the registers and the stack that it wants are no
-    burden to short calls then.
+    For code that is seldom needed or takes long: short calls then do not pay for the
+    registers and the stack that it needs.
     """
     name = f"numcrc_{label}_{len(outlines)}"
     outlines[name] = Outline(part.function, signature, f"noinline {attributes}")
     return types.ExternalFunction(name, signature)
 
 
-def lower(function: Any, args: tuple[Any, ...], result: Any) -> Any:
+def lower(function, args, result):
     """Return Numba's compile result of *function*, whose LLVM IR goes into `lowered`.
 
-    ``error_model="numpy"`` because a kernel has no way to raise, nor a need to.
+    ``error_model="numpy"`` because a kernel cannot raise, and does not need to.
     """
     flags = compiler.Flags()
     flags.no_compile = True
@@ -123,22 +123,28 @@ def i32(value: int) -> ir.Constant:
     return ir.Constant(I32, value)
 
 
-def at(builder: Any, pointer: Any, offset: Any, llvm_type: Any) -> Any:
+def at(builder, pointer, offset, llvm_type):
     """Return the pointer to a value of *llvm_type* at (pointer, byte offset)."""
     return builder.bitcast(builder.gep(pointer, [offset]), llvm_type.as_pointer())
 
 
 def emits(result, *arguments):
-    """Make ``emit(builder, *values) -> value`` a function of kernels, of that C signature."""
+    """Make ``emit(builder, *values) -> value`` callable in kernels, an intrinsic of Numba's.
+
+    *result* and *arguments* are the types of its signature. *result* may instead be a function
+    of the types it is called with, which are the arguments' types then.
+    """
 
     def decorate(emit):
         @wraps(emit)  # Numba counts parameters by its signature
-        def definition(typing, *types_):
+        def definition(typing, *given):
             def generate(context, builder, signature, values):
                 value = emit(builder, *values)
                 return context.get_dummy_value() if value is None else value
 
-            return result(*arguments), generate
+            if isinstance(result, types.Type):
+                return result(*arguments), generate
+            return result(*given)(*given), generate
 
         return intrinsic(definition)
 
@@ -180,7 +186,7 @@ def store_pointer(builder, pointer, offset, value):
 
 @emits(i64, Pointer, i64)
 def atomic_add(builder, pointer, value):
-    """Add to the aligned int64 at *pointer* and return what it was, at once for all threads."""
+    """Add to the aligned int64 at *pointer*, atomically, and return its value before."""
     place = builder.bitcast(pointer, I64.as_pointer())
     return builder.atomic_rmw("add", place, value, "monotonic")
 
@@ -247,6 +253,6 @@ reverse_bits = _unary("bitreverse")
 """Reverse the bits of a uint64."""
 
 
-def declare(builder: Any, function_type: Any, name: str) -> Any:
+def declare(builder, function_type, name: str):
     """Return the external function or LLVM intrinsic called *name*."""
     return cgutils.get_or_insert_function(builder.module, function_type, name)

@@ -1,4 +1,4 @@
-"""The vocabulary kernels are written in, second part: vectors.
+"""Emit operations on vectors: loads, shuffles, sums and carry-less products.
 
 A vector is a Numba type whose data model is an array of LLVM vectors of 64-bit lanes,
 one a register: a block of several accumulators is one value, and one template serves
@@ -7,13 +7,11 @@ any number of them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 
-from numcrc.jit.emit.scalars import I8, I32, I64, Pointer, at, declare, i32, u64
+from numcrc.jit.emit.scalars import I8, I32, I64, Pointer, at, declare, emits, i32, i64, u64
 
 
 class Vector(types.Type):  # type: ignore[misc]
@@ -32,7 +30,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, vector: Vector) -> None:
+    def __init__(self, manager, vector: Vector) -> None:
         super().__init__(manager, vector, ir.ArrayType(vector.register, vector.registers))
 
 
@@ -40,230 +38,201 @@ PAIR = Vector(16)
 """128 bits: what one carry-less multiply yields."""
 
 
-def indices(*lanes: int) -> ir.Constant:
-    """Return the constant that tells a shuffle which lanes to take."""
+def indices(*lanes: int):
+    """Return the constant by which a shuffle takes *lanes*."""
     return ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
 
 
-def registers_of(builder: Any, array: Any) -> list[Any]:
-    """Return the LLVM vectors that are a vector."""
+def registers_of(builder, array):
+    """Return a vector's registers, LLVM vectors."""
     return [builder.extract_value(array, k) for k in range(array.type.count)]
 
 
-def as_array(builder: Any, registers: list[Any]) -> Any:
-    """Return the vector that LLVM vectors are."""
+def as_array(builder, registers):
+    """Return the vector of these registers."""
     array = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
     for k, register in enumerate(registers):
         array = builder.insert_value(array, register, k)
     return array
 
 
-def load_vector(vector: Vector, lanes: int = 0) -> Any:
+def load_vector(vector: Vector, lanes: int = 0):
     """Return the unaligned load of a *vector* at (pointer, byte offset).
 
-    With *lanes*, of so many for each register, which fill it again and again.
+    With *lanes*, only so many are loaded for each register, and repeated to fill it.
     """
     loaded_lanes = lanes or vector.lanes
     kind = ir.VectorType(I64, loaded_lanes)
     order = indices(*(lane % loaded_lanes for lane in range(vector.lanes)))
 
-    @intrinsic
-    def load(typing: Any, pointer: Any, offset: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            first = builder.gep(args[0], [args[1]])
-            registers = []
-            for k in range(vector.registers):
-                place = at(builder, first, ir.Constant(I64, 8 * loaded_lanes * k), kind)
-                register = builder.load(place, align=1)
-                if lanes:
-                    register = builder.shuffle_vector(register, register, order)
-                registers.append(register)
-            return as_array(builder, registers)
-
-        return vector(Pointer, types.int64), generate
+    @emits(vector, Pointer, i64)
+    def load(builder, pointer, offset):
+        first = builder.gep(pointer, [offset])
+        registers = []
+        for k in range(vector.registers):
+            place = at(builder, first, ir.Constant(I64, 8 * loaded_lanes * k), kind)
+            register = builder.load(place, align=1)
+            if lanes:
+                register = builder.shuffle_vector(register, register, order)
+            registers.append(register)
+        return as_array(builder, registers)
 
     return load
 
 
-def load_end(vector: Vector) -> Any:
-    """Return the load of the *n* bytes at a pointer into the end of a *vector*, zeros before.
+def load_end(vector: Vector):
+    """Return ``load(pointer, n)``: the n bytes at *pointer* in the end of a *vector*, zeros before.
 
-    No more than *n* bytes are read. Needs masks of bytes (AVX-512), and *n* not above the size.
+    No more than n bytes are read. Needs masks of bytes (AVX-512), and n not above the size.
     """
     size, step = vector.registers * vector.lanes * 8, vector.lanes * 8
     data, mask_type = ir.VectorType(I8, step), ir.VectorType(ir.IntType(1), step)
     bits, name = ir.IntType(step), f"llvm.masked.load.v{step}i8.p0"
 
-    @intrinsic
-    def load(typing: Any, pointer: Any, n: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kind = ir.FunctionType(data, [data.as_pointer(), I32, mask_type, data])
-            function, loaded = declare(builder, kind, name), []
-            zeros = builder.sub(ir.Constant(I64, size), args[1])
-            first = builder.gep(args[0], [builder.neg(zeros)])
-            for k in range(vector.registers):
-                # Of the zeros, those in this register: some, all or none.
-                here = builder.sub(zeros, ir.Constant(I64, k * step))
-                none, all_ = (
-                    builder.icmp_signed(order, here, ir.Constant(I64, limit))
-                    for order, limit in (("<", 0), (">=", step))
-                )
-                here = builder.select(none, ir.Constant(I64, 0), here)
-                amount = builder.trunc(here, bits) if step < 64 else here
-                mask = builder.shl(ir.Constant(bits, -1), amount)
-                mask = builder.select(all_, ir.Constant(bits, 0), mask)
-                place = at(builder, first, ir.Constant(I64, k * step), data)
-                masked = [place, i32(1), builder.bitcast(mask, mask_type), ir.Constant(data, None)]
-                loaded.append(builder.bitcast(builder.call(function, masked), vector.register))
-            return as_array(builder, loaded)
-
-        return vector(Pointer, types.int64), generate
+    @emits(vector, Pointer, i64)
+    def load(builder, pointer, n):
+        kind = ir.FunctionType(data, [data.as_pointer(), I32, mask_type, data])
+        function, loaded = declare(builder, kind, name), []
+        zeros = builder.sub(ir.Constant(I64, size), n)
+        first = builder.gep(pointer, [builder.neg(zeros)])
+        for k in range(vector.registers):
+            # Of the zeros, those in this register: some, all or none.
+            here = builder.sub(zeros, ir.Constant(I64, k * step))
+            none, all_ = (
+                builder.icmp_signed(order, here, ir.Constant(I64, limit))
+                for order, limit in (("<", 0), (">=", step))
+            )
+            here = builder.select(none, ir.Constant(I64, 0), here)
+            amount = builder.trunc(here, bits) if step < 64 else here
+            mask = builder.shl(ir.Constant(bits, -1), amount)
+            mask = builder.select(all_, ir.Constant(bits, 0), mask)
+            place = at(builder, first, ir.Constant(I64, k * step), data)
+            masked = [place, i32(1), builder.bitcast(mask, mask_type), ir.Constant(data, None)]
+            loaded.append(builder.bitcast(builder.call(function, masked), vector.register))
+        return as_array(builder, loaded)
 
     return load
 
 
-def load_spread_to_end(vector: Vector) -> Any:
-    """Return the same for *n* that leave no register empty (AVX-512 VBMI2).
+def load_spread_to_end(vector: Vector):
+    """Return the same for n that leave no register empty (AVX-512 VBMI2).
 
-    The first register's bytes are taken from the pointer on, and spread to its end: a load that
-    began before the message would wait 4 ns for what was just stored there, which of a bytes
-    object is its count of references.
+    The first register's bytes are taken from *pointer* on, and expanded to its end: a load
+    that began before the message would stall 4 ns on store forwarding, as the reference count
+    of a bytes object was just written there.
     """
     step = vector.lanes * 8
     data, mask_type = ir.VectorType(I8, step), ir.VectorType(ir.IntType(1), step)
     name = f"llvm.masked.expandload.v{step}i8"
 
-    @intrinsic
-    def load(typing: Any, pointer: Any, n: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kind = ir.FunctionType(data, [data.as_pointer(), mask_type, data])
-            zeros = builder.sub(ir.Constant(I64, vector.registers * step), args[1])
-            mask = builder.shl(ir.Constant(ir.IntType(step), -1), zeros)
-            spread = [
-                at(builder, args[0], ir.Constant(I64, 0), data),
-                builder.bitcast(mask, mask_type),
-                ir.Constant(data, None),
-            ]
-            first = builder.call(declare(builder, kind, name), spread)
-            loaded = [builder.bitcast(first, vector.register)]
-            start = builder.gep(args[0], [builder.neg(zeros)])
-            for k in range(1, vector.registers):
-                place = at(builder, start, ir.Constant(I64, k * step), vector.register)
-                loaded.append(builder.load(place, align=1))
-            return as_array(builder, loaded)
-
-        return vector(Pointer, types.int64), generate
+    @emits(vector, Pointer, i64)
+    def load(builder, pointer, n):
+        kind = ir.FunctionType(data, [data.as_pointer(), mask_type, data])
+        zeros = builder.sub(ir.Constant(I64, vector.registers * step), n)
+        mask = builder.shl(ir.Constant(ir.IntType(step), -1), zeros)
+        spread = [
+            at(builder, pointer, ir.Constant(I64, 0), data),
+            builder.bitcast(mask, mask_type),
+            ir.Constant(data, None),
+        ]
+        first = builder.call(declare(builder, kind, name), spread)
+        loaded = [builder.bitcast(first, vector.register)]
+        start = builder.gep(pointer, [builder.neg(zeros)])
+        for k in range(1, vector.registers):
+            place = at(builder, start, ir.Constant(I64, k * step), vector.register)
+            loaded.append(builder.load(place, align=1))
+        return as_array(builder, loaded)
 
     return load
 
 
-def splat(vector: Vector) -> Any:
+def splat(vector: Vector):
     """Return the function that puts a uint64 into every lane of a *vector*."""
 
-    @intrinsic
-    def broadcast(typing: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            one = ir.Constant(vector.register, ir.Undefined)
-            one = builder.insert_element(one, args[0], i32(0))
-            one = builder.shuffle_vector(one, one, indices(*[0] * vector.lanes))
-            return as_array(builder, [one] * vector.registers)
-
-        return vector(u64), generate
+    @emits(vector, u64)
+    def broadcast(builder, value):
+        one = ir.Constant(vector.register, ir.Undefined)
+        one = builder.insert_element(one, value, i32(0))
+        one = builder.shuffle_vector(one, one, indices(*[0] * vector.lanes))
+        return as_array(builder, [one] * vector.registers)
 
     return broadcast
 
 
-def only(vector: Vector, position: int) -> Any:
+def only(vector: Vector, position: int):
     """Return the function that puts a uint64 into lane *position*, zeros elsewhere."""
 
-    @intrinsic
-    def insert(typing: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            zeros = ir.Constant(vector.register, None)
-            first = builder.insert_element(zeros, args[0], i32(position))
-            return as_array(builder, [first] + [zeros] * (vector.registers - 1))
-
-        return vector(u64), generate
+    @emits(vector, u64)
+    def insert(builder, value):
+        zeros = ir.Constant(vector.register, None)
+        first = builder.insert_element(zeros, value, i32(position))
+        return as_array(builder, [first] + [zeros] * (vector.registers - 1))
 
     return insert
 
 
-def lane(position: int) -> Any:
+def lane(position: int):
     """Return the function that takes lane *position* out of a vector of one register."""
 
-    @intrinsic
-    def extract(typing: Any, vector: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.extract_element(builder.extract_value(args[0], 0), i32(position))
-
-        return u64(vector), generate
+    @emits(lambda vector: u64)
+    def extract(builder, vector):
+        return builder.extract_element(builder.extract_value(vector, 0), i32(position))
 
     return extract
 
 
-def _registerwise(emit: Any) -> Any:
+def _registerwise(emit):
     """Return the function of two vectors that *emit* computes register by register."""
 
-    @intrinsic
-    def function(typing: Any, a: Any, b: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            registers = zip(*(registers_of(builder, array) for array in args), strict=True)
-            return as_array(builder, [emit(builder, x, y) for x, y in registers])
-
-        return a(a, a), generate
+    @emits(lambda a, b: a)
+    def function(builder, a, b):
+        registers = zip(registers_of(builder, a), registers_of(builder, b), strict=True)
+        return as_array(builder, [emit(builder, x, y) for x, y in registers])
 
     return function
 
 
 xor = _registerwise(lambda builder, a, b: builder.xor(a, b))
-"""Add two vectors of polynomials. Three-way xors are found by LLVM."""
+"""Add two vectors of polynomials. LLVM finds three-way xors."""
 
 both = _registerwise(lambda builder, a, b: builder.and_(a, b))
 """Keep the bits that both vectors have."""
 
 
-@intrinsic
-def sum_pairs(typing: Any, vector: Any) -> Any:
-    """Add the 128-bit pairs of a vector up."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total, *others = registers_of(builder, args[0])
-        for other in others:
-            total = builder.xor(total, other)
-        while (half := total.type.count // 2) > 1:
-            low, high = indices(*range(half)), indices(*range(half, 2 * half))
-            parts = (builder.shuffle_vector(total, total, lanes) for lanes in (low, high))
-            total = builder.xor(*parts)
-        return as_array(builder, [total])
-
-    return PAIR(vector), generate
+@emits(lambda vector: PAIR)
+def sum_pairs(builder, vector):
+    """Add up the 128-bit pairs of a vector."""
+    total, *others = registers_of(builder, vector)
+    for other in others:
+        total = builder.xor(total, other)
+    while (half := total.type.count // 2) > 1:
+        low, high = indices(*range(half)), indices(*range(half, 2 * half))
+        parts = (builder.shuffle_vector(total, total, lanes) for lanes in (low, high))
+        total = builder.xor(*parts)
+    return as_array(builder, [total])
 
 
-def _bytewise(emit: Any) -> Any:
+def _bytewise(emit):
     """Return the function of a vector that *emit* computes on each register's bytes."""
 
-    @intrinsic
-    def function(typing: Any, vector: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            as_bytes = ir.VectorType(I8, vector.lanes * 8)
-            changed = (
-                emit(builder, builder.bitcast(register, as_bytes))
-                for register in registers_of(builder, args[0])
-            )
-            return as_array(builder, [builder.bitcast(data, vector.register) for data in changed])
-
-        return vector(vector), generate
+    @emits(lambda vector: vector)
+    def function(builder, vector):
+        registers = registers_of(builder, vector)
+        kind = registers[0].type
+        as_bytes = ir.VectorType(I8, kind.count * 8)
+        changed = (emit(builder, builder.bitcast(register, as_bytes)) for register in registers)
+        return as_array(builder, [builder.bitcast(data, kind) for data in changed])
 
     return function
 
 
-def _reverse_sixteens(builder: Any, data: Any) -> Any:
+def _reverse_sixteens(builder, data):
     starts = range(0, data.type.count, 16)
     order = indices(*(start + k for start in starts for k in range(15, -1, -1)))
     return builder.shuffle_vector(data, data, order)
 
 
-def _reverse_bits(builder: Any, data: Any) -> Any:
+def _reverse_bits(builder, data):
     name = f"llvm.bitreverse.v{data.type.count}i8"
     return builder.call(declare(builder, ir.FunctionType(data.type, [data.type]), name), [data])
 
@@ -275,20 +244,20 @@ mirror_bytes = _bytewise(_reverse_bits)
 """Reverse the bits of each byte: one instruction with GFNI and on AArch64, else many."""
 
 
-def clmul(arch: str, a_lane: int, b_lane: int) -> Any:
+def clmul(arch: str, a_lane: int, b_lane: int):
     """Return the carry-less product of lane *a_lane* of *a* with *b_lane* of *b*, pair by pair."""
     emit = _pmull if arch == "aarch64" else pclmulqdq
     return _registerwise(lambda builder, a, b: emit(builder, a, b, a_lane, b_lane))
 
 
-def pclmulqdq(builder: Any, a: Any, b: Any, a_lane: int, b_lane: int) -> Any:
+def pclmulqdq(builder, a, b, a_lane: int, b_lane: int):
     """Emit the product for one register of x86-64."""
     name = "llvm.x86.pclmulqdq" + {2: "", 4: ".256", 8: ".512"}[a.type.count]
     function = declare(builder, ir.FunctionType(a.type, [a.type, a.type, I8]), name)
     return builder.call(function, [a, b, ir.Constant(I8, a_lane | b_lane << 4)])
 
 
-def _pmull(builder: Any, a: Any, b: Any, a_lane: int, b_lane: int) -> Any:
+def _pmull(builder, a, b, a_lane: int, b_lane: int):
     result = ir.VectorType(I8, 16)
     name = "llvm.aarch64.neon.pmull64"
     function = declare(builder, ir.FunctionType(result, [I64, I64]), name)

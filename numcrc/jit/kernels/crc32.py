@@ -13,8 +13,6 @@ instruction" (Intel, 2011); P. Cawley, github.com/corsix/fast-crc32 (2023), for 
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.emit.crc32 import crc32_streams, crc32_word, streams_state
 from numcrc.jit.emit.scalars import advance, inline, load64, prefetch, u64
 from numcrc.jit.emit.vectors import (
@@ -36,7 +34,7 @@ CHAIN_BELOW = 64
 """Messages shorter than this are one stream. It wins them, wide folding longer ones."""
 
 
-def crc32_kernel(plan: Plan, rest: Any) -> Any:
+def crc32_kernel(plan: Plan, rest):
     """Return ``kernel(constants, p, n, register) -> register``.
 
     Stretches of the plan's streams, the longest first; what is left by *rest*, a kernel.
@@ -48,7 +46,7 @@ def crc32_kernel(plan: Plan, rest: Any) -> Any:
     shortest, shared = plan.streams[0].size, plan.form == "records"
 
     @inline
-    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def kernel(k, p, n, register):
         if n >= shortest:
             p, n, register = taken(k, p, n, register, shared or n >= FAR)
         return rest(k, p, n, register)
@@ -57,15 +55,15 @@ def crc32_kernel(plan: Plan, rest: Any) -> Any:
 
 
 @inline
-def _none_taken(k: Any, p: Any, n: Any, register: Any, far: Any) -> Any:
+def _none_taken(k, p, n, register, far):
     return p, n, register
 
 
-def _taking(stretch: Any, size: int, shorter: Any) -> Any:
+def _taking(stretch, size: int, shorter):
     """Return the function that takes stretches of *size* bytes, then *shorter* ones."""
 
     @inline
-    def taken(k: Any, p: Any, n: Any, register: Any, far: Any) -> Any:
+    def taken(k, p, n, register, far):
         while n >= size:
             register = stretch(k, p, register, far)
             p = advance(p, size)
@@ -75,12 +73,12 @@ def _taking(stretch: Any, size: int, shorter: Any) -> Any:
     return taken
 
 
-def chain_kernel(plan: Plan) -> Any:
+def chain_kernel(plan: Plan):
     """Return ``kernel(constants, p, n, register) -> register``: one stream, any length."""
     step = crc32_word(plan.arch, plan.castagnoli)
 
     @inline
-    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def kernel(k, p, n, register):
         odd = n & 7
         if odd:
             # ceil(n / 8) words make the message, zeros in front: fewer than 4 bytes of
@@ -97,7 +95,7 @@ def chain_kernel(plan: Plan) -> Any:
     return kernel
 
 
-def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
+def _stretch(plan: Plan, streams: Streams, offset: int):
     """Return the function that takes a stretch, whose constants are at *offset*.
 
     The register enters the first part.
@@ -109,7 +107,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
     if not streams.block:
 
         @inline
-        def alone(k: Any, p: Any, register: Any, far: Any) -> Any:
+        def alone(k, p, register, far):
             parts = state(register)
             for i in range(0, length, step):
                 parts = take(parts, p, i)
@@ -127,7 +125,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
     at_a_time = block + streams.ways * step
 
     @inline
-    def beside(k: Any, p: Any, register: Any, far: Any) -> Any:
+    def beside(k, p, register, far):
         high_power, low_power = spread(load64(k, powers + 64)), spread(load64(k, powers))
         behind = advance(p, folded)
         sums = xor(load(p, 0), put_first(register))
@@ -147,19 +145,19 @@ def _stretch(plan: Plan, streams: Streams, offset: int) -> Any:
     return beside
 
 
-def _joined(plan: Plan, streams: Streams, offset: int) -> Any:
+def _joined(plan: Plan, streams: Streams, offset: int):
     """Return ``join(constants, folded, parts) -> register`` of what a stretch's parts leave."""
     step = crc32_word(plan.arch, plan.castagnoli)
     product = _clmul_32(plan.arch) if plan.bits else _shift_and_add
     last, with_fold = streams.ways - 1, bool(streams.block)
 
     @inline
-    def none(k: Any, parts: Any) -> Any:
+    def none(k, parts):
         return u64(0)
 
-    def plus(some: Any, index: int, place: int) -> Any:
+    def plus(some, index: int, place: int):
         @inline
-        def total(k: Any, parts: Any) -> Any:
+        def total(k, parts):
             return some(k, parts) ^ product(parts[index], load64(k, place))
 
         return total
@@ -169,7 +167,7 @@ def _joined(plan: Plan, streams: Streams, offset: int) -> Any:
         total = plus(total, index, first + 8 * index)
 
     @inline
-    def join(k: Any, folded: Any, parts: Any) -> Any:
+    def join(k, folded, parts):
         behind = total(k, parts)
         if with_fold:
             behind ^= product(folded, load64(k, offset))
@@ -178,18 +176,18 @@ def _joined(plan: Plan, streams: Streams, offset: int) -> Any:
     return join
 
 
-def _clmul_32(arch: str) -> Any:
+def _clmul_32(arch: str):
     multiply, at_low, low = clmul(arch, 0, 0), only(PAIR, 0), lane(0)
 
     @inline
-    def product(a: Any, b: Any) -> Any:
+    def product(a, b):
         return low(multiply(at_low(a), at_low(b)))
 
     return product
 
 
 @inline
-def _shift_and_add(a: Any, b: Any) -> Any:
+def _shift_and_add(a, b):
     total = u64(0)
     for i in range(32):
         total ^= a << i & (u64(0) - (b >> i & u64(1)))

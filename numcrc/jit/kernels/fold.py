@@ -27,8 +27,6 @@ Sources: Gopal et al., "Fast CRC computation for generic polynomials using PCLMU
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.emit.gfni import mixture, pick
 from numcrc.jit.emit.scalars import address, i64, inline, load64, prefetch, u64
 from numcrc.jit.emit.vectors import (
@@ -66,7 +64,7 @@ AHEAD, RECORDS_AHEAD = 8192, 4096
 where threads share records, and the memory's whole throughput: 3 to 4 KiB are best there."""
 
 
-def fold_kernel(plan: Plan) -> Any:
+def fold_kernel(plan: Plan):
     """Return ``kernel(constants, p, n, register) -> register``.
 
     A message is folded in the largest of the plan's blocks that it is long enough for. Where
@@ -82,7 +80,7 @@ def fold_kernel(plan: Plan) -> Any:
     return _reduced(plan, remains)
 
 
-def window_kernel(plan: Plan) -> Any:
+def window_kernel(plan: Plan):
     """Return the same for messages that lie in a window, the smallest that holds each."""
     remains = empty(plan)
     for below, size in zip((0, *plan.windows), plan.windows, strict=False):
@@ -90,29 +88,29 @@ def window_kernel(plan: Plan) -> Any:
     return _reduced(plan, remains)
 
 
-def _reduced(plan: Plan, remains: Any) -> Any:
+def _reduced(plan: Plan, remains):
     reduce, low = barrett_reduction(plan, PAIR), lane(int(plan.reflected))
 
     @inline
-    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def kernel(k, p, n, register):
         return low(reduce(k, remains(k, p, n, register)))
 
     return kernel
 
 
-def folding(plan: Plan) -> Any:
+def folding(plan: Plan):
     """Return ``fold(block, high_power, low_power)``: each pair by its lanes' powers of x."""
     high = 1 - plan.reflected
     high_by, low_by = clmul(plan.arch, high, high), clmul(plan.arch, 1 - high, 1 - high)
 
     @inline
-    def fold(block: Any, high_power: Any, low_power: Any) -> Any:
+    def fold(block, high_power, low_power):
         return xor(high_by(block, high_power), low_by(block, low_power))
 
     return fold
 
 
-def _fold_blocks(plan: Plan, size: int) -> Any:
+def _fold_blocks(plan: Plan, size: int):
     """Return the function that takes a message of *size* bytes or more to 128 bits, T."""
     layout, in_order = plan.layout, ORDERS[plan.order][0]
     block_type = Vector(size, plan.bits)
@@ -128,7 +126,7 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
     loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
 
     @inline
-    def over(k: Any, p: Any, i: Any, odd: Any, block: Any) -> Any:
+    def over(k, p, i, odd, block):
         """Take the *odd* bytes at i into the block before them, from a load that overlaps it."""
         power = powers + 8 * odd
         high_power, low_power = spread(load64(k, power + 64)), spread(load64(k, power))
@@ -136,7 +134,7 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
         return xor(fold(block, high_power, low_power), in_order(behind))
 
     @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def remains(k, p, n, register):
         block = xor(in_order(load(p, 0)), put_first(register))
         i = size
         odd = i64(u64(n) % u64(size))
@@ -163,7 +161,7 @@ def _fold_blocks(plan: Plan, size: int) -> Any:
     return remains
 
 
-def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
+def _mixing(plan: Plan):
     """Return how a block is folded where *kinds* has groups: by matrices, its bytes as loaded.
 
     That is: what loads the matrices, the fold, what takes loaded bytes to the loop's order, and
@@ -175,30 +173,30 @@ def _mixing(plan: Plan) -> tuple[Any, Any, Any, Any]:
     in_order, take = ORDERS[plan.order][0], pick([kind == "c" for kind in plan.kinds])
 
     @inline
-    def loaded(k: Any) -> Any:
+    def loaded(k):
         return load(k, matrices)
 
     @inline
-    def ordered(block: Any) -> Any:
+    def ordered(block):
         return take(in_order(block), block)
 
     @inline
-    def turned(block: Any) -> Any:
+    def turned(block):
         return take(block, in_order(block))
 
     return loaded, mixed, ordered, turned
 
 
-def _multiplying(plan: Plan) -> tuple[Any, Any, Any, Any]:
+def _multiplying(plan: Plan):
     """Return the same for a block that is folded by the multiplier alone."""
     in_order, fold = ORDERS[plan.order][0], folding(plan)
 
     @inline
-    def loaded(k: Any) -> Any:
+    def loaded(k):
         return 0
 
     @inline
-    def mixed(block: Any, high_power: Any, low_power: Any, by: Any) -> Any:
+    def mixed(block, high_power, low_power, by):
         return fold(block, high_power, low_power)
 
     return loaded, mixed, in_order, as_loaded

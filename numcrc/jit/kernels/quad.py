@@ -9,8 +9,6 @@ chooses the windows' size.
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.emit.lanes import (
     QUAD,
     in_low_lanes,
@@ -25,12 +23,12 @@ from numcrc.jit.kernels.remainder import ORDERS, barrett_reduction, weighting
 from numcrc.jit.plan import Plan
 
 
-def register_quad(plan: Plan) -> Any:
+def register_quad(plan: Plan):
     """Return ``behind(constants, n, n2, n3, n4, register)``: ``R * x^(8n)`` of each record."""
     powers, times = plan.layout.powers, clmul(plan.arch, 0, 0)
 
     @inline
-    def behind(k: Any, n: Any, n2: Any, n3: Any, n4: Any, register: Any) -> Any:
+    def behind(k, n, n2, n3, n4, register):
         powers_of_x = in_low_lanes(
             load64(k, powers + 8 * n),
             load64(k, powers + 8 * n2),
@@ -42,7 +40,7 @@ def register_quad(plan: Plan) -> Any:
     return behind
 
 
-def quad_kernel(plan: Plan) -> Any:
+def quad_kernel(plan: Plan):
     """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, behind) -> registers``.
 
     Four records at p to p4, of n to n4 bytes: 1 to ``windows[-1]``, *longest* being the
@@ -56,10 +54,7 @@ def quad_kernel(plan: Plan) -> Any:
         sums = _up_to(size, _four_sums(plan, size), sums)
 
     @inline
-    def kernel(
-        k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
-        longest: Any, behind: Any,
-    ) -> Any:  # fmt: skip
+    def kernel(k, p, p2, p3, p4, n, n2, n3, n4, longest, behind):
         t = xor(sums(k, p, p2, p3, p4, n, n2, n3, n4, longest), behind)
         remainder = reduce(k, t)
         return first(remainder), second(remainder), third(remainder), fourth(remainder)
@@ -67,7 +62,7 @@ def quad_kernel(plan: Plan) -> Any:
     return kernel
 
 
-def _four_sums(plan: Plan, size: int) -> Any:
+def _four_sums(plan: Plan, size: int):
     """Return the function that weighs four records of at most *size* bytes."""
     if size == PAIR.lanes * 8:
         return _four_pairs(plan)
@@ -78,41 +73,32 @@ def _four_sums(plan: Plan, size: int) -> Any:
     )
 
     @inline
-    def one(k: Any, p: Any, n: Any) -> Any:
+    def one(k, p, n):
         return sum_registers(weighted(k, in_order(load(p, n))))
 
     @inline
-    def sums(
-        k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
-        longest: Any,
-    ) -> Any:  # fmt: skip
+    def sums(k, p, p2, p3, p4, n, n2, n3, n4, longest):
         return sum_pairs_of_four(one(k, p, n), one(k, p2, n2), one(k, p3, n3), one(k, p4, n4))
 
     return sums
 
 
-def _four_pairs(plan: Plan) -> Any:
+def _four_pairs(plan: Plan):
     """Return the same for records that are one pair each: all are weighed at once."""
     load, in_order = load_end(PAIR), ORDERS[plan.order][0]
     weighted = weighting(plan, PAIR.lanes * 8, repeat(QUAD))
 
     @inline
-    def sums(
-        k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
-        longest: Any,
-    ) -> Any:  # fmt: skip
+    def sums(k, p, p2, p3, p4, n, n2, n3, n4, longest):
         records = side_by_side(load(p, n), load(p2, n2), load(p3, n3), load(p4, n4))
         return weighted(k, in_order(records))
 
     return sums
 
 
-def _up_to(size: int, short: Any, long: Any) -> Any:
+def _up_to(size: int, short, long):
     @inline
-    def sums(
-        k: Any, p: Any, p2: Any, p3: Any, p4: Any, n: Any, n2: Any, n3: Any, n4: Any,
-        longest: Any,
-    ) -> Any:  # fmt: skip
+    def sums(k, p, p2, p3, p4, n, n2, n3, n4, longest):
         if longest <= size:
             return short(k, p, p2, p3, p4, n, n2, n3, n4, longest)
         return long(k, p, p2, p3, p4, n, n2, n3, n4, longest)

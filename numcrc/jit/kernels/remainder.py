@@ -6,8 +6,6 @@ Barrett reduction, each as a function that makes the code for one plan.
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.emit.lanes import repeat, swap_lanes
 from numcrc.jit.emit.scalars import inline, load64, reverse_bits, swap_bytes
 from numcrc.jit.emit.vectors import (
@@ -30,13 +28,13 @@ from numcrc.jit.plan import Plan
 
 
 @inline
-def as_loaded(value: Any) -> Any:
+def as_loaded(value):
     """Return *value*."""
     return value
 
 
 @inline
-def _mirrored_word(value: Any) -> Any:
+def _mirrored_word(value):
     return swap_bytes(reverse_bits(value))
 
 
@@ -48,11 +46,11 @@ ORDERS = {
 }
 
 
-def choose(size: int, long: Any, short: Any) -> Any:
+def choose(size: int, long, short):
     """Return the function that is *long* from *size* bytes up, *short* below."""
 
     @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def remains(k, p, n, register):
         if n >= size:
             return long(k, p, n, register)
         return short(k, p, n, register)
@@ -60,18 +58,18 @@ def choose(size: int, long: Any, short: Any) -> Any:
     return remains
 
 
-def weighing(plan: Plan, size: int) -> Any:
+def weighing(plan: Plan, size: int):
     """Return the function that takes a block of *size* bytes to T."""
     weighted = weighting(plan, size)
 
     @inline
-    def weigh(k: Any, block: Any) -> Any:
+    def weigh(k, block):
         return sum_pairs(weighted(k, block))
 
     return weigh
 
 
-def weighting(plan: Plan, size: int, spread: Any = as_loaded) -> Any:
+def weighting(plan: Plan, size: int, spread=as_loaded):
     """Return the product of a block of *size* bytes: each lane by its weight, pairs apart.
 
     Or of several such blocks side by side, for all of which *spread* makes weights of one's.
@@ -82,25 +80,25 @@ def weighting(plan: Plan, size: int, spread: Any = as_loaded) -> Any:
     offset = layout.weights + layout.block - size
 
     @inline
-    def weighted(k: Any, block: Any) -> Any:
+    def weighted(k, block):
         weights = spread(load(k, offset))
         return xor(even(block, weights), odd(block, weights))
 
     return weighted
 
 
-def empty(plan: Plan) -> Any:
+def empty(plan: Plan):
     """Return the function that takes no bytes to T, the register."""
     at_low = only(PAIR, int(plan.reflected))
 
     @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def remains(k, p, n, register):
         return at_low(register)
 
     return remains
 
 
-def window(plan: Plan, size: int, over: int) -> Any:
+def window(plan: Plan, size: int, over: int):
     """Return the function that takes a message of more than *over* to *size* bytes to T."""
     register = plan.bits // 8
     all_registers = size >= register and size - over <= register
@@ -109,14 +107,14 @@ def window(plan: Plan, size: int, over: int) -> Any:
     in_lane, times, powers = only(PAIR, 0), clmul(plan.arch, 0, 0), plan.layout.powers
 
     @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def remains(k, p, n, register):
         behind = times(in_lane(register), in_lane(load64(k, powers + 8 * n)))
         return xor(weigh(k, in_order(load(p, n))), behind)
 
     return remains
 
 
-def below_16_bytes(plan: Plan) -> Any:
+def below_16_bytes(plan: Plan):
     """Return the function that takes a message of 0..15 bytes to T, in scalar registers.
 
     Of 8 bytes or more, the message is a 128-bit block, short of some leading zeros. Of
@@ -129,7 +127,7 @@ def below_16_bytes(plan: Plan) -> Any:
     weigh = weighing(plan, 16)
 
     @inline
-    def remains(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def remains(k, p, n, register):
         if n >= 8:
             odd = 8 * (n - 8)
             first = register ^ word(load64(p, 0))
@@ -141,7 +139,7 @@ def below_16_bytes(plan: Plan) -> Any:
     return remains
 
 
-def barrett_reduction(plan: Plan, vector: Vector) -> Any:
+def barrett_reduction(plan: Plan, vector: Vector):
     """Return the function of T, in each pair of a *vector*, whose low lanes are ``T mod G``.
 
     That is ``T - floor(T / G) * G``. Of the product only the low 64 bits are needed: the
@@ -153,7 +151,7 @@ def barrett_reduction(plan: Plan, vector: Vector) -> Any:
     by_reciprocal, by_generator = clmul(plan.arch, high, 0), clmul(plan.arch, high, 1)
 
     @inline
-    def reduce(k: Any, t: Any) -> Any:
+    def reduce(k, t):
         pair = everywhere(load(k, factors))
         quotient = by_reciprocal(t, pair)
         if not reflected:  # the reciprocal's own x^64

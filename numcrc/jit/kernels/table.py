@@ -15,18 +15,16 @@ B. Jenkins, "Everything we know about CRC but afraid to forget" (2010), for brai
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.emit.scalars import inline, load8, load64, store64, u64
 
 
 @inline
-def _entry(k: Any, table: Any, word: Any, byte: Any) -> Any:
+def _entry(k, table, word, byte):
     return load64(k, u64(2048) * u64(table) + u64(8) * (word >> 8 * byte & u64(255)))
 
 
 @inline
-def _slice_8(k: Any, table: Any, word: Any) -> Any:
+def _slice_8(k, table, word):
     """Return the sum of the entries for the 8 bytes of *word*, first byte in *table*."""
     return (
         _entry(k, table, word, 0)
@@ -40,12 +38,12 @@ def _slice_8(k: Any, table: Any, word: Any) -> Any:
     )
 
 
-def table_kernel() -> Any:
+def table_kernel():
     """Return ``kernel(constants, p, n, register) -> register``."""
     near, far = 7, 15
 
     @inline
-    def kernel(k: Any, p: Any, n: Any, register: Any) -> Any:
+    def kernel(k, p, n, register):
         i = 0
         if n >= 32:
             second = third = fourth = u64(0)
@@ -72,7 +70,7 @@ def table_kernel() -> Any:
 
 
 @inline
-def wide_kernel(k: Any, p: Any, n: Any, state: Any) -> Any:
+def wide_kernel(k, p, n, state):
     """Take n bytes at p into the 128-bit register at *state*."""
     first, second = load64(state, 0), load64(state, 8)
     for i in range(n):

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.emit.scalars import inline, load8, load16, load32, u64
 
 
 @inline
-def shift_left(value: Any, bits: Any) -> Any:
+def shift_left(value, bits):
     """Return ``value << bits`` for bits of 0..64, even: LLVM leaves a shift by 64 undefined."""
     return value << (bits >> 1) << (bits >> 1)
 
 
 @inline
-def shift_right(value: Any, bits: Any) -> Any:
+def shift_right(value, bits):
     """Return ``value >> bits`` for bits of 0..64, even."""
     return value >> (bits >> 1) >> (bits >> 1)
 
 
 @inline
-def load_few(p: Any, n: Any) -> Any:
+def load_few(p, n):
     """Return the n < 8 bytes at p as a little-endian integer, from loads that overlap."""
     if n >= 4:
         return load32(p, 0) | load32(p, n - 4) << (8 * (n - 4))

@@ -7,8 +7,6 @@ the baseline, and 64 cycles are little against what a caller would otherwise fee
 
 from __future__ import annotations
 
-from typing import Any
-
 from numcrc.jit.constants import ZERO_POWERS
 from numcrc.jit.emit.scalars import inline, load64, u64
 
@@ -17,7 +15,7 @@ _NEGATIVE = _POSITIVE + 8 * ZERO_POWERS
 
 
 @inline
-def multiply(k: Any, register: Any, factor: Any) -> Any:
+def multiply(k, register, factor):
     """Return *register* (NORMAL) times *factor*, a polynomial below P."""
     generator = load64(k, 0)
     product = u64(0)
@@ -29,7 +27,7 @@ def multiply(k: Any, register: Any, factor: Any) -> Any:
 
 
 @inline
-def zeros_kernel(k: Any, n: Any, register: Any) -> Any:
+def zeros_kernel(k, n, register):
     """Return *register* (NORMAL) after n zero bytes, or before them if n < 0."""
     power = _POSITIVE
     if n < 0:
@@ -44,7 +42,7 @@ def zeros_kernel(k: Any, n: Any, register: Any) -> Any:
 
 
 @inline
-def zeros_factor(k: Any, n: Any) -> Any:
+def zeros_factor(k, n):
     """Return ``x^(8n) mod P``, what n zero bytes multiply any register by."""
     scale = load64(k, 8)
     return zeros_kernel(k, n, u64(1) << scale) >> scale
