@@ -17,7 +17,7 @@ from numcrc.jit.emit.scalars import Pointer, i64, lower, lowered, outlined, outl
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, register_quad
-from numcrc.jit.kernels.remainder import choose
+from numcrc.jit.kernels.short import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target

@@ -26,7 +26,7 @@ from numcrc.jit.emit.vectors import (
     xor,
 )
 from numcrc.jit.kernels.fold import FAR, LINE, folding
-from numcrc.jit.kernels.remainder import barrett_reduction, weighing
+from numcrc.jit.kernels.reduce import barrett_reduction, weighing
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.plan import Plan, Streams
 

@@ -40,16 +40,8 @@ from numcrc.jit.emit.vectors import (
     splat,
     xor,
 )
-from numcrc.jit.kernels.remainder import (
-    ORDERS,
-    as_loaded,
-    barrett_reduction,
-    below_16_bytes,
-    choose,
-    empty,
-    weighing,
-    window,
-)
+from numcrc.jit.kernels.reduce import ORDERS, as_loaded, barrett_reduction, weighing
+from numcrc.jit.kernels.short import below_16_bytes, choose, empty, window
 from numcrc.jit.plan import Plan
 
 LINE = 64

@@ -19,7 +19,7 @@ from numcrc.jit.emit.lanes import (
 )
 from numcrc.jit.emit.scalars import inline, load64
 from numcrc.jit.emit.vectors import PAIR, Vector, clmul, lane, load_end, xor
-from numcrc.jit.kernels.remainder import ORDERS, barrett_reduction, weighting
+from numcrc.jit.kernels.reduce import ORDERS, barrett_reduction, weighting
 from numcrc.jit.plan import Plan
 
 
