@@ -218,8 +218,8 @@ plt.show()
 
 # %% [markdown]
 """
-A length that is no multiple of 256 costs one more fold: the first block is folded over the odd
-bytes only, and what stands behind it is added. There is no loop over bytes.
+A length that is not a multiple of 256 costs one more fold: the first block is folded over the rest
+only, and what stands behind it is added. There is no loop over bytes.
 """
 
 # %%
@@ -238,11 +238,11 @@ def fold_block(block, distance, behind):
 def fold_message(some_bytes, size=256):
     block = pairs_of(some_bytes[:size])
     block[0] ^= R << 64
-    i, odd = size, len(some_bytes) % size
-    if odd:
-        behind = bytes(size - odd) + some_bytes[i : i + odd]
-        block = fold_block(block, 8 * odd, pairs_of(behind))
-        i += odd
+    i, rest = size, len(some_bytes) % size
+    if rest:
+        behind = bytes(size - rest) + some_bytes[i : i + rest]
+        block = fold_block(block, 8 * rest, pairs_of(behind))
+        i += rest
     while i < len(some_bytes):
         block = fold_block(block, 8 * size, pairs_of(some_bytes[i : i + size]))
         i += size
@@ -378,12 +378,12 @@ mixtures = {
     "CRC-64/NVME": ("0cc000cc", 2),
 }
 axes = canvas(2.4, 3)
-for y, (name, (kinds, lanes)) in enumerate(reversed(mixtures.items())):
-    mixture = Plan("fold", bits=BITS, kinds=kinds, lanes=lanes)
+for y, (name, (units, lanes)) in enumerate(reversed(mixtures.items())):
+    mixture = Plan("fold", bits=BITS, units=units, lanes=lanes)
     assert matrices.spans(numcrc.algorithms[name].model.generator, mixture.above, lanes)
     label(axes, y + 0.4, name)
-    for i, kind in enumerate(kinds):
-        box(axes, 1.6 * i, y, 1.6, kind, "#fdae6b" if kind == "c" else GROUPS[int(kind)])
+    for i, unit in enumerate(units):
+        box(axes, 1.6 * i, y, 1.6, unit, "#fdae6b" if unit == "c" else GROUPS[int(unit)])
 plt.show()
 
 # %% [markdown]
@@ -394,10 +394,10 @@ registers, marked 0, of a block of six, over the block's length.
 """
 
 # %%
-KINDS = "00c0c0"
-mixture = Plan("fold", bits=BITS, kinds=KINDS)
+UNITS = "00c0c0"
+mixture = Plan("fold", bits=BITS, units=UNITS)
 (group,) = mixture.groups
-step = BITS * len(KINDS)
+step = BITS * len(UNITS)
 words = matrices.matrices(P, mixture.above, 1, step, True)
 rows = [words[i : i + len(group)] for i in range(0, len(words), len(group))]
 
@@ -521,8 +521,8 @@ def mnemonics(loop):
 loop = main_loop(compiler.assembly(plan, host))
 print(*(line.replace("\t", "    ", 1).expandtabs(20) for line in loop), sep="\n")
 counts = mnemonics(loop)
-if plan.kinds:
-    assert counts["vpclmulqdq"] == 2 * plan.kinds.count("c")
+if plan.units:
+    assert counts["vpclmulqdq"] == 2 * plan.units.count("c")
     assert counts["vgf2p8affineqb"] == len(plan.groups) * plan.factors
 
 # %% [markdown]

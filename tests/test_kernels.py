@@ -67,7 +67,7 @@ def test_every_mixture(machine):
     tested = set()
     for crc in numcrc.algorithms.values():
         plan = choice.plan(crc.model, machine.target, machine.tier)
-        if not plan.kinds or plan in tested:
+        if not plan.units or plan in tested:
             continue
         tested.add(plan)
         least, on = plan.least(plan.blocks[-1]), crc_on(crc, machine)

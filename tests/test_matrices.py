@@ -8,7 +8,7 @@ import pytest
 
 import numcrc
 from numcrc.crc import gf2
-from numcrc.jit.choice import KINDS, mixed
+from numcrc.jit.choice import MIXTURES, mixed
 from numcrc.jit.matrices import matrices, spans
 from numcrc.jit.plan import Plan
 
@@ -42,15 +42,15 @@ def folded(registers: list[bytes], words: list[int], lanes: int) -> list[bytes]:
     return results
 
 
-@pytest.mark.parametrize("bits", KINDS)
+@pytest.mark.parametrize("bits", MIXTURES)
 @pytest.mark.parametrize("name", NARROW)
 def test_what_is_folded_is_congruent(name, bits):
     model = numcrc.algorithms[name].model
     plan = next(
         (
             plan
-            for (lanes, _), arrangements in KINDS[bits].items()
-            for plan in (Plan("fold", bits=bits, kinds=k, lanes=lanes) for k in arrangements)
+            for (lanes, _), arrangements in MIXTURES[bits].items()
+            for plan in (Plan("fold", bits=bits, units=u, lanes=lanes) for u in arrangements)
             if spans(model.generator, plan.above, lanes)
         ),
         None,
@@ -74,18 +74,18 @@ def test_what_is_folded_is_congruent(name, bits):
         assert value(result) == gf2.mod(value(registers) << distance, model.generator)
 
 
-@pytest.mark.parametrize("bits", KINDS)
+@pytest.mark.parametrize("bits", MIXTURES)
 def test_groups_are_as_large_as_they_are_filed(bits):
-    for (lanes, registers), arrangements in KINDS[bits].items():
-        for kinds in arrangements:
-            plan = mixed(Plan("fold", bits=bits), kinds, lanes)
+    for (lanes, registers), arrangements in MIXTURES[bits].items():
+        for units in arrangements:
+            plan = mixed(Plan("fold", bits=bits), units, lanes)
             assert {len(group) for group in plan.groups} == {registers}
 
 
-@pytest.mark.parametrize("kinds", ["c0110c", "001", "cccc"])
-def test_groups_that_are_unlike(kinds):
+@pytest.mark.parametrize("units", ["c0110c", "001", "cccc"])
+def test_groups_that_are_unlike(units):
     with pytest.raises(ValueError, match="not alike"):
-        mixed(Plan("fold", bits=512), kinds, 1)
+        mixed(Plan("fold", bits=512), units, 1)
 
 
 def test_not_where_nothing_spans():

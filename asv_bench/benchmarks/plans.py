@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numcrc
 from numcrc.compiled import Compiled
 from numcrc.jit import engine, target
-from numcrc.jit.choice import KINDS, mixed, unmixed
+from numcrc.jit.choice import MIXTURES, mixed, unmixed
 from numcrc.jit.matrices import spans
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Tier
@@ -18,8 +18,8 @@ ALONE = "multiplier"
 
 
 def known(bits: int) -> list[str]:
-    """Return the mixtures that numcrc chooses from: lanes taken together, and kinds."""
-    return [f"{lanes}:{kinds}" for (lanes, _), many in KINDS[bits].items() for kinds in many]
+    """Return the mixtures that numcrc chooses from: lanes taken together, and units."""
+    return [f"{lanes}:{units}" for (lanes, _), many in MIXTURES[bits].items() for units in many]
 
 
 def mixtures(algorithm: str, tier: Tier, names: list[str] | None = None) -> Iterator[Plan]:
@@ -35,8 +35,8 @@ def mixtures(algorithm: str, tier: Tier, names: list[str] | None = None) -> Iter
     if "gfni" not in target.host().usable:
         return
     for name in known(plan.bits) if names is None else names:
-        lanes, _, kinds = name.rpartition(":")
-        variant = mixed(unmixed(plan), kinds, int(lanes or 1))
+        lanes, _, units = name.rpartition(":")
+        variant = mixed(unmixed(plan), units, int(lanes or 1))
         if spans(model.generator, variant.above, variant.lanes):
             yield variant
 
@@ -51,7 +51,7 @@ class Mixtures:
     def setup(self, algorithm: str, mixture: str) -> None:
         crc, alone = numcrc.algorithms[algorithm], mixture == ALONE
         found = mixtures(algorithm, target.best(), [] if alone else [mixture])
-        plan = next((plan for plan in found if alone or plan.kinds), None)
+        plan = next((plan for plan in found if alone or plan.units), None)
         if plan is None:
             raise NotImplementedError(f"no {mixture} for {algorithm} here")
         self.call = Compiled(crc.model, plan).crc

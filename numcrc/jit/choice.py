@@ -30,7 +30,7 @@ _NARROW = {
     (1, 4): ("00c0c0cc", "0c00c0cc", "0000cccc"),
     (2, 4): ("000c0ccc", "0c00c0cc", "0000cccc"),
 }
-KINDS = {
+MIXTURES = {
     128: _NARROW,
     256: _NARROW,
     512: {
@@ -88,11 +88,11 @@ def _fold_plan(model: Model, target: Target, bits: int) -> Plan:
     folding = _multiplying_plan(model, target, bits)
     if not (_mixes(target) or _is_cheap(model, target)):
         return folding
-    for (lanes, vectors), arrangements in KINDS[bits].items():
+    for (lanes, vectors), arrangements in MIXTURES[bits].items():
         if 8 * lanes * vectors < model.width:
             continue
-        for kinds in arrangements:
-            mixing = mixed(folding, kinds, lanes)
+        for units in arrangements:
+            mixing = mixed(folding, units, lanes)
             if spans(model.generator, mixing.above, lanes):
                 return mixing
     return folding
@@ -105,21 +105,21 @@ def _multiplying_plan(model: Model, target: Target, bits: int) -> Plan:
 
 def unmixed(plan: Plan) -> Plan:
     """Return *plan* without its largest block, if that has matrices."""
-    return plan._replace(blocks=_BLOCKS[plan.bits], kinds="", lanes=1)
+    return plan._replace(blocks=_BLOCKS[plan.bits], units="", lanes=1)
 
 
-def mixed(plan: Plan, kinds: str, lanes: int) -> Plan:
-    """Return *plan* with a largest block of these *kinds*.
+def mixed(plan: Plan, units: str, lanes: int) -> Plan:
+    """Return *plan* with a largest block of these *units*.
 
     Raises
     ------
     ValueError
         Their groups differ in how their registers lie: the same matrices would not do for all.
     """
-    blocks = (*_BLOCKS[plan.bits], plan.bits // 8 * len(kinds))
-    mixing = plan._replace(blocks=blocks, kinds=kinds, lanes=lanes)
+    blocks = (*_BLOCKS[plan.bits], plan.bits // 8 * len(units))
+    mixing = plan._replace(blocks=blocks, units=units, lanes=lanes)
     if len({tuple(at - group[0] for at in group) for group in mixing.groups}) != 1:
-        raise ValueError(f"the groups of {kinds!r} are not alike")
+        raise ValueError(f"the groups of {units!r} are not alike")
     return mixing
 
 

@@ -16,7 +16,7 @@ from numcrc.jit.builtins import single as entry
 from numcrc.jit.emit.scalars import Pointer, i64, lower, lowered, outlined, outlines, u64
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
-from numcrc.jit.kernels.quad import quad_kernel, register_quad
+from numcrc.jit.kernels.quad import quad_kernel, state_quad
 from numcrc.jit.kernels.short import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.plan import Plan
@@ -30,7 +30,7 @@ _FORMS = {
     "raw": (entry.raw_entry, capi.RAW),
 }
 _KERNEL = u64(Pointer, Pointer, i64, u64)
-"""The C signature of a kernel: constants, p, n, register."""
+"""The C signature of a kernel: constants, p, n, state."""
 
 #: Spilled registers of 512 bits would straddle cache lines on the stack as callers leave it.
 _ALIGNED = "alignstack(64)"
@@ -51,14 +51,14 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
     kernel = _kernel(plan)
     if plan.form == "records":
-        quads = (quad_kernel(plan), register_quad(plan), plan.windows[-1]) if plan.windows else ()
+        quads = (quad_kernel(plan), state_quad(plan), plan.windows[-1]) if plan.windows else ()
         return records.records_entry(kernel, *quads), capi.BUILTIN
     make, signature = _FORMS[plan.form]
     return make(kernel), signature
 
 
 def _kernel(plan: Plan) -> Any:
-    """Return ``kernel(constants, p, n, register) -> register``.
+    """Return ``kernel(constants, p, n, state) -> state``.
 
     What is not for short messages is a C function of its own.
     """
@@ -103,8 +103,8 @@ def _c_function(symbol: str, function: Any, signature: Any, attributes: str = ""
     Its status is always success, there being nothing in a kernel that raises.
     """
     name = lower(function, signature.args, signature.return_type).fndesc.llvm_func_name
-    kinds = ["ptr" if kind == Pointer else "i64" for kind in signature.args]
-    arguments = ", ".join(f"{kind} %a{position}" for position, kind in enumerate(kinds))
+    llvm_types = ["ptr" if type_ == Pointer else "i64" for type_ in signature.args]
+    arguments = ", ".join(f"{type_} %a{position}" for position, type_ in enumerate(llvm_types))
     result = "ptr" if signature.return_type == Pointer else "i64"
     return f"""{lowered[name]}
 define {result} @{symbol}({arguments}) {attributes} {{

@@ -5,7 +5,7 @@ polynomials. The functions here build those blocks; the offsets and layouts besi
 are what the kernels read them by.
 
 A model of width w <= 64 with polynomial P is computed modulo ``G = P * x^(64-w)``, of
-degree 64. Its register lives in 64 bits, in one of these representations:
+degree 64. A kernel's state has 64 bits, in one of these representations:
 
 ``NORMAL``
     bit i is the coefficient of ``x^i``: the CRC stands in the top w bits.
@@ -47,14 +47,14 @@ def swap_bytes(value: int, size: int = 8) -> int:
     return int.from_bytes(value.to_bytes(size, "little"), "big")
 
 
-# The header: how a CRC as the user sees it becomes a register and back.
+# The header: how a CRC as the user sees it becomes a state and back.
 
 
 class Header(NamedTuple):
     """The first words of every block.
 
     A CRC v enters as ``(v ^ xorout) << shift``, then its 64 bits are reversed if *flip*
-    and its bytes if *swap*; a register leaves by the same steps backwards.
+    and its bytes if *swap*; a state leaves by the same steps backwards.
     """
 
     mask: int
@@ -66,7 +66,7 @@ class Header(NamedTuple):
 
 
 def header(model: Model, representation: str) -> Header:
-    """Return the header of *model* for a kernel with that register *representation*."""
+    """Return the header of *model* for a kernel whose state has this *representation*."""
     reflected = model.refin if representation == MEMORY else representation == REFLECTED
     swap = representation == MEMORY and not reflected
     init = model.init << 64 - model.width
@@ -131,7 +131,7 @@ class FoldLayout(NamedTuple):
 
     barrett: int = 0
     """Two words: the quotient's factor, the polynomial."""
-    odd: int = 16
+    constant_term: int = 16
     """All ones if a REFLECTED G has a constant term, which its word has no room for."""
     powers: int = 24
     """Word j: `powers`, for the head (j < block) and for folding a block."""
@@ -179,7 +179,7 @@ _NEAR, _FAR, _BRAID = 8, 8, 32
 
 
 def table(model: Model) -> bytes:
-    """Return tables for a MEMORY register: entry b of table k is ``b * x^(64+8k)``.
+    """Return tables for a MEMORY state: entry b of table k is ``b * x^(64+8k)``.
 
     The first eight are tables 0..7; the next are 24..31, for words 32 bytes apart.
     """

@@ -58,7 +58,7 @@ class Plan(NamedTuple):
     """Sizes in bytes of the vectors, masked, that messages below the smallest block lie in."""
     blocks: tuple[int, ...] = ()
     """Block sizes in bytes that messages are folded in."""
-    kinds: str = ""
+    units: str = ""
     """How each register of the largest block is folded: "c" by the carry-less multiply, a digit
     by bit matrices, the registers of one digit being a group (`numcrc.jit.matrices`); empty: all by
     the former."""
@@ -82,16 +82,16 @@ class Plan(NamedTuple):
         if self.family == "crc32":
             streams = ",".join(map(str, self.streams)) or "chain"
             then = f"-{self._fold_name}" if self.blocks else ""
-            kind = "crc32c" if self.castagnoli else "crc32"
+            instruction = "crc32c" if self.castagnoli else "crc32"
             clmul = "clmul" if self.bits else "soft"
-            return f"{kind}-{streams}-{clmul}{then}"
+            return f"{instruction}-{streams}-{clmul}{then}"
         return self.family
 
     @property
     def _fold_name(self) -> str:
         sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
         by = "by2-" if self.lanes > 1 else ""
-        mixture = f"-{by}{self.kinds}" if self.kinds else ""
+        mixture = f"-{by}{self.units}" if self.units else ""
         return f"fold{self.bits}-{'.'.join(sizes)}{mixture}"
 
     @property
@@ -138,23 +138,23 @@ class Plan(NamedTuple):
     def groups(self) -> list[list[int]]:
         """The positions of the registers of each group."""
         return [
-            [position for position, kind in enumerate(self.kinds) if kind == digit]
-            for digit in sorted(set(self.kinds) - {"c"})
+            [position for position, unit in enumerate(self.units) if unit == digit]
+            for digit in sorted(set(self.units) - {"c"})
         ]
 
     def least(self, block: int) -> int:
         """Return the bytes from which a message is folded in blocks of *block* bytes.
 
-        Matrices take some blocks to pay for the odd piece, which is multiplied: measured, two
-        of them up to 16 matrices, four with 32, eight with 64.
+        Matrices pay off only after a few blocks, since leftover bytes are multiplied: measured,
+        two blocks up to 16 matrices, four with 32, eight with 64.
         """
-        mixes = self.kinds and block == self.blocks[-1]
+        mixes = self.units and block == self.blocks[-1]
         return block * max(2, self.factors // 8) if mixes else block
 
     @property
     def factors(self) -> int:
         """How many matrices a group is folded by."""
-        return self.lanes * len(self.groups[0]) ** 2 if self.kinds else 0
+        return self.lanes * len(self.groups[0]) ** 2 if self.units else 0
 
     @property
     def above(self) -> tuple[int, ...]:
@@ -163,7 +163,7 @@ class Plan(NamedTuple):
         return tuple(self.bits * (group[-1] - position) for position in group)
 
     def _matrices(self, model: Model) -> bytes:
-        if not self.kinds:
+        if not self.units:
             return b""
         distance = 8 * self.blocks[-1]
         return constants.words(
@@ -171,14 +171,14 @@ class Plan(NamedTuple):
         )
 
     def header(self, model: Model) -> bytes:
-        """Return the words by which this plan's builtin makes a CRC a register and back."""
+        """Return the words by which this plan's builtin makes a CRC a state and back."""
         if self.family == "wide":  # whose caller does that
             return bytes(8 * len(constants.Header._fields))
         return constants.words(list(constants.header(model, self._representation)))
 
     @property
     def _representation(self) -> str:
-        """How the kernel holds its register."""
+        """How the kernel holds its state."""
         if self.family == "table":
             return MEMORY
         return NORMAL if self.family in _ALGEBRA or not self.reflected else REFLECTED

@@ -10,9 +10,9 @@ from numcrc.jit.builtins.capi import (
     error_occurred,
     fall_back,
     from_uint64,
-    register_of,
     restore_thread,
     save_thread,
+    state_of,
     value_of,
 )
 from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, store64, u64
@@ -34,10 +34,8 @@ def zeros_entry():
                 n = as_int64(load_pointer(args, _POINTER))
                 # -2**63 has no opposite in 64 bits.
                 if n > _LOWEST and address(error_occurred()) == u64(0):
-                    register = zeros_kernel(
-                        advance(block, _CONSTANTS), n, register_of(block, value)
-                    )
-                    return from_uint64(value_of(block, register))
+                    state = zeros_kernel(advance(block, _CONSTANTS), n, state_of(block, value))
+                    return from_uint64(value_of(block, state))
         return fall_back(block, args, nargs, kwnames)
 
     return entry
@@ -64,8 +62,8 @@ def zeros_many_entry():
             n = i64(load64(counts, 8 * i))
             if n != latest:  # equal counts come together
                 latest, factor = n, zeros_factor(k, n)
-            register = multiply(k, register_of(block, load64(values, 8 * i)), factor)
-            store64(out, 8 * i, value_of(block, register))
+            state = multiply(k, state_of(block, load64(values, 8 * i)), factor)
+            store64(out, 8 * i, value_of(block, state))
         restore_thread(thread)
         return from_uint64(u64(number))
 
@@ -92,15 +90,15 @@ def join_entry():
         k, init = advance(block, _CONSTANTS), load64(block, _INIT)
         latest, factor = 0, zeros_factor(k, 0)
         for result in range(number):
-            register = init
+            state = init
             for i in range(result * each, (result + 1) * each):
                 n = i64(load64(lengths, 8 * i))
                 if n != latest:
                     latest, factor = n, zeros_factor(k, n)
                 # reg(AB) = reg(B) + (reg(A) + init) * x^(8n)
-                behind = register_of(block, load64(values, 8 * i))
-                register = behind ^ multiply(k, register ^ init, factor)
-            store64(out, 8 * result, value_of(block, register))
+                behind = state_of(block, load64(values, 8 * i))
+                state = behind ^ multiply(k, state ^ init, factor)
+            store64(out, 8 * result, value_of(block, state))
         restore_thread(thread)
         return from_uint64(u64(number))
 

@@ -115,25 +115,25 @@ def hold(block, obj, view):
 
 
 @inline
-def register_of(block, value):
-    """Return the register that shows as the CRC *value*."""
-    register = (value ^ load64(block, _XOROUT)) << load64(block, _SHIFT)
+def state_of(block, value):
+    """Return the state of the CRC *value*."""
+    state = (value ^ load64(block, _XOROUT)) << load64(block, _SHIFT)
     if load64(block, _FLIP):
-        register = reverse_bits(register)
+        state = reverse_bits(state)
     if load64(block, _SWAP):
-        register = swap_bytes(register)
-    return register
+        state = swap_bytes(state)
+    return state
 
 
 @inline
-def value_of(block, register):
-    """Return the CRC that *register* shows as."""
-    return shown(register, shape_of(block))
+def value_of(block, state):
+    """Return the CRC of *state*."""
+    return shown(state, shape_of(block))
 
 
 @inline
 def shape_of(block):
-    """Return the words of a block that say how registers show."""
+    """Return the words of a block by which a state becomes a CRC."""
     return (
         load64(block, _SWAP),
         load64(block, _FLIP),
@@ -143,14 +143,14 @@ def shape_of(block):
 
 
 @inline
-def shown(register, shape):
-    """Return the CRC that *register* shows as, by `shape_of` its block."""
+def shown(state, shape):
+    """Return the CRC of *state*, by `shape_of` its block."""
     swap, flip, shift, xorout = shape
     if swap:
-        register = swap_bytes(register)
+        state = swap_bytes(state)
     if flip:
-        register = reverse_bits(register)
-    return register >> shift ^ xorout
+        state = reverse_bits(state)
+    return state >> shift ^ xorout
 
 
 @inline

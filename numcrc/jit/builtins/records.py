@@ -17,12 +17,12 @@ from numcrc.jit.builtins.capi import (
     from_uint64,
     hold,
     is_bytes,
-    register_of,
     release_buffer,
     restore_thread,
     save_thread,
     shape_of,
     shown,
+    state_of,
 )
 from numcrc.jit.emit.scalars import (
     address,
@@ -94,7 +94,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
 
     It takes chunks until it has done *limit*, or until there are no more. *quad*, if given, is
     a kernel of four records at a time, of up to *longest_quad* bytes each, and *behind* makes
-    what it adds for their registers (`numcrc.jit.kernels.quad`).
+    what it adds for their states (`numcrc.jit.kernels.quad`).
     """
 
     @inline
@@ -119,7 +119,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     def rows(block, base, stride, length, out, size, first, last, shape):
         """Compute quads of records that are all alike, and return where the rest begins."""
         k = advance(block, _CONSTANTS)
-        registers = behind(k, length, length, length, length, load64(block, _INIT))
+        added = behind(k, length, length, length, length, load64(block, _INIT))
         i = first
         while i + 4 <= last:
             p = advance(base, stride * i)
@@ -127,7 +127,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
             p4 = advance(p, 3 * stride)
             for line in range(0, 4 * length, _LINE):
                 prefetch(p, _ROWS_AHEAD + line)
-            a, b, c, d = quad(k, p, p2, p3, p4, length, length, length, length, length, registers)
+            a, b, c, d = quad(k, p, p2, p3, p4, length, length, length, length, length, added)
             store_four(out, size, i, a, b, c, d, shape)
             i += 4
         return i
@@ -150,7 +150,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
                 i = rows(block, base, stride, length, out, size, first, last, shape)
         alone = ahead = i
         while i < last:
-            register = load64(block, _INIT)
+            state = load64(block, _INIT)
             while ahead < last and ahead < i + _AHEAD:
                 p, n = place(base, stride, pointers, offsets, lengths, length, ahead)
                 prefetch(p, 0)
@@ -168,7 +168,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
                 if shortest > 0 and longest <= longest_quad:
                     a, b, c, d = quad(
                         k, p, p2, p3, p4, n, n2, n3, n4, longest,
-                        behind(k, n, n2, n3, n4, register),
+                        behind(k, n, n2, n3, n4, state),
                     )  # fmt: skip
                     store_four(out, size, i, a, b, c, d, shape)
                     i += 4
@@ -179,10 +179,10 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
                 for line in range(2 * _LINE, m if m < _MOST else _MOST, _LINE):
                     prefetch(q, line)
             if chain and i > 0:
-                register = register_of(block, _load_out(out, size, i - 1))
+                state = state_of(block, _load_out(out, size, i - 1))
             elif has_values:
-                register = register_of(block, load64(values, value_step * i))
-            _store_out(out, size, i, shown(kernel(k, p, n, register), shape))
+                state = state_of(block, load64(values, value_step * i))
+            _store_out(out, size, i, shown(kernel(k, p, n, state), shape))
             i += 1
 
     def entry(self, args, nargs, kwnames):

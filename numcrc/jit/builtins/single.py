@@ -1,7 +1,7 @@
 """CPython builtins around the kernels: ``METH_FASTCALL | METH_KEYWORDS`` functions.
 
 The machine code handles what is common, exactly: bytes objects, C-contiguous buffers of
-plain items, values that fit the register. Anything else, wrong arguments included, goes
+plain items, values that fit the width. Anything else, wrong arguments included, goes
 to the Python function in the block, which answers or raises. So there is one place that
 words errors, and no error is ever raised from here.
 """
@@ -20,10 +20,10 @@ from numcrc.jit.builtins.capi import (
     is_bytes,
     new_bytes,
     py_buffer,
-    register_of,
     release_buffer,
     restore_thread,
     save_thread,
+    state_of,
     value_of,
 )
 from numcrc.jit.emit.scalars import (
@@ -60,7 +60,7 @@ def _value_argument(block, args, nargs, kwnames):
 
 
 def crc_entry(kernel):
-    """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, register)``.
+    """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, state)``.
 
     A short bytes object alone takes the shortest way.
     """
@@ -73,8 +73,8 @@ def crc_entry(kernel):
                 n = i64(load64(data, _OB_SIZE))
                 if n < _GIL_FREE:
                     p, k = advance(data, _BYTES_DATA), advance(block, _CONSTANTS)
-                    register = kernel(k, p, n, load64(block, _INIT))
-                    return from_uint64(value_of(block, register))
+                    state = kernel(k, p, n, load64(block, _INIT))
+                    return from_uint64(value_of(block, state))
         return anything(self, args, nargs, kwnames)
 
     return entry
@@ -85,14 +85,14 @@ def _crc_of_anything(kernel):
     def entry(self, args, nargs, kwnames):
         block = advance(self, _BYTES_DATA)
         known, value = _value_argument(block, args, nargs, kwnames)
-        register = load64(block, _INIT)
+        state = load64(block, _INIT)
         if known and address(value) != u64(0) and address(value) != load64(block, _NONE):
             number = as_uint64(value)
             # A failed conversion reads as all ones, which is also a 64-bit CRC.
             if number == ~u64(0):
                 known = address(error_occurred()) == u64(0)
             known = known and number <= load64(block, _MASK)
-            register = register_of(block, number)
+            state = state_of(block, number)
         data = load_pointer(args, 0) if known else args
         view = py_buffer()
         held = False
@@ -113,22 +113,22 @@ def _crc_of_anything(kernel):
         thread = null()
         if n >= _GIL_FREE:
             thread = save_thread()
-        register = kernel(advance(block, _CONSTANTS), p, n, register)
+        state = kernel(advance(block, _CONSTANTS), p, n, state)
         if n >= _GIL_FREE:
             restore_thread(thread)
         if held:
             release_buffer(view)
-        return from_uint64(value_of(block, register))
+        return from_uint64(value_of(block, state))
 
     return entry
 
 
 def raw_entry(kernel):
-    """Return the C function ``crc(block, p, n, value)`` of a ``kernel(k, p, n, register)``."""
+    """Return the C function ``crc(block, p, n, value)`` of a ``kernel(k, p, n, state)``."""
 
     def entry(block, p, n, value):
-        register = kernel(advance(block, _CONSTANTS), p, n, register_of(block, value))
-        return value_of(block, register)
+        state = kernel(advance(block, _CONSTANTS), p, n, state_of(block, value))
+        return value_of(block, state)
 
     return entry
 

@@ -8,8 +8,8 @@ from numcrc.jit.emit.scalars import I8, declare, emits
 from numcrc.jit.emit.vectors import as_array, indices, pclmulqdq, registers_of
 
 
-def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int):
-    """Return ``mixed(block, high_power, low_power, matrices)``, the fold that *kinds* describes.
+def mixture(units: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int):
+    """Return ``mixed(block, high_power, low_power, matrices)``, the fold that *units* describes.
 
     Registers that are "c" are folded by the powers, pair by pair. Register v of a group becomes
     the sum, over each register u of the group, of that register's bytes times matrices[v, u].
@@ -57,15 +57,15 @@ def mixture(kinds: str, groups: list[list[int]], lanes: int, reflected: bool, bi
             return builder.bitcast(total, registers[0].type)
 
         results, sources = [], {}
-        for position, kind in enumerate(kinds):
-            if kind == "c":
+        for position, unit in enumerate(units):
+            if unit == "c":
                 results.append(multiplied(registers[position]))
                 continue
-            group = groups[int(kind)]
+            group = groups[int(unit)]
             place = group.index(position)
             if not place:
-                sources[kind] = [turn for at in group for turn in turned(registers[at])]
-            results.append(by_matrices(sources[kind], place))
+                sources[unit] = [turn for at in group for turn in turned(registers[at])]
+            results.append(by_matrices(sources[unit], place))
         return as_array(builder, results)
 
     return mixed

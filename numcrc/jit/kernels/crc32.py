@@ -1,7 +1,7 @@
 """CRC-32C (and on AArch64 CRC-32) by the CPU's own instruction, several streams at once.
 
-The instruction takes a word into the register, ``(R + M) * x^32 mod P``, three cycles
-after the last; so a long message is cut into stretches, and each of these into streams of equal
+The instruction takes a word into the state, ``(R + M) * x^32 mod P``, three cycles
+after the last one; so a long message is cut into stretches, and each of these into streams of equal
 length whose instructions overlap. The multiplier being idle meanwhile, a part in front may be
 folded beside them (`numcrc.jit.kernels.fold`), which is called fused. What each part leaves is
 joined by ``R * x^d mod P``, d bits before the end: a carry-less product by a constant, and the
@@ -35,7 +35,7 @@ CHAIN_BELOW = 64
 
 
 def crc32_kernel(plan: Plan, rest):
-    """Return ``kernel(constants, p, n, register) -> register``.
+    """Return ``kernel(constants, p, n, state) -> state``.
 
     Stretches of the plan's streams, the longest first; what is left by *rest*, a kernel.
     """
@@ -46,51 +46,51 @@ def crc32_kernel(plan: Plan, rest):
     shortest, shared = plan.streams[0].size, plan.form == "records"
 
     @inline
-    def kernel(k, p, n, register):
+    def kernel(k, p, n, state):
         if n >= shortest:
-            p, n, register = taken(k, p, n, register, shared or n >= FAR)
-        return rest(k, p, n, register)
+            p, n, state = taken(k, p, n, state, shared or n >= FAR)
+        return rest(k, p, n, state)
 
     return kernel
 
 
 @inline
-def _none_taken(k, p, n, register, far):
-    return p, n, register
+def _none_taken(k, p, n, state, far):
+    return p, n, state
 
 
 def _taking(stretch, size: int, shorter):
     """Return the function that takes stretches of *size* bytes, then *shorter* ones."""
 
     @inline
-    def taken(k, p, n, register, far):
+    def taken(k, p, n, state, far):
         while n >= size:
-            register = stretch(k, p, register, far)
+            state = stretch(k, p, state, far)
             p = advance(p, size)
             n -= size
-        return shorter(k, p, n, register, far)
+        return shorter(k, p, n, state, far)
 
     return taken
 
 
 def chain_kernel(plan: Plan):
-    """Return ``kernel(constants, p, n, register) -> register``: one stream, any length."""
+    """Return ``kernel(constants, p, n, state) -> state``: one stream, any length."""
     step = crc32_word(plan.arch, plan.castagnoli)
 
     @inline
-    def kernel(k, p, n, register):
-        odd = n & 7
-        if odd:
+    def kernel(k, p, n, state):
+        rest = n & 7
+        if rest:
             # ceil(n / 8) words make the message, zeros in front: fewer than 4 bytes of
-            # it leave some of the register standing.
+            # it leave some of the state standing.
             some = load64(p, 0) if n >= 8 else load_few(p, n)
-            first = shift_left(register ^ some, 64 - 8 * odd)
-            register = step(u64(0), first) ^ shift_right(register, 8 * odd)
-        i = odd
+            first = shift_left(state ^ some, 64 - 8 * rest)
+            state = step(u64(0), first) ^ shift_right(state, 8 * rest)
+        i = rest
         while i < n:
-            register = step(register, load64(p, i))
+            state = step(state, load64(p, i))
             i += 8
-        return register
+        return state
 
     return kernel
 
@@ -98,17 +98,17 @@ def chain_kernel(plan: Plan):
 def _stretch(plan: Plan, streams: Streams, offset: int):
     """Return the function that takes a stretch, whose constants are at *offset*.
 
-    The register enters the first part.
+    The state enters the first part.
     """
-    state = streams_state(streams.ways)
+    start = streams_state(streams.ways)
     take = crc32_streams(plan.arch, plan.castagnoli, streams.length, streams.words)
     length, step, folded = streams.length, 8 * streams.words, streams.folded
     join = _joined(plan, streams, offset)
     if not streams.block:
 
         @inline
-        def alone(k, p, register, far):
-            parts = state(register)
+        def alone(k, p, state, far):
+            parts = start(state)
             for i in range(0, length, step):
                 parts = take(parts, p, i)
             return join(k, u64(0), parts)
@@ -125,11 +125,11 @@ def _stretch(plan: Plan, streams: Streams, offset: int):
     at_a_time = block + streams.ways * step
 
     @inline
-    def beside(k, p, register, far):
+    def beside(k, p, state, far):
         high_power, low_power = spread(load64(k, powers + 64)), spread(load64(k, powers))
         behind = advance(p, folded)
-        sums = xor(load(p, 0), put_first(register))
-        parts = take(state(u64(0)), behind, 0)
+        sums = xor(load(p, 0), put_first(state))
+        parts = take(start(u64(0)), behind, 0)
         i, j, ahead = step, block, size
         while i < length:
             if far:  # from one place, whatever the number of streams
@@ -146,7 +146,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int):
 
 
 def _joined(plan: Plan, streams: Streams, offset: int):
-    """Return ``join(constants, folded, parts) -> register`` of what a stretch's parts leave."""
+    """Return ``join(constants, folded, parts) -> state`` of what a stretch's parts leave."""
     step = crc32_word(plan.arch, plan.castagnoli)
     product = _clmul_32(plan.arch) if plan.bits else _shift_and_add
     last, with_fold = streams.ways - 1, bool(streams.block)

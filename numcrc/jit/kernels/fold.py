@@ -1,17 +1,17 @@
 """CRC by carry-less-multiply folding: one template for every width, tier and bit order.
 
 Let G be the polynomial of degree 64 that a narrower P is scaled to, ``G = P * x^(64-w)``.
-A message of n bits behind the register R has the CRC register ``(R*x^n + M*x^64) mod G``;
+A message M of n bits takes the state R to ``(R*x^n + M*x^64) mod G``;
 so R is added to the first eight bytes of M, and the rest is reduction of M:
 
 * **Fold.** A 128-bit pair ``A = H*x^64 + L`` standing D bits before the end of what is
   loaded next may be replaced by ``H*(x^(D+64) mod G) + L*(x^D mod G)``: congruent, and
   again no longer than a pair. A *block* is as many pairs side by side as the plan says,
   all folded over the same distance, its own length.
-* **Odd pieces.** When n is no multiple of the block, the first block is folded over the
-  odd r bytes and the r bytes behind it are added, from a load that overlaps it: whole
+* **Rest.** When n is not a multiple of the block, the first block is folded over the r
+  bytes left over, and the r bytes behind it are added, from a load that overlaps it: whole
   vector loads at any alignment, no byte loop, nothing read outside the message. A long
-  message has such a piece at each end, so that the loads between are aligned.
+  message has a rest at each end, so that the loads between are aligned.
 * **Tail.** Multiplying every lane of the last block by its own weight ``x^(d+64)`` and
   adding all products leaves 128 bits T with ``T = M*x^64 (mod G)``.
 * **Barrett reduction** takes T to its 64-bit remainder with two more products.
@@ -47,7 +47,7 @@ from numcrc.jit.plan import Plan
 LINE = 64
 ALIGNED_FROM = 4096
 """From this many bytes on, the loads of the loop begin with a cache line: a tenth faster or
-more in the first two caches, for a second odd piece at the end."""
+more in the first two caches, for a second rest at the end."""
 FAR = 5 << 18
 """From this many bytes on, a message is fetched ahead: the second cache hardly holds it. In that
 cache, prefetches cost a tenth; beyond it they gain as much or more."""
@@ -57,7 +57,7 @@ where threads share records, and the memory's whole throughput: 3 to 4 KiB are b
 
 
 def fold_kernel(plan: Plan):
-    """Return ``kernel(constants, p, n, register) -> register``.
+    """Return ``kernel(constants, p, n, state) -> state``.
 
     A message is folded in the largest of the plan's blocks that it is long enough for. Where
     there are windows, it must not be one that they hold.
@@ -84,8 +84,8 @@ def _reduced(plan: Plan, remains):
     reduce, low = barrett_reduction(plan, PAIR), lane(int(plan.reflected))
 
     @inline
-    def kernel(k, p, n, register):
-        return low(reduce(k, remains(k, p, n, register)))
+    def kernel(k, p, n, state):
+        return low(reduce(k, remains(k, p, n, state)))
 
     return kernel
 
@@ -112,29 +112,29 @@ def _fold_blocks(plan: Plan, size: int):
     powers, last = layout.powers, layout.last + layout.block - size
     step = powers + 8 * size
     fold, weigh = folding(plan), weighing(plan, size)
-    mixes = plan.kinds and size == layout.block
+    mixes = plan.units and size == layout.block
     shared = plan.form == "records"  # of many in a row, be they ever so short
     ahead = RECORDS_AHEAD if shared else AHEAD
     loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
 
     @inline
-    def over(k, p, i, odd, block):
-        """Take the *odd* bytes at i into the block before them, from a load that overlaps it."""
-        power = powers + 8 * odd
+    def over(k, p, i, rest, block):
+        """Take the *rest* bytes at i into the block before them, from a load that overlaps it."""
+        power = powers + 8 * rest
         high_power, low_power = spread(load64(k, power + 64)), spread(load64(k, power))
-        behind = both(load(p, i + odd - size), load(k, last + odd))
+        behind = both(load(p, i + rest - size), load(k, last + rest))
         return xor(fold(block, high_power, low_power), in_order(behind))
 
     @inline
-    def remains(k, p, n, register):
-        block = xor(in_order(load(p, 0)), put_first(register))
+    def remains(k, p, n, state):
+        block = xor(in_order(load(p, 0)), put_first(state))
         i = size
-        odd = i64(u64(n) % u64(size))
+        rest = i64(u64(n) % u64(size))
         if aligns and n >= ALIGNED_FROM:
-            odd = i64(u64(0) - address(p)) & (LINE - 1)
-        if odd:
-            block = over(k, p, i, odd, block)
-            i += odd
+            rest = i64(u64(0) - address(p)) & (LINE - 1)
+        if rest:
+            block = over(k, p, i, rest, block)
+            i += rest
         high_power, low_power = spread(load64(k, step + 64)), spread(load64(k, step))
         by, far = loaded(k), shared or n >= FAR
         block = turned(block)
@@ -154,15 +154,15 @@ def _fold_blocks(plan: Plan, size: int):
 
 
 def _mixing(plan: Plan):
-    """Return how a block is folded where *kinds* has groups: by matrices, its bytes as loaded.
+    """Return how a block is folded where some units are matrices, which take bytes as loaded.
 
-    That is: what loads the matrices, the fold, what takes loaded bytes to the loop's order, and
-    what takes a block into that order and back.
+    Four functions: one loads the matrices, one folds, one takes loaded bytes to the loop's
+    order, and one takes a block to that order and back.
     """
     matrices = plan.layout.size
     load = load_vector(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
-    mixed = mixture(plan.kinds, plan.groups, plan.lanes, plan.reflected, plan.bits)
-    in_order, take = ORDERS[plan.order][0], pick([kind == "c" for kind in plan.kinds])
+    mixed = mixture(plan.units, plan.groups, plan.lanes, plan.reflected, plan.bits)
+    in_order, take = ORDERS[plan.order][0], pick([unit == "c" for unit in plan.units])
 
     @inline
     def loaded(k):

@@ -1,7 +1,7 @@
 """Four short records at a time: SIMD across records.
 
 Each record lies in a *window* of its own (`numcrc.jit.kernels.fold`), weighted by itself. But
-the four sums T, and what the register adds to each, ``R * x^(8n)``, are the four pairs of one
+the four sums T, and what the state adds to each, ``R * x^(8n)``, are the four pairs of one
 register: one product for the latter and two for the Barrett reductions serve all four. And as
 nothing in a window depends on the length, four lengths cost no more than one: the largest
 chooses the windows' size.
@@ -23,28 +23,28 @@ from numcrc.jit.kernels.reduce import ORDERS, barrett_reduction, weighting
 from numcrc.jit.plan import Plan
 
 
-def register_quad(plan: Plan):
-    """Return ``behind(constants, n, n2, n3, n4, register)``: ``R * x^(8n)`` of each record."""
+def state_quad(plan: Plan):
+    """Return ``behind(constants, n, n2, n3, n4, state)``: ``R * x^(8n)`` of each record."""
     powers, times = plan.layout.powers, clmul(plan.arch, 0, 0)
 
     @inline
-    def behind(k, n, n2, n3, n4, register):
+    def behind(k, n, n2, n3, n4, state):
         powers_of_x = in_low_lanes(
             load64(k, powers + 8 * n),
             load64(k, powers + 8 * n2),
             load64(k, powers + 8 * n3),
             load64(k, powers + 8 * n4),
         )
-        return times(in_low_lanes(register, register, register, register), powers_of_x)
+        return times(in_low_lanes(state, state, state, state), powers_of_x)
 
     return behind
 
 
 def quad_kernel(plan: Plan):
-    """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, behind) -> registers``.
+    """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, behind) -> states``.
 
     Four records at p to p4, of n to n4 bytes: 1 to ``windows[-1]``, *longest* being the
-    largest; *behind* is from `register_quad`.
+    largest; *behind* is from `state_quad`.
     """
     reduce = barrett_reduction(plan, QUAD)
     first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))

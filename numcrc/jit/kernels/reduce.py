@@ -59,13 +59,13 @@ def weighting(plan: Plan, size: int, spread=as_loaded):
     """
     layout = plan.layout
     load = load_vector(Vector(size, plan.bits))
-    even, odd = clmul(plan.arch, 0, 0), clmul(plan.arch, 1, 1)
+    by_lane_0, by_lane_1 = clmul(plan.arch, 0, 0), clmul(plan.arch, 1, 1)
     offset = layout.weights + layout.block - size
 
     @inline
     def weighted(k, block):
         weights = spread(load(k, offset))
-        return xor(even(block, weights), odd(block, weights))
+        return xor(by_lane_0(block, weights), by_lane_1(block, weights))
 
     return weighted
 
@@ -76,7 +76,8 @@ def barrett_reduction(plan: Plan, vector: Vector):
     That is ``T - floor(T / G) * G``. Of the product only the low 64 bits are needed: the
     high ones cancel T's.
     """
-    factors, constant_term, reflected = plan.layout.barrett, plan.layout.odd, plan.reflected
+    factors, constant_term = plan.layout.barrett, plan.layout.constant_term
+    reflected = plan.reflected
     load, everywhere, spread = load_vector(PAIR), repeat(vector), splat(vector)
     high = 1 - reflected
     by_reciprocal, by_generator = clmul(plan.arch, high, 0), clmul(plan.arch, high, 1)

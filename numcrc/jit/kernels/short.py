@@ -24,21 +24,21 @@ def choose(size: int, long, short):
     """Return the function that is *long* from *size* bytes up, *short* below."""
 
     @inline
-    def remains(k, p, n, register):
+    def remains(k, p, n, state):
         if n >= size:
-            return long(k, p, n, register)
-        return short(k, p, n, register)
+            return long(k, p, n, state)
+        return short(k, p, n, state)
 
     return remains
 
 
 def empty(plan: Plan):
-    """Return the function that takes no bytes to T, the register."""
+    """Return the function that takes no bytes to T, which is the state."""
     at_low = only(PAIR, int(plan.reflected))
 
     @inline
-    def remains(k, p, n, register):
-        return at_low(register)
+    def remains(k, p, n, state):
+        return at_low(state)
 
     return remains
 
@@ -52,8 +52,8 @@ def window(plan: Plan, size: int, over: int):
     in_lane, times, powers = only(PAIR, 0), clmul(plan.arch, 0, 0), plan.layout.powers
 
     @inline
-    def remains(k, p, n, register):
-        behind = times(in_lane(register), in_lane(load64(k, powers + 8 * n)))
+    def remains(k, p, n, state):
+        behind = times(in_lane(state), in_lane(load64(k, powers + 8 * n)))
         return xor(weigh(k, in_order(load(p, n))), behind)
 
     return remains
@@ -63,7 +63,7 @@ def below_16_bytes(plan: Plan):
     """Return the function that takes a message of 0..15 bytes to T, in scalar registers.
 
     Of 8 bytes or more, the message is a 128-bit block, short of some leading zeros. Of
-    less, it stands above some of the register: ``T = (R + M) * x^(8n)``, M leftmost.
+    less, it is added to the first bytes of the state: ``T = (R + M) * x^(8n)``, M leftmost.
     """
     word = ORDERS[plan.order][1]
     times_x, over_x = (shift_right, shift_left) if plan.reflected else (shift_left, shift_right)
@@ -72,13 +72,13 @@ def below_16_bytes(plan: Plan):
     weigh = weighing(plan, 16)
 
     @inline
-    def remains(k, p, n, register):
+    def remains(k, p, n, state):
         if n >= 8:
-            odd = 8 * (n - 8)
-            first = register ^ word(load64(p, 0))
-            second = times_x(register, odd) ^ word(load64(p, n - 8))
-            return weigh(k, xor(at_high(over_x(first, 64 - odd)), at_low(second)))
-        first = register ^ word(load_few(p, n))
+            rest = 8 * (n - 8)
+            first = state ^ word(load64(p, 0))
+            second = times_x(state, rest) ^ word(load64(p, n - 8))
+            return weigh(k, xor(at_high(over_x(first, 64 - rest)), at_low(second)))
+        first = state ^ word(load_few(p, n))
         return xor(at_high(over_x(first, 64 - 8 * n)), at_low(times_x(first, 8 * n)))
 
     return remains

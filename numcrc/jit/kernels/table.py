@@ -1,10 +1,10 @@
 """CRC by tables: sixteen for widths up to 64, one for the wider.
 
-The register is held as its bytes lie in memory (MEMORY in `numcrc.jit.constants`), so one
-kernel serves both bit orders: feeding a byte drops the register's first byte, and adds
+The state is held as its bytes lie in memory (MEMORY in `numcrc.jit.constants`), so one
+kernel serves both bit orders: feeding a byte drops the state's first byte, and adds
 the table's entry for that byte plus the message's. Slicing takes eight bytes at once,
 entries of eight tables; but the next eight wait for them. So four words side by side are
-taken as four registers that know nothing of each other (a *braid*), each carried over
+taken as four independent states (a *braid*), each carried over
 the other three's bytes by *far* tables; at the end they meet in the *near* ones.
 
 Sources: D. V. Sarwate, "Computation of cyclic redundancy checks via table look-up"
@@ -39,39 +39,39 @@ def _slice_8(k, table, word):
 
 
 def table_kernel():
-    """Return ``kernel(constants, p, n, register) -> register``."""
+    """Return ``kernel(constants, p, n, state) -> state``."""
     near, far = 7, 15
 
     @inline
-    def kernel(k, p, n, register):
+    def kernel(k, p, n, state):
         i = 0
         if n >= 32:
             second = third = fourth = u64(0)
             while i + 64 <= n:
-                register = _slice_8(k, far, register ^ load64(p, i))
+                state = _slice_8(k, far, state ^ load64(p, i))
                 second = _slice_8(k, far, second ^ load64(p, i + 8))
                 third = _slice_8(k, far, third ^ load64(p, i + 16))
                 fourth = _slice_8(k, far, fourth ^ load64(p, i + 24))
                 i += 32
-            register = _slice_8(k, near, register ^ load64(p, i))
-            register = _slice_8(k, near, register ^ second ^ load64(p, i + 8))
-            register = _slice_8(k, near, register ^ third ^ load64(p, i + 16))
-            register = _slice_8(k, near, register ^ fourth ^ load64(p, i + 24))
+            state = _slice_8(k, near, state ^ load64(p, i))
+            state = _slice_8(k, near, state ^ second ^ load64(p, i + 8))
+            state = _slice_8(k, near, state ^ third ^ load64(p, i + 16))
+            state = _slice_8(k, near, state ^ fourth ^ load64(p, i + 24))
             i += 32
         while i + 8 <= n:
-            register = _slice_8(k, near, register ^ load64(p, i))
+            state = _slice_8(k, near, state ^ load64(p, i))
             i += 8
         while i < n:
-            register = register >> 8 ^ _entry(k, 0, register ^ load8(p, i), 0)
+            state = state >> 8 ^ _entry(k, 0, state ^ load8(p, i), 0)
             i += 1
-        return register
+        return state
 
     return kernel
 
 
 @inline
 def wide_kernel(k, p, n, state):
-    """Take n bytes at p into the 128-bit register at *state*."""
+    """Take n bytes at p into the 128 bits at *state*."""
     first, second = load64(state, 0), load64(state, 8)
     for i in range(n):
         entry = u64(16) * ((first ^ load8(p, i)) & u64(255))

@@ -1,4 +1,4 @@
-"""The register after zero bytes, ``R * x^(8n) mod G``, in O(log n) steps.
+"""The state after zero bytes, ``R * x^(8n) mod G``, in O(log n) steps.
 
 The exponent is taken apart into powers of two, whose powers of x the constants hold.
 Multiplying is shift and add, one bit of the multiplier at a time: no instruction beyond
@@ -15,34 +15,34 @@ _NEGATIVE = _POSITIVE + 8 * ZERO_POWERS
 
 
 @inline
-def multiply(k, register, factor):
-    """Return *register* (NORMAL) times *factor*, a polynomial below P."""
+def multiply(k, state, factor):
+    """Return *state* (NORMAL) times *factor*, a polynomial below P."""
     generator = load64(k, 0)
     product = u64(0)
     while factor:
-        product ^= register & (u64(0) - (factor & u64(1)))
-        register = register << 1 ^ generator & (u64(0) - (register >> 63))
+        product ^= state & (u64(0) - (factor & u64(1)))
+        state = state << 1 ^ generator & (u64(0) - (state >> 63))
         factor >>= u64(1)
     return product
 
 
 @inline
-def zeros_kernel(k, n, register):
-    """Return *register* (NORMAL) after n zero bytes, or before them if n < 0."""
+def zeros_kernel(k, n, state):
+    """Return *state* (NORMAL) after n zero bytes, or before them if n < 0."""
     power = _POSITIVE
     if n < 0:
         power = _NEGATIVE
         n = -n
     while n:
         if n & 1:
-            register = multiply(k, register, load64(k, power))
+            state = multiply(k, state, load64(k, power))
         n >>= 1
         power += 8
-    return register
+    return state
 
 
 @inline
 def zeros_factor(k, n):
-    """Return ``x^(8n) mod P``, what n zero bytes multiply any register by."""
+    """Return ``x^(8n) mod P``, the factor by which n zero bytes multiply any state."""
     scale = load64(k, 8)
     return zeros_kernel(k, n, u64(1) << scale) >> scale
