@@ -62,7 +62,7 @@ def test_the_512_bit_loop_is_multiplies_and_three_way_xors(name):
 @pytest.mark.parametrize(("bits", "register"), [(128, "xmm"), (256, "ymm")])
 def test_narrower_tiers_use_their_own_registers(bits, register):
     host = made_up("x86_64", "icelake-server", "avx avx2 pclmul sse4.1 ssse3 vpclmulqdq")
-    tier = next(t for t in host.tiers if t.fold_bits == bits)
+    tier = next(t for t in host.tiers if t.bits == bits)
     assembly = compiler.assembly(choice.plan(model("CRC-64/NVME"), host, tier), host)
     wider = {"xmm": "[yz]mm", "ymm": "zmm"}[register]
     assert re.search(rf"v?pclmul\w*\s.*%{register}", assembly)

@@ -8,11 +8,12 @@ import pytest
 
 import numcrc
 from numcrc.crc import gf2
-from numcrc.jit.choice import MIXTURES, mixed
 from numcrc.jit.matrices import matrices, spans
 from numcrc.jit.plan import Plan
+from numcrc.jit.target import TIERS, Tier
 
 NARROW = [name for name, crc in numcrc.algorithms.items() if crc.width <= 64]
+MIXING = [tier for tier in TIERS["x86_64"] if tier.mixtures]
 
 
 def polynomial(data: bytes, refin: bool) -> int:
@@ -42,23 +43,22 @@ def folded(registers: list[bytes], words: list[int], lanes: int) -> list[bytes]:
     return results
 
 
-@pytest.mark.parametrize("bits", MIXTURES)
+def mixed(tier: Tier) -> list[Plan]:
+    """Return the plans of a tier's mixtures, in the order in which they are tried."""
+    plain = Plan("fold", bits=tier.bits, blocks=tier.blocks)
+    return [plain.mixed(*mixture) for mixture in tier.mixtures]
+
+
+@pytest.mark.parametrize("tier", MIXING, ids=lambda tier: tier.name)
 @pytest.mark.parametrize("name", NARROW)
-def test_what_is_folded_is_congruent(name, bits):
+def test_what_is_folded_is_congruent(name, tier):
     model = numcrc.algorithms[name].model
-    plan = next(
-        (
-            plan
-            for (lanes, _), arrangements in MIXTURES[bits].items()
-            for plan in (Plan("fold", bits=bits, units=u, lanes=lanes) for u in arrangements)
-            if spans(model.generator, plan.above, lanes)
-        ),
-        None,
-    )
+    plans = (p for p in mixed(tier) if spans(model.generator, p.above, p.lanes))
+    plan = next(plans, None)
     if plan is None:
-        assert (name, bits < 512) == ("CRC-64/GO-ISO", True)
+        assert (name, tier.bits < 512) == ("CRC-64/GO-ISO", True)
         return
-    registers = [random.Random(u).randbytes(bits // 8) for u in range(len(plan.above))]
+    registers = [random.Random(u).randbytes(tier.bits // 8) for u in range(len(plan.above))]
     distance = 8 * 512
 
     for refin in (True, False):
@@ -74,18 +74,18 @@ def test_what_is_folded_is_congruent(name, bits):
         assert value(result) == gf2.mod(value(registers) << distance, model.generator)
 
 
-@pytest.mark.parametrize("bits", MIXTURES)
-def test_groups_are_as_large_as_they_are_filed(bits):
-    for (lanes, registers), arrangements in MIXTURES[bits].items():
-        for units in arrangements:
-            plan = mixed(Plan("fold", bits=bits), units, lanes)
-            assert {len(group) for group in plan.groups} == {registers}
+@pytest.mark.parametrize("tier", MIXING, ids=lambda tier: tier.name)
+def test_mixtures_are_tried_from_few_matrices_on(tier):
+    assert len(set(mixed(tier))) == len(tier.mixtures)
+    elements = [mixture.elements for mixture in tier.mixtures]
+    assert elements == sorted(elements)
+    assert elements == [8 * plan.lanes * len(plan.groups[0]) for plan in mixed(tier)]
 
 
 @pytest.mark.parametrize("units", ["c0110c", "001", "cccc"])
 def test_groups_that_are_unlike(units):
-    with pytest.raises(ValueError, match="not alike"):
-        mixed(Plan("fold", bits=512), units, 1)
+    with pytest.raises(ValueError, match=f"invalid units '{units}': the groups are not alike"):
+        Plan("fold", bits=512).mixed(units)
 
 
 def test_not_where_nothing_spans():

@@ -100,6 +100,34 @@ def test_plans_use_what_is_usable_only():
         assert plan(bzip2, set(), tier).bits == bits
 
 
+def test_one_record_is_a_new_tier(monkeypatch):
+    """Also of a width that another tier has."""
+    monkeypatch.delenv("NUMCRC_TIER", raising=False)
+    *below, best = TIERS["x86_64"]
+    newer = best._replace(
+        name="avx512-newer",
+        needs=best.needs | {"avx1024"},
+        windows=(),
+        blocks=(16, 512),
+        mixtures=(),
+        streams=(),
+    )
+    monkeypatch.setitem(TIERS, "x86_64", (*below, best, newer))
+    features = set(NEEDS["x86_64"]["avx512-vpclmul"].split())
+    model = catalogue.find("CRC-32C").model
+    for usable, tier, name in (
+        (features, best, "avx512-vpclmul"),
+        (features | {"avx1024"}, newer, "avx512-newer"),
+    ):
+        host = made_up(usable)
+        monkeypatch.setattr(target, "host", lambda host=host: host)
+        assert target.best.__wrapped__() == target.tier("512") == host.tiers[-1] == tier
+        assert target.tier("avx512-vpclmul") == best
+        plan = choice.plan(model, host, target.tier(name))
+        assert (plan.windows, plan.blocks) == (tier.windows, tier.blocks)
+    assert plan.name == "fold512-16.512-reflected-x86_64"
+
+
 # Settings of Numba's
 
 

@@ -28,7 +28,7 @@ from numcrc.crc import gf2
 
 
 def spans(generator: int, above: tuple[int, ...], lanes: int) -> bool:
-    """Whether a group, its registers *above* its last by these bits, can be folded so.
+    """Whether matrices can fold a group whose registers are *above* its last by these bits.
 
     *lanes*: 1, or 2 to take pairs of them together.
     """

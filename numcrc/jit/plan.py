@@ -1,29 +1,34 @@
-"""A kernel as a plan, a value with a name.
+"""Describe a kernel by a plan: a value with a name.
 
-A plan says everything that decides a kernel's machine code, and nothing else. Its name
-is the kernel's identity: in the cache key, in `numcrc.info`, in the benchmarks.
+A plan holds everything that decides a kernel's machine code, and nothing else. Its name holds
+the same, for `numcrc.info`, the benchmarks and the tuner.
 """
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from numcrc.crc.model import Model
 from numcrc.jit import constants
 from numcrc.jit.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
-from numcrc.jit.matrices import matrices
+from numcrc.jit.matrices import matrices, spans
+
+CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
+"""The polynomials of the CPUs' CRC-32 instructions."""
 
 
 class Streams(NamedTuple):
-    """How a stretch of a message is cut up for the crc32 instruction, and folded beside it."""
+    """How a stretch of a message is cut for the crc32 instruction, and folded beside it."""
 
     ways: int
     length: int
-    """Bytes of each stream: whole times *words*."""
+    """Bytes of each stream, a multiple of 8 times *words*."""
     words: int = 1
-    """Words of each that are taken at a time."""
+    """Words that are taken from each stream at a time."""
     block: int = 0
-    """Bytes that are folded at the same time, of a part in front; 0: there is none."""
+    """Bytes that are folded at the same time, of a part in front; 0: nothing is folded."""
 
     @property
     def folded(self) -> int:
@@ -45,6 +50,27 @@ class Streams(NamedTuple):
         beside = f"v{self.block}" if self.block else ""
         return f"{beside}s{self.ways}x{self.words}.{self.length}"
 
+    @classmethod
+    def parse(cls, text: str) -> Streams:
+        """Return the streams that are written so: "s4x1.1024", "v128s3x3.1536"."""
+        found = re.fullmatch(r"(?:v(\d+))?s(\d+)x(\d+)\.(\d+)", text)
+        if found is None:
+            raise ValueError(f"invalid streams: {text!r}")
+        block, ways, words, length = (int(number or 0) for number in found.groups())
+        return cls(ways, length, words, block)
+
+
+class Mixture(NamedTuple):
+    """What folds each register of a block: see the fields of `Plan` with these names."""
+
+    units: str
+    lanes: int = 1
+
+    @property
+    def elements(self) -> int:
+        """How many polynomials the bits of a group stand for at one place of a byte."""
+        return 8 * self.lanes * self.units.count("0")
+
 
 class Plan(NamedTuple):
     """A kernel, as data."""
@@ -52,20 +78,21 @@ class Plan(NamedTuple):
     family: str
     """"table", "fold", "crc32", "wide", or a tool named below."""
     arch: str = ""
+    """The architecture whose instructions are used; empty: none but the common ones."""
     bits: int = 0
-    """Width of the carry-less multiply; 0: none is used."""
+    """Bits of the registers that are multiplied carry-less; 0: none are."""
     windows: tuple[int, ...] = ()
-    """Sizes in bytes of the vectors, masked, that messages below the smallest block lie in."""
+    """Sizes in bytes of the masked vectors that hold messages shorter than a block, ascending."""
     blocks: tuple[int, ...] = ()
-    """Block sizes in bytes that messages are folded in."""
+    """Sizes in bytes of the blocks that messages are folded in, ascending."""
     units: str = ""
     """How each register of the largest block is folded: "c" by the carry-less multiply, a digit
-    by bit matrices, the registers of one digit being a group (`numcrc.jit.matrices`); empty: all by
-    the former."""
+    by bit matrices, the registers of one digit being a group (`numcrc.jit.matrices`); empty: all
+    by the carry-less multiply."""
     lanes: int = 1
     """Lanes of a register that the matrices take together."""
     order: str = "reflected"
-    """How the fold makes polynomials of bytes (`numcrc.jit.kernels.fold`)."""
+    """How the fold makes polynomials of bytes (`numcrc.jit.kernels.reduce`)."""
     castagnoli: bool = False
     """Whether the crc32 instruction's polynomial is CRC-32C's."""
     streams: tuple[Streams, ...] = ()
@@ -74,25 +101,113 @@ class Plan(NamedTuple):
     """What the machine code is: "call", the builtin for one buffer; "records", the one
     for many; "raw", a C function ``crc(block, p, n, value) -> crc``."""
 
-    @property
-    def name(self) -> str:
-        """A short name: "fold128-16.64.128-00c0c0cc-reflected", "crc32c-s4x1.128-clmul"."""
-        if self.family == "fold":
-            return f"{self._fold_name}-{self.order}"
-        if self.family == "crc32":
-            streams = ",".join(map(str, self.streams)) or "chain"
-            then = f"-{self._fold_name}" if self.blocks else ""
-            instruction = "crc32c" if self.castagnoli else "crc32"
-            clmul = "clmul" if self.bits else "soft"
-            return f"{instruction}-{streams}-{clmul}{then}"
-        return self.family
+    # Names
 
     @property
-    def _fold_name(self) -> str:
-        sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
-        by = "by2-" if self.lanes > 1 else ""
-        mixture = f"-{by}{self.units}" if self.units else ""
-        return f"fold{self.bits}-{'.'.join(sizes)}{mixture}"
+    def name(self) -> str:
+        """The plan in words, as `parse` reads them.
+
+        For example "table"; "fold128-16.64.128-00c0c0cc-reflected-x86_64", which gives blocks,
+        units and order; "crc32c-s4x1.128,s4x1.1024-clmul128-aarch64-raw", streams and form.
+        """
+        words = [] if self.family in ("fold", "crc32") else [self.family]
+        if self.family == "crc32":
+            words.append("crc32c" if self.castagnoli else "crc32")
+            words.append(",".join(map(str, self.streams)) or "chain")
+            if not self.blocks:
+                words.append(f"clmul{self.bits}" if self.bits else "soft")
+        if self.family == "fold" or self.blocks:
+            sizes = [f"w{size}" for size in self.windows] + [str(size) for size in self.blocks]
+            together = f"by{self.lanes}" if self.lanes > 1 else ""
+            words += [f"fold{self.bits}", ".".join(sizes), together, self.units, self.order]
+        words += [self.arch, self.form if self.form != "call" else ""]
+        return "-".join(filter(None, words))
+
+    @classmethod
+    def parse(cls, name: str) -> Plan:
+        """Return the plan of this *name*.
+
+        Raises
+        ------
+        ValueError
+            *name* is not the name of a plan.
+        """
+        found = re.fullmatch(_NAME, name, re.VERBOSE)
+        if found is None:
+            raise ValueError(f"invalid plan name: {name!r}")
+        words = {key: text or "" for key, text in found.groupdict().items()}
+        sizes = re.findall(r"(w?)(\d+)", words["sizes"])
+        streams = [text for text in words["streams"].split(",") if text not in ("", "chain")]
+        plan = cls(
+            family=words["tool"] or words["table"] or ("crc32" if words["instruction"] else "fold"),
+            arch=words["arch"],
+            bits=int(words["fold"] or words["clmul"] or 0),
+            windows=tuple(int(size) for window, size in sizes if window),
+            blocks=tuple(int(size) for window, size in sizes if not window),
+            units=words["units"],
+            lanes=int(words["lanes"] or 1),
+            order=words["order"] or "reflected",
+            castagnoli=words["instruction"] == "crc32c",
+            streams=tuple(map(Streams.parse, streams)),
+            form=words["form"] or "call",
+        )
+        if plan.name != name or not plan._is_sound():
+            raise ValueError(f"invalid plan name: {name!r}")
+        return plan
+
+    def _is_sound(self) -> bool:
+        """Whether sizes are positive, ascend, and are of whole registers, groups and words."""
+        lists = self.windows, self.blocks, [streams.size for streams in self.streams]
+        return (
+            all(less < more for sizes in lists for less, more in pairwise((0, *sizes)))
+            and all(size % 16 == 0 for size in self.windows + self.blocks)
+            and all(streams.length % (8 * streams.words) == 0 for streams in self.streams)
+            and (
+                not self.units
+                or (8 * self.blocks[-1] == self.bits * len(self.units) and self._groups_are_alike)
+            )
+        )
+
+    # Relatives
+
+    @property
+    def multiplying(self) -> Plan:
+        """The same without the block that has matrices, if there is one."""
+        if not self.units:
+            return self
+        return self._replace(blocks=self.blocks[:-1], units="", lanes=1)
+
+    def mixed(self, units: str, lanes: int = 1) -> Plan:
+        """Return the same with one more block, the largest, that these units fold.
+
+        Raises
+        ------
+        ValueError
+            The groups differ in how far apart their registers are, so that the same matrices
+            do not fold all of them.
+        """
+        plain = self.multiplying
+        blocks = (*plain.blocks, self.bits // 8 * len(units))
+        mixed = plain._replace(blocks=blocks, units=units, lanes=lanes)
+        if not mixed._groups_are_alike:
+            raise ValueError(f"invalid units {units!r}: the groups are not alike")
+        return mixed
+
+    def suits(self, model: Model) -> bool:
+        """Whether this plan's kernel computes *model*."""
+        if self.family in ("table", "wide"):
+            return (self.family == "wide") == (model.width > 64)
+        if self.family == "crc32":
+            poly = CRC32C_POLY if self.castagnoli else CRC32_POLY
+            if (model.width, model.poly, model.refin) != (32, poly, True):
+                return False
+        elif self.family != "fold" or model.width > 64:
+            return False
+        if (self.order == "reflected") != model.refin:
+            return False
+        return not self.units or spans(model.generator, self.above, self.lanes)
+
+    # The kernel's constants
 
     @property
     def is_message(self) -> bool:
@@ -114,6 +229,29 @@ class Plan(NamedTuple):
         folds = constants.fold(model, self.largest, self._representation)
         return folds + self._matrices(model) + joins
 
+    def header(self, model: Model) -> bytes:
+        """Return the words by which this plan's builtin makes a CRC a state and back."""
+        if self.family == "wide":  # its caller does that
+            return bytes(8 * len(constants.Header._fields))
+        return constants.words(list(constants.header(model, self._representation)))
+
+    def _matrices(self, model: Model) -> bytes:
+        if not self.units:
+            return b""
+        distance = 8 * self.blocks[-1]
+        return constants.words(
+            matrices(model.generator, self.above, self.lanes, distance, model.refin)
+        )
+
+    @property
+    def _representation(self) -> str:
+        """How the kernel holds its state."""
+        if self.family == "table":
+            return MEMORY
+        return NORMAL if self.family in _ALGEBRA or not self.reflected else REFLECTED
+
+    # The fold
+
     @property
     def largest(self) -> int:
         """Bytes of the largest block; 0: nothing is folded."""
@@ -121,17 +259,17 @@ class Plan(NamedTuple):
 
     @property
     def layout(self) -> FoldLayout:
-        """Where the fold's constants lie. The matrices are behind them."""
+        """Where the fold's constants are. The matrices follow them."""
         return FoldLayout(self.largest)
 
     @property
     def reflected(self) -> bool:
-        """Whether what is folded has the lowest terms in the highest bits."""
+        """Whether the lowest terms of what is folded are in the highest bits."""
         return self.order != "normal"
 
     @property
     def streams_offset(self) -> int:
-        """Where the streams' constants lie, behind those of the fold."""
+        """Where the streams' constants are, behind those of the fold."""
         return self.layout.size + 8 * self.lanes * self.factors if self.largest else 0
 
     @property
@@ -142,6 +280,21 @@ class Plan(NamedTuple):
             for digit in sorted(set(self.units) - {"c"})
         ]
 
+    @property
+    def _groups_are_alike(self) -> bool:
+        return len({tuple(at - group[0] for at in group) for group in self.groups}) == 1
+
+    @property
+    def factors(self) -> int:
+        """The number of matrices that fold a group."""
+        return self.lanes * len(self.groups[0]) ** 2 if self.units else 0
+
+    @property
+    def above(self) -> tuple[int, ...]:
+        """Bit offset of each register from its group's last; equal for all groups."""
+        group = self.groups[0]
+        return tuple(self.bits * (group[-1] - position) for position in group)
+
     def least(self, block: int) -> int:
         """Return the bytes from which a message is folded in blocks of *block* bytes.
 
@@ -151,41 +304,24 @@ class Plan(NamedTuple):
         mixes = self.units and block == self.blocks[-1]
         return block * max(2, self.factors // 8) if mixes else block
 
-    @property
-    def factors(self) -> int:
-        """How many matrices a group is folded by."""
-        return self.lanes * len(self.groups[0]) ** 2 if self.units else 0
 
-    @property
-    def above(self) -> tuple[int, ...]:
-        """The bits that each register of a group stands above its last: of all groups alike."""
-        group = self.groups[0]
-        return tuple(self.bits * (group[-1] - position) for position in group)
-
-    def _matrices(self, model: Model) -> bytes:
-        if not self.units:
-            return b""
-        distance = 8 * self.blocks[-1]
-        return constants.words(
-            matrices(model.generator, self.above, self.lanes, distance, model.refin)
-        )
-
-    def header(self, model: Model) -> bytes:
-        """Return the words by which this plan's builtin makes a CRC a state and back."""
-        if self.family == "wide":  # whose caller does that
-            return bytes(8 * len(constants.Header._fields))
-        return constants.words(list(constants.header(model, self._representation)))
-
-    @property
-    def _representation(self) -> str:
-        """How the kernel holds its state."""
-        if self.family == "table":
-            return MEMORY
-        return NORMAL if self.family in _ALGEBRA or not self.reflected else REFLECTED
-
-
-WIDE = Plan("wide")
+WIDE, TABLE = Plan("wide"), Plan("table")
 ZEROS, ZEROS_MANY, JOIN = Plan("zeros"), Plan("zeros_many"), Plan("join")
-_ALGEBRA = {"zeros", "zeros_many", "join"}
 COLLECT, RELEASE = Plan("collect"), Plan("release")
-TABLE = Plan("table")
+_ALGEBRA = {"zeros", "zeros_many", "join"}
+
+_STREAMS = r"(?:v\d+)?s[1-9]\d*x[1-9]\d*\.\d+"
+_NAME = rf"""
+    (?P<tool> wide | zeros | zeros_many | join | collect | release )
+    | (?: (?P<table> table )
+        | (?: (?P<instruction> crc32c? ) - (?P<streams> chain | {_STREAMS} (?:,{_STREAMS})* ) - )?
+          (?: soft
+            | clmul (?P<clmul> 128 )
+            | fold (?P<fold> 128 | 256 | 512 ) - (?P<sizes> w?\d+ (?: \.w?\d+ )* )
+              (?: -by (?P<lanes> 2 ) )? (?: - (?P<units> [0-9c]+ ) )?
+              - (?P<order> reflected | normal | mirrored )
+          )
+          - (?P<arch> x86_64 | aarch64 )
+      )
+      (?: - (?P<form> records | raw ) )?
+"""

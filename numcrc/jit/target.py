@@ -14,49 +14,119 @@ from typing import NamedTuple
 
 from llvmlite import binding as llvm
 
+from numcrc.jit.plan import Mixture, Streams
+
 
 class TierError(RuntimeError):
-    """``NUMCRC_TIER`` names no tier, or one that this CPU cannot run."""
+    """The value of ``NUMCRC_TIER`` is not a tier, or is one that this CPU cannot run."""
 
 
 class Tier(NamedTuple):
-    """A set of instructions that kernels are written for."""
+    """A set of instructions, and the sizes of the kernels that are made of them.
+
+    `numcrc.jit.choice` makes plans of these, by the model and the CPU.
+    """
 
     name: str
     """As ``NUMCRC_TIER`` spells it."""
-    fold_bits: int
-    """Vector width of carry-less-multiply folding; 0: none."""
-    needs: frozenset[str]
+    needs: frozenset[str] = frozenset()
     """LLVM features that must all be there."""
+    bits: int = 0
+    """Bits of the registers that are folded by the carry-less multiply; 0: none are."""
+    windows: tuple[int, ...] = ()
+    """See `Plan.windows`; these need masks of bytes."""
+    blocks: tuple[int, ...] = ()
+    """See `Plan.blocks`."""
+    mixtures: tuple[Mixture, ...] = ()
+    """Mixtures of units for one more block, in the order in which they are tried."""
+    streams: tuple[Streams, ...] = ()
+    """Stretches of the crc32 instruction, where the CPU has it."""
 
 
-def _tier(name: str, fold_bits: int, needs: str) -> Tier:
-    return Tier(name, fold_bits, frozenset(needs.split()))
+def _features(names: str) -> frozenset[str]:
+    return frozenset(names.split())
 
 
-#: Best last. "crc32" is what a CPU with that instruction but no carry-less multiply has.
+# Mixtures of 1, 2 or 4 registers a group: enough of them for every polynomial of the catalogue
+# (but CRC-64/GO-ISO's on registers below 512 bits, where it would gain nothing). Measured by
+# asv_bench/tune.py on a Zen 5: it folds a register in 4 cycles by the multiplier, in half a
+# cycle for each matrix on other units.
+_UP_TO_16_BITS = tuple(map(Mixture, ("01234567", "00112233", "01230123", "01012323")))
+_NARROW = (
+    *_UP_TO_16_BITS,
+    *(Mixture(units) for units in ("00c0c0cc", "0c00c0cc", "0000cccc")),
+    *(Mixture(units, lanes=2) for units in ("000c0ccc", "0c00c0cc", "0000cccc")),
+)
+_WIDE = (
+    *_UP_TO_16_BITS,
+    *(Mixture(units) for units in ("00c0c0", "000cc0", "00ccc00c")),
+    *(Mixture(units, lanes=2) for units in ("0cc000cc", "0cc00cc0")),
+    Mixture("00000000cccccccc"),
+)
+
+# The crc32 instruction takes a word a cycle on most CPUs: three streams keep it busy, and what
+# is folded beside them is what P. Cawley measured to be fastest (github.com/corsix/fast-crc32:
+# Cascade Lake, Ice Lake, Ampere Altra, Apple M1; for 256 bits, the words that it takes meanwhile).
+_ALONE = (Streams(4, 128), Streams(4, 1024))
+
+# Four accumulators hide the multiply's latency, and eight gain nothing (measured); the smaller
+# blocks serve short messages.
+_TABLE = Tier("table")
 TIERS = {
     "x86_64": (
-        _tier("table", 0, ""),
-        _tier("crc32", 0, "crc32"),
-        _tier("sse4.2-pclmul", 128, "pclmul sse4.1 ssse3"),
-        _tier("avx2-vpclmul", 256, "avx avx2 pclmul sse4.1 ssse3 vpclmulqdq"),
-        _tier(
+        _TABLE,
+        Tier("crc32", _features("crc32"), streams=_ALONE[1:]),
+        Tier(
+            "sse4.2-pclmul",
+            _features("pclmul sse4.1 ssse3"),
+            bits=128,
+            blocks=(16, 64),
+            mixtures=_NARROW,
+            streams=(*_ALONE, Streams(3, 1536, 3, 128)),
+        ),
+        Tier(
+            "avx2-vpclmul",
+            _features("avx avx2 pclmul sse4.1 ssse3 vpclmulqdq"),
+            bits=256,
+            blocks=(16, 32, 128),
+            mixtures=_NARROW,
+            streams=(Streams(4, 1024, 2, 128),),
+        ),
+        Tier(
             "avx512-vpclmul",
-            512,
-            "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl pclmul sse4.1 ssse3 vpclmulqdq",
+            _features(
+                "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl pclmul sse4.1 ssse3 vpclmulqdq"
+            ),
+            bits=512,
+            windows=(16, 64, 128, 192, 256),
+            blocks=(256,),
+            mixtures=_WIDE,
+            streams=(Streams(5, 768, 3, 256),),
         ),
     ),
     "aarch64": (
-        _tier("table", 0, ""),
-        _tier("crc32", 0, "crc"),
-        _tier("pmull", 128, "aes neon"),
-        _tier("pmull+sha3", 128, "aes neon sha3"),
+        _TABLE,
+        Tier("crc32", _features("crc"), streams=_ALONE[1:]),
+        Tier(
+            "pmull",
+            _features("aes neon"),
+            bits=128,
+            blocks=(16, 64),
+            streams=(*_ALONE, Streams(4, 1024, 2, 48)),
+        ),
+        Tier(
+            "pmull+sha3",
+            _features("aes neon sha3"),
+            bits=128,
+            blocks=(16, 64),
+            streams=(*_ALONE, Streams(3, 1024, 2, 144)),
+        ),
     ),
 }
+"""By architecture, the best tier last."""
 
-#: The feature of the CRC-32 instructions; used by every tier above "table".
 CRC32_FEATURE = {"x86_64": "crc32", "aarch64": "crc"}
+"""The feature of the CRC-32 instructions; every tier above "table" uses them."""
 
 _NUMBA_SETTINGS = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
 _NUMBA_CONFIG_FILE = ".numba_config.yaml"
@@ -83,7 +153,7 @@ class Target(NamedTuple):
     @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers this target can run, best last."""
-        known = TIERS.get(self.arch, (_tier("table", 0, ""),))
+        known = TIERS.get(self.arch, (_TABLE,))
         return tuple(tier for tier in known if tier.needs <= self.usable)
 
     @property
@@ -143,7 +213,7 @@ def best() -> Tier:
 def tier(name: str) -> Tier:
     """Return the tier called *name* (or by its vector width: "128"), or raise `TierError`."""
     known = TIERS.get(host().arch, host().tiers)
-    wanted = {name} | {t.name for t in known if t.fold_bits and str(t.fold_bits) == name}
+    wanted = {name} | {t.name for t in known if t.bits and str(t.bits) == name}
     runnable = [t for t in host().tiers if t.name in wanted]
     if runnable:
         return runnable[-1]
