@@ -1,6 +1,6 @@
-"""The compiled functions of one model, each made when first asked for, and the Python behind them.
+"""Hold the compiled functions of a model, and the Python functions behind them.
 
-Machine code answers what is common and hands the rest to the functions called general here.
+Machine code handles the common calls and passes all others to the methods called general here.
 """
 
 from __future__ import annotations
@@ -26,16 +26,24 @@ Return the CRC of *data*, continuing from the CRC *value* of the bytes before.
 See `numcrc.Algorithm.function`."""
 
 
-def index(number: SupportsIndex, what: str) -> int:
+def index(number: SupportsIndex, name: str) -> int:
     """Return *number* as an int, or raise TypeError."""
     try:
         return operator.index(number)
     except TypeError:
-        raise TypeError(f"{what} must be an integer, not {type(number).__name__}") from None
+        raise TypeError(f"{name} must be an integer, not {type(number).__name__}") from None
 
 
 class Compiled:
-    """What computes CRCs of *model*, by *plan* rather than the best one where it is given."""
+    """The functions that compute CRCs of *model*, each compiled when it is first used.
+
+    Parameters
+    ----------
+    model : Model
+        The algorithm.
+    plan : Plan, optional
+        The kernel; by default the best one here.
+    """
 
     def __init__(self, model: Model, plan: Plan | None = None) -> None:
         self.model, self.width = model, model.width
@@ -43,7 +51,7 @@ class Compiled:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan of the functions of messages."""
+        """The plan of `crc`, `feed_wide` and `records`."""
         from numcrc.jit import engine
 
         return self._plan or engine.plan_of(self.model)
@@ -57,7 +65,7 @@ class Compiled:
 
     @cached_property
     def feed_wide(self) -> Callable[..., Any]:
-        """``(data, register) -> register`` above 64 bits, the register as 16 bytes."""
+        """``(data, state) -> state`` above 64 bits, the state being the register as 16 bytes."""
         return self._builtin(self.plan, self.general, "feed")
 
     @cached_property
@@ -100,12 +108,12 @@ class Compiled:
 
         return engine.builtin(self.model, plan, fallback, name, doc)
 
-    def checked(self, value: SupportsIndex, what: str = "value") -> int:
+    def checked(self, value: SupportsIndex, name: str = "value") -> int:
         """Return *value*, a CRC of this width, or raise."""
-        return fits(index(value, what), self.width, what)
+        return fits(index(value, name), self.width, name)
 
     def general(self, data: Data, value: SupportsIndex | None = None) -> int:
-        """Compute what the builtin hands back: arrays out of order, any integer, errors."""
+        """Handle the calls that the builtin passes on: strided arrays, any integer, errors."""
         from numcrc.buffers import pieces
 
         crc = None if value is None else self.checked(value)
@@ -122,12 +130,12 @@ class Compiled:
         return reference.value_of(self.model, constants.register_of_wide(self.model, state))
 
     def general_zeros(self, value: int, n: int) -> int:
-        """Compute what the builtin hands back: any integers, wide registers, errors."""
+        """Handle the calls that the builtin passes on: any integers, wide registers, errors."""
         crc, count = self.checked(value), index(n, "n")
         if count < 0 and not self.model.poly & 1:
             raise ValueError(
-                "n must not be negative: the polynomial has no constant term, so the"
-                " register does not remember what came before"
+                "n must not be negative: the polynomial has no constant term, so zeros cannot be"
+                " removed"
             )
         register = reference.register_of(self.model, crc)
         factor = gf2.power_of_x(8 * count, self.model.generator)

@@ -1,4 +1,4 @@
-"""The cache of objects: whole and sound, or not used; never the cause of a wrong answer."""
+"""The cache of objects: damaged files are not used, and no fault gives a wrong answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.plan import TABLE, WIDE, ZEROS
 
 KEY, OTHER = bytes(range(32)), bytes(32)
-BODY = b"machine code, as it were" * 2
+BODY = b"not really machine code." * 2
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX modes and paths")
 
 # The two objects that compile fastest.
@@ -140,8 +140,8 @@ def test_folder_in_the_place_of_a_file(folder):
         ("/dev/null", "null"),
         ("a file", "file"),
         ("under a file", "file"),
-        ("writable by the group", "others may write"),
-        ("writable by all", "others may write"),
+        ("writable by the group", "other users can write"),
+        ("writable by all", "other users can write"),
         ("another user's", "belongs to another user"),
     ],
 )
@@ -253,7 +253,7 @@ def test_damaged_files_are_replaced(names, warm, tmp_path):
 
 
 def read_only_folder(tmp_path: Path) -> str:
-    """Return a folder in which nobody, not even root, can make a file."""
+    """Return a folder in which not even root can make a file."""
     if os.geteuid():
         (tmp_path / "read-only").mkdir(0o500)
         return str(tmp_path / "read-only")
@@ -297,7 +297,7 @@ def getpwuid(uid):
 pwd.getpwuid = getpwuid
 """
     result = run_python(nobody + CODE, cwd=str(tmp_path), unset=HOMES)
-    assert outcome(result)[1].startswith("none; no ")
+    assert outcome(result)[1].startswith("none; cannot find ")
     assert not list(tmp_path.iterdir()), "no folder called ~"
 
 

@@ -1,8 +1,11 @@
-"""Kernels compiled on this machine, for the CPU that is really there.
+"""Compile kernels on this machine, for its own CPU.
 
-``target`` says what may be emitted, ``kernels`` (in the vocabulary of ``memory`` and ``simd``) say
-what is computed, ``entry`` makes each a CPython builtin, ``compiler`` turns that into an
-object file, ``cache`` keeps it, ``linker`` maps it, and ``engine`` chooses and hands out.
-Numba is imported by the vocabulary, ``memory``, ``simd`` and ``capi``; a process that finds
-its objects in the cache never imports those.
+``target`` reads which features may be used, and lists the tiers; ``choice`` makes a ``plan`` of a
+model and a tier. ``kernels`` compute, with the operations of ``emit`` and the numbers that
+``constants`` and ``matrices`` derive from the model. ``builtins`` make functions of CPython's of
+kernels, ``compiler`` makes object files of these, ``cache`` stores them, ``linker`` maps them,
+and ``engine`` puts it all together.
+
+``emit`` and ``builtins.capi`` import Numba, so ``kernels``, the other ``builtins`` and ``compiler``
+do too; a process that finds its objects in the cache imports none of these.
 """

@@ -1,10 +1,10 @@
-"""Object files on disk, each under the hash of all that made it.
+"""Keep object files on disk, each under the hash of everything that it depends on.
 
 A file is a header (magic, key, length, digest of the body) and the machine code, nothing
 else. It is written under a temporary name, flushed to the disk and moved into place, so a
-reader sees a whole file or none; it is verified before it is used, and what fails is
-compiled again. A folder that another user could write to is not used at all. Whatever the
-cache cannot do it says in `status`; no failure of it is a failure of a checksum.
+reader sees a whole file or none; it is verified before it is used, and compiled again if it
+is damaged. A folder that another user could write to is not used at all. `status` reports
+every failure of the cache; no checksum fails because of one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _faults: list[str] = []
 
 @cache
 def folder() -> str | None:
-    """Return the cache folder, made if need be; None if there is none to be trusted."""
+    """Return the cache folder, made if it does not exist; None if it cannot be trusted."""
     path = os.environ.get("NUMCRC_CACHE_DIR") or _default()
     if path is None:
         return None
@@ -41,7 +41,7 @@ def folder() -> str | None:
     elif hasattr(os, "getuid") and found.st_uid != os.getuid():
         _faults.append(f"{path}: belongs to another user")
     elif os.name == "posix" and found.st_mode & 0o022:
-        _faults.append(f"{path}: others may write to it")
+        _faults.append(f"{path}: other users can write to it")
     else:
         return path
     return None
@@ -53,22 +53,22 @@ def _default() -> str | None:
     try:
         path = user_cache_dir("numcrc", appauthor=False)
     except (OSError, RuntimeError, KeyError) as error:
-        _faults.append(f"no user cache folder: {error}")
+        _faults.append(f"cannot find the user's cache folder: {error}")
         return None
     if not os.path.isabs(path):  # neither HOME nor a user of that number
-        _faults.append(f"no home folder for {path}")
+        _faults.append(f"cannot find the home folder: {path} is not absolute")
         return None
     return path
 
 
 def status() -> str:
-    """Return the cache folder, or why objects are not kept."""
+    """Return the cache folder, or "none", and the reasons why objects were not kept."""
     path = folder()
     return "; ".join(([path] if path else ["none"]) + _faults)
 
 
 def load(key: bytes) -> bytes | None:
-    """Return the object stored under *key*, or None if there is none that is sound."""
+    """Return the object stored under *key*; None if it is missing or damaged."""
     path = folder()
     if path is None:
         return None
@@ -91,7 +91,7 @@ def load(key: bytes) -> bytes | None:
 
 
 def store(key: bytes, body: bytes) -> None:
-    """Store the object *body* under *key*, or note why not."""
+    """Store the object *body* under *key*, or note why it cannot be stored."""
     path = folder()
     if path is None:
         return

@@ -33,7 +33,7 @@ def plan(model: Model, target: Target, tier: Tier) -> Plan:
 def _crc32_plan(model: Model, target: Target, tier: Tier) -> Plan:
     streams = _streams(target, tier)
     castagnoli = model.poly == CRC32C_POLY
-    if tier.bits <= 128:  # too narrow to fold what streams leave faster than the instruction
+    if tier.bits <= 128:  # at this width the instruction is faster than folding, for any length
         return Plan("crc32", target.arch, tier.bits, castagnoli=castagnoli, streams=streams)
     folds = _multiplying_plan if streams else _fold_plan
     folding = folds(model, target, tier)

@@ -1,8 +1,8 @@
-"""From a plan to an object file: Numba for the IR, LLVM for the machine code.
+"""Compile a plan to an object file: Numba makes the IR, LLVM the machine code.
 
 Numba types and lowers the kernel, and stops there (``no_compile``): its own code
-generator never sees it. The IR is optimised and emitted by a TargetMachine of ours for
-the very host, and the object is refused if it needs anything but the C API.
+generator never sees it. A TargetMachine made here for the host optimises and emits the IR, and
+an object that needs anything but the C API is refused.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import Any
 
 from llvmlite import binding as llvm
 
-from numcrc.jit.builtins import algebra, capi, records
-from numcrc.jit.builtins import single as entry
+from numcrc.jit.builtins import algebra, capi, records, single
 from numcrc.jit.emit.scalars import Pointer, i64, lower, lowered, outlined, outlines, u64
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
@@ -22,17 +21,17 @@ from numcrc.jit.kernels.table import table_kernel, wide_kernel
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 
-#: What an object may leave to be found at link time, beside the C API.
 _RUNTIME = {"memcpy", "memset"}
+"""The functions that an object may call besides the C API."""
 
 _FORMS = {
-    "call": (entry.crc_entry, capi.BUILTIN),
-    "raw": (entry.raw_entry, capi.RAW),
+    "call": (single.crc_entry, capi.BUILTIN),
+    "raw": (single.raw_entry, capi.RAW),
 }
 _KERNEL = u64(Pointer, Pointer, i64, u64)
 """The C signature of a kernel: constants, p, n, state."""
 
-#: Spilled registers of 512 bits would straddle cache lines on the stack as callers leave it.
+# Callers align the stack less: spilled registers of 512 bits would straddle cache lines.
 _ALIGNED = "alignstack(64)"
 _WITHOUT_KERNEL = {
     "zeros": algebra.zeros_entry,
@@ -46,7 +45,7 @@ _WITHOUT_KERNEL = {
 def entry_function(plan: Plan) -> tuple[Any, Any]:
     """Return the Python function that is compiled for *plan*, and its signature."""
     if plan.family == "wide":
-        return entry.wide_entry(wide_kernel), capi.BUILTIN
+        return single.wide_entry(wide_kernel), capi.BUILTIN
     if plan.family in _WITHOUT_KERNEL:
         return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
     kernel = _kernel(plan)
@@ -60,7 +59,7 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
 def _kernel(plan: Plan) -> Any:
     """Return ``kernel(constants, p, n, state) -> state``.
 
-    What is not for short messages is a C function of its own.
+    The part for longer messages is a C function of its own.
     """
     if plan.family == "table":
         return outlined(table_kernel(), _KERNEL, "table")
@@ -74,7 +73,7 @@ def _kernel(plan: Plan) -> Any:
 
 
 def _short_kernel(plan: Plan) -> tuple[Any, int]:
-    """Return the kernel of messages of fewer bytes than a number, and that; or None and 0."""
+    """Return a kernel for short messages and the length from which it is not used; or None, 0."""
     short, below = (window_kernel(plan), plan.windows[-1] + 1) if plan.windows else (None, 0)
     if plan.family == "crc32":
         chain, chained = chain_kernel(plan), CHAIN_BELOW
@@ -84,7 +83,7 @@ def _short_kernel(plan: Plan) -> tuple[Any, int]:
 
 
 def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:
-    """Return the LLVM module of one C function *symbol*, *plan*'s, with all its parts."""
+    """Return the LLVM module of *plan*'s C function, called *symbol*, with all its parts."""
     module = llvm.parse_assembly(_c_function(symbol, *entry_function(plan)))
     while missing := [f.name for f in module.functions if f.is_declaration and _is_ours(f.name)]:
         for name in missing:
@@ -98,9 +97,9 @@ def _is_ours(name: str) -> bool:
 
 
 def _c_function(symbol: str, function: Any, signature: Any, attributes: str = "") -> str:
-    """Return the IR of a Python function with a C face, Numba's returning by pointer.
+    """Return the IR of a Python function as a C function; Numba's returns by pointer.
 
-    Its status is always success, there being nothing in a kernel that raises.
+    Numba's also returns a status, which is always success since kernels do not raise.
     """
     name = lower(function, signature.args, signature.return_type).fndesc.llvm_func_name
     llvm_types = ["ptr" if type_ == Pointer else "i64" for type_ in signature.args]
@@ -143,8 +142,8 @@ def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) 
 def target_machine(target: Target) -> llvm.TargetMachine:
     """Return the code generator for *target*.
 
-    The large code model: an object's sections and the C API may be mapped farther apart
-    than the 32 bits that other models' references have, and LLVM's linker aborts then.
+    It has the large code model: an object's sections and the C API may be mapped farther apart
+    than the 32 bits of other models' references reach, and LLVM's linker aborts then.
     """
     return llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=3, reloc="static", codemodel="large"

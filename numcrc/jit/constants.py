@@ -1,19 +1,19 @@
-"""What a kernel multiplies by, derived from the model: the constants block.
+"""Derive a kernel's constants from the model.
 
 Kernels take every constant by pointer, so one machine-code kernel serves many
-polynomials. The functions here build those blocks; the offsets and layouts beside them
-are what the kernels read them by.
+polynomials. The functions here build the blocks of constants; the offsets and layouts
+beside them are those by which the kernels read.
 
 A model of width w <= 64 with polynomial P is computed modulo ``G = P * x^(64-w)``, of
 degree 64. A kernel's state has 64 bits, in one of these representations:
 
 ``NORMAL``
-    bit i is the coefficient of ``x^i``: the CRC stands in the top w bits.
+    bit i is the coefficient of ``x^i``: the CRC is in the top w bits.
 ``REFLECTED``
-    bit i is the coefficient of ``x^(63-i)``: the CRC stands in the low w bits. The
-    product of two such words, read as 128 such bits, comes out multiplied by x.
+    bit i is the coefficient of ``x^(63-i)``: the CRC is in the low w bits. The
+    product of two such words, read as 128 such bits, is multiplied by x.
 ``MEMORY``
-    the byte of the highest coefficients first in memory, whatever the bit order:
+    the byte of the highest coefficients first in memory, in either bit order:
     equal to ``REFLECTED`` when refin, to ``NORMAL`` with its bytes reversed otherwise.
 """
 
@@ -107,7 +107,7 @@ def powers(model: Model, representation: str, count: int) -> list[int]:
     """Return *count* words, word j being ``x^(8j) mod G``, for j > 0 if REFLECTED over x.
 
     REFLECTED words hold ``x^(8j-1)``, which makes up for the x that a reflected product
-    gains; ``x^-1`` is no polynomial, so word 0 is then 0.
+    gains; ``x^-1`` is not a polynomial, so word 0 is then 0.
     """
     table = byte_table(model, representation)
     if representation == REFLECTED:
@@ -132,23 +132,23 @@ class FoldLayout(NamedTuple):
     barrett: int = 0
     """Two words: the quotient's factor, the polynomial."""
     constant_term: int = 16
-    """All ones if a REFLECTED G has a constant term, which its word has no room for."""
+    """All ones if a REFLECTED G has a constant term, which does not fit its word."""
     powers: int = 24
-    """Word j: `powers`, for the head (j < block) and for folding a block."""
+    """Word j: see `powers`; for leftover bytes (j < block) and for folding a block."""
 
     @property
     def weights(self) -> int:
-        """What each lane of the last block is multiplied by."""
+        """The factor of each lane of the last block."""
         return self.powers + 8 * (self.block + 9)
 
     @property
     def last(self) -> int:
-        """*block* zero bytes, then *block* bytes of ones: a window masks a vector's end."""
+        """*block* zero bytes, then *block* bytes of ones, of which loads mask a vector's end."""
         return self.weights + self.block
 
     @property
     def size(self) -> int:
-        """The size of it all."""
+        """Bytes of all these constants."""
         return self.last + 2 * self.block
 
 
@@ -158,7 +158,7 @@ def fold(model: Model, block: int, representation: str) -> bytes:
     generator = scaled(model)
     if reflected:
         # floor(x^127 / G) and floor(G / x): 64 bits each, and the product's extra x
-        # makes them floor(x^128 / G) and G but for their lowest bit.
+        # makes them floor(x^128 / G) and G, except for their lowest bit.
         quotient = gf2.reflect(gf2.divmod_(1 << 127, generator)[0], 64)
         barrett = [quotient, gf2.reflect(generator >> 1, 64), _WORD * (generator & 1)]
     else:
@@ -167,7 +167,7 @@ def fold(model: Model, block: int, representation: str) -> bytes:
     power = powers(model, representation, block + 9)
     weights = []
     for behind in range(block - 16, -1, -16):
-        # The high lane stands 64 bits above the low one; both get the final x^64.
+        # The high lane is 64 bits above the low one; both get the final x^64.
         pair = [power[behind + 8], power[behind + 16]]
         weights += pair[::-1] if reflected else pair
     return words(barrett + power + weights) + bytes(block) + b"\xff" * block
@@ -199,7 +199,7 @@ def table(model: Model) -> bytes:
 def wide_register(model: Model, register: int) -> bytes:
     """Return *register* (normal notation, up to 128 bits) as 16 bytes, highest terms first.
 
-    The bits within each byte stand as the message's do: reversed when refin.
+    The bits within each byte are in the message's order: reversed when refin.
     """
     register <<= 128 - model.width
     if model.refin:
@@ -231,9 +231,9 @@ def wide_table(model: Model) -> bytes:
 
 
 def crc32_joins(model: Model, distances: Iterable[int]) -> bytes:
-    """Return what takes 32-bit CRCs over *distances* in bytes, for the instruction.
+    """Return the factors that take 32-bit CRCs over *distances* in bytes.
 
-    Words ``x^(8d-33) mod P``, reflected in 32 bits: the instruction multiplies a 64-bit
+    Words ``x^(8d-33) mod P``, reflected in 32 bits: the crc32 instruction multiplies a 64-bit
     product by x^32, and the reflected product has an x of its own.
     """
     powers = (gf2.power_of_x(8 * distance - 33, model.generator) for distance in distances)
@@ -246,10 +246,10 @@ ZERO_POWERS = 63
 
 
 def zeros(model: Model) -> bytes:
-    """Return G without x^64, ``64 - w``, ``x^(8*2^k) mod P`` for k = 0..62, and for ``-8*2^k``.
+    """Return G without x^64, ``64 - w``, then ``x^(8*2^k) mod P`` and ``x^(-8*2^k) mod P``.
 
-    Where P has no constant term x has no inverse: the second half is zeros, and nobody
-    may ask for it.
+    For k = 0..62. If P has no constant term, x has no inverse: the second half is zeros then,
+    and must not be used.
     """
     found = []
     for exponent in (8, -8) if model.poly & 1 else (8,):

@@ -1,8 +1,8 @@
-"""From a model to a builtin: choose the plan, find or compile its object, link it.
+"""Make a builtin for a model: choose the plan, find or compile its object, link it.
 
-An object's key is the hash of all that its machine code depends on: the plan, the
+An object's key is the hash of everything that its machine code depends on: the plan, the
 sources that make it, the triple, the CPU's name and full feature string, Numba's
-settings, the versions of all that takes part, and what is assumed of the interpreter.
+settings, the versions of the compilers, and the layout of the interpreter's objects.
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ if hasattr(os, "register_at_fork"):
 
     def _renew_lock() -> None:
         global _lock
-        _lock = threading.RLock()  # the parent's may be held by a thread that is not here
+        _lock = threading.RLock()  # a thread that the child lacks may hold the parent's
 
     os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Block(bytes):
-    """A builtin's ``self``: its constants, and what they hold an address of."""
+    """A builtin's ``self``: its constants, and the objects whose addresses are in them."""
 
     fallback: object
     model: Model | None = None
-    """What the builtin of one message computes."""
+    """The model that the builtin for one message computes."""
 
     def __reduce__(self) -> Any:
         # A builtin is pickled as an attribute of its self, by name: the drop-in functions are
-        # attributes of the package, others of what their fallback is a method of.
+        # attributes of the package, others of the object that their fallback is a method of.
         owner = getattr(self.fallback, "__self__", None)
         if owner is None:
             return importlib.import_module, ("numcrc",)
@@ -82,7 +82,7 @@ class Block(bytes):
 
 @cache
 def _sources() -> bytes:
-    """Return a hash of the sources that machine code is made from, and Numba's version."""
+    """Return a hash of Numba's version and the sources that machine code is made from."""
     digest = hashlib.sha256(_numba_version())
     for name in _SOURCES:
         digest.update(read(name))
@@ -90,7 +90,7 @@ def _sources() -> bytes:
 
 
 def _numba_version() -> bytes:
-    """Return what tells one release of Numba from another, without importing it."""
+    """Return bytes that differ between releases of Numba, without importing it."""
     spec = PathFinder.find_spec("numba")
     if spec is not None and spec.origin is not None:
         try:
@@ -104,7 +104,7 @@ def _numba_version() -> bytes:
 
 
 def key(plan: Plan, host: Target) -> bytes:
-    """Return the name of *plan*'s object for *host*."""
+    """Return the key of *plan*'s object for *host*."""
     parts = (
         repr(plan),
         repr((host.triple, host.cpu, host.features, host.numba_settings)),
@@ -148,9 +148,9 @@ def builtin(
     Parameters
     ----------
     fallback
-        Takes every call that machine code does not, with the same arguments.
+        Called with the same arguments where machine code does not handle them.
     name, doc
-        As the builtin shows them; *doc* begins with a clinic signature.
+        As the builtin shows them; *doc* begins with its signature, as Argument Clinic writes it.
     """
     block = Block(plan.header(model) + abi.process_words(fallback) + plan.constants(model))
     block.fallback = fallback
@@ -175,7 +175,7 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
 
 @cache
 def tool(plan: Plan) -> Callable[..., Any]:
-    """Return the builtin of *plan*, one that has to do with no model."""
+    """Return the builtin of *plan*, one that does not depend on a model."""
     block = Block(bytes(abi.BYTES_TYPE) + abi.process_words(None))
     with _lock:
         entry = address(plan)

@@ -1,6 +1,6 @@
-"""Object files mapped into the process, and builtins made of their functions.
+"""Map object files into the process, and make builtins of their functions.
 
-LLVM's ORC does the linking, in a cold process as in a warm one: no Numba here.
+LLVM's ORC links them, in a cold process as in a warm one, without Numba.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from llvmlite import binding as llvm
 
 SYMBOL = "numcrc_entry"
-"""The one function that every object exports."""
+"""The only function that an object exports."""
 
 _METH_FASTCALL_KEYWORDS = 0x0080 | 0x0002
 
@@ -40,8 +40,8 @@ def _jit() -> Any:
 def kept(thing: Any) -> Any:
     """Return *thing*, never to be freed.
 
-    Machine code and method definitions must outlive every builtin, and at the end of an
-    interpreter the order in which things go is nobody's to say.
+    Machine code and method definitions must outlive every builtin, and the destruction order at
+    the end of an interpreter is undefined.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
     return thing

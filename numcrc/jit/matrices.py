@@ -1,7 +1,7 @@
-"""Folding as a bit matrix, for the instruction that multiplies bytes by one (GFNI).
+"""Write folding as bit matrices, for the instruction that multiplies bytes by them (GFNI).
 
 ``vgf2p8affineqb`` multiplies every byte of a register by a matrix of 8 x 8 bits, one for each
-lane of 64 bits. Take v registers of message bytes, a *group*, whose u-th stands ``D_u`` bits above
+lane of 64 bits. Take v registers of message bytes, a *group*, whose u-th is ``D_u`` bits above
 the last. At one place of a byte in a lane, the 8v bits of the group's bytes there stand for
 
     x^(D_u) * x^b,    u = 1..v, b = 0..7
@@ -11,10 +11,10 @@ by ``x^D`` is a sum of them: to fold the group over D bits is a matrix of 8v x 8
 of the instruction's size. The power of x is common to all 8v, so every place shares the blocks:
 no byte is moved, and registers of any width, and either bit order, are folded alike.
 
-Half as many registers do when the two lanes of each 128-bit pair are taken together, the first
-standing 64 bits above the second: 16v elements, and each register also with its lanes exchanged.
+Half as many registers are enough when the two lanes of each 128-bit pair are taken together, the
+first 64 bits above the second: 16v elements, and each register also with its lanes exchanged.
 
-Whether they span depends on P and the ``D_u`` alone. As many elements as P has degree are
+Whether they span depends only on P and the ``D_u``. As many elements as P has degree are
 independent with a probability of 0.29; so plans arrange their groups in several ways, and the
 first that spans is taken. For a P of lower degree there are more elements than it needs.
 """
@@ -40,9 +40,9 @@ def matrices(
 ) -> list[int]:
     """Return the words by which a group that spans is folded over *distance* bits.
 
-    For each register that is made, each that it is made from, and that one's lanes as they are
-    and exchanged, a matrix for each lane, with row i (what makes bit i) in byte 7-i. Bit b of a
-    byte stands for ``x^(7-b)`` when *refin*, else for ``x^b``: the bytes are as loaded.
+    For each register of the result, each register of the group, and the latter's lanes in order
+    and exchanged, there is a matrix for each lane, with row i (which makes bit i) in byte 7-i. Bit
+    b of a byte stands for ``x^(7-b)`` when *refin*, else for ``x^b``: the bytes are as loaded.
     """
     places = _places(above, lanes)
     solve, shift = _solver(generator, places), gf2.power_of_x(distance, generator)
@@ -66,7 +66,7 @@ def matrices(
 
 
 def _places(above: tuple[int, ...], lanes: int) -> tuple[int, ...]:
-    """Return the bits by which each lane of each register stands above the last."""
+    """Return the bits by which each lane of each register is above the last."""
     return tuple(bits + 64 * (lanes - 1 - lane) for bits in above for lane in range(lanes))
 
 
@@ -78,17 +78,17 @@ def _elements(generator: int, places: tuple[int, ...]) -> list[list[int]]:
 
 @cache
 def _solver(generator: int, places: tuple[int, ...]) -> Callable[[int], int] | None:
-    """Return what writes a polynomial as a sum of elements: bit 8i+b for the b-th of place i.
+    """Return the function that writes a polynomial as a sum of elements; None if they do not span.
 
-    None: they do not span.
+    Bit 8i+b of its result stands for element b of place i.
     """
     pivots: dict[int, tuple[int, int]] = {}
 
     def reduce(element: int, made_of: int) -> tuple[int, int]:
         while element and (top := element.bit_length()) in pivots:
-            pivot, its = pivots[top]
+            pivot, parts = pivots[top]
             element ^= pivot
-            made_of ^= its
+            made_of ^= parts
         return element, made_of
 
     flat = [element for elements in _elements(generator, places) for element in elements]

@@ -61,7 +61,7 @@ class Streams(NamedTuple):
 
 
 class Mixture(NamedTuple):
-    """What folds each register of a block: see the fields of `Plan` with these names."""
+    """How the registers of a block are folded: see `Plan.units` and `Plan.lanes`."""
 
     units: str
     lanes: int = 1
@@ -76,7 +76,7 @@ class Plan(NamedTuple):
     """A kernel, as data."""
 
     family: str
-    """"table", "fold", "crc32", "wide", or a tool named below."""
+    """"table", "fold", "crc32", "wide", or one of the tools below, such as "zeros"."""
     arch: str = ""
     """The architecture whose instructions are used; empty: none but the common ones."""
     bits: int = 0
@@ -98,7 +98,7 @@ class Plan(NamedTuple):
     streams: tuple[Streams, ...] = ()
     """Stretches in streams of the crc32 instruction, the longest last."""
     form: str = "call"
-    """What the machine code is: "call", the builtin for one buffer; "records", the one
+    """The form of the machine code: "call", the builtin for one buffer; "records", the one
     for many; "raw", a C function ``crc(block, p, n, value) -> crc``."""
 
     # Names
@@ -264,7 +264,7 @@ class Plan(NamedTuple):
 
     @property
     def reflected(self) -> bool:
-        """Whether the lowest terms of what is folded are in the highest bits."""
+        """Whether folded words have their lowest terms in the highest bits."""
         return self.order != "normal"
 
     @property

@@ -1,9 +1,9 @@
-"""The one truth about the CPU: what may be emitted here, and the tiers that follow.
+"""Read the CPU's features from LLVM, and give the tiers that they allow.
 
-LLVM's own report of the host decides, the same that compiles the kernels. Numba's
-settings (``NUMBA_CPU_NAME``, ``NUMBA_CPU_FEATURES``, ``NUMBA_ENABLE_AVX`` or its config
+The features are those that LLVM reports for the host, and the same LLVM compiles the kernels.
+Numba's settings (``NUMBA_CPU_NAME``, ``NUMBA_CPU_FEATURES``, ``NUMBA_ENABLE_AVX`` or its config
 file) may take features away, never add one. LLVM aborts the process when asked for an
-instruction its target lacks, so no kernel is emitted outside its tier's features.
+instruction that its target lacks, so every kernel keeps to its tier's features.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numcrc.jit.plan import Mixture, Streams
 
 
 class TierError(RuntimeError):
-    """The value of ``NUMCRC_TIER`` is not a tier, or is one that this CPU cannot run."""
+    """``NUMCRC_TIER`` does not name a tier, or names one that this CPU cannot run."""
 
 
 class Tier(NamedTuple):
@@ -64,14 +64,15 @@ _WIDE = (
     Mixture("00000000cccccccc"),
 )
 
-# The crc32 instruction takes a word a cycle on most CPUs: three streams keep it busy, and what
-# is folded beside them is what P. Cawley measured to be fastest (github.com/corsix/fast-crc32:
-# Cascade Lake, Ice Lake, Ampere Altra, Apple M1; for 256 bits, the words that it takes meanwhile).
+# The crc32 instruction takes a word a cycle on most CPUs: three streams keep it busy. The blocks
+# beside them are those that P. Cawley measured to be fastest (github.com/corsix/fast-crc32: Cascade
+# Lake, Ice Lake, Ampere Altra, Apple M1); for 256 bits, the words that fit the same time.
 _ALONE = (Streams(4, 128), Streams(4, 1024))
 
-# Four accumulators hide the multiply's latency, and eight gain nothing (measured); the smaller
-# blocks serve short messages.
 _TABLE = Tier("table")
+
+# The largest blocks are four registers: these hide the multiply's latency, and eight gain nothing
+# (measured). The smaller blocks serve short messages.
 TIERS = {
     "x86_64": (
         _TABLE,
@@ -133,7 +134,7 @@ _NUMBA_CONFIG_FILE = ".numba_config.yaml"
 
 
 class Target(NamedTuple):
-    """What code is generated for."""
+    """A CPU that code is generated for."""
 
     triple: str
     cpu: str
@@ -142,7 +143,7 @@ class Target(NamedTuple):
     usable: frozenset[str]
     """Features of the host that Numba's settings leave on."""
     numba_settings: str
-    """Those settings, as set; empty where there are none."""
+    """Numba's settings, as they are set; empty if none is."""
 
     @property
     def arch(self) -> str:
@@ -152,7 +153,7 @@ class Target(NamedTuple):
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
-        """The tiers this target can run, best last."""
+        """The tiers that this target can run, the best last."""
         known = TIERS.get(self.arch, (_TABLE,))
         return tuple(tier for tier in known if tier.needs <= self.usable)
 
@@ -168,7 +169,7 @@ def host() -> Target:
     llvm.initialize_native_target()
     try:
         features = llvm.get_host_cpu_features()
-    except RuntimeError:  # LLVM cannot tell for this CPU: nothing beyond its baseline
+    except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
         features = llvm.FeatureMap()
     usable = {name for name, present in features.items() if present}
     settings = numba_settings()
@@ -184,7 +185,7 @@ def host() -> Target:
 
 
 def numba_settings() -> str:
-    """Return the user's Numba settings that bear on code generation, as one string."""
+    """Return the user's Numba settings that affect code generation, as one string."""
     found = [f"{name}={os.environ[name]}" for name in _NUMBA_SETTINGS if name in os.environ]
     try:
         with open(_NUMBA_CONFIG_FILE, encoding="utf-8", errors="replace") as file:
@@ -195,7 +196,7 @@ def numba_settings() -> str:
 
 
 def numba_features() -> set[str]:
-    """Return the features that Numba's code generator is explicitly given (imports Numba)."""
+    """Return the features that are explicitly on in Numba's code generator (imports Numba)."""
     from numba.core.registry import cpu_target
 
     *_, features = cpu_target.target_context.codegen().magic_tuple()
@@ -205,13 +206,13 @@ def numba_features() -> set[str]:
 
 @cache
 def best() -> Tier:
-    """Return the tier in use: the best one, or what ``NUMCRC_TIER`` lowers it to."""
+    """Return the tier in use: the best one, or the one that ``NUMCRC_TIER`` names."""
     wanted = os.environ.get("NUMCRC_TIER")
     return tier(wanted) if wanted else host().tiers[-1]
 
 
 def tier(name: str) -> Tier:
-    """Return the tier called *name* (or by its vector width: "128"), or raise `TierError`."""
+    """Return the tier of this *name*, or the best of this width ("128"), or raise `TierError`."""
     known = TIERS.get(host().arch, host().tiers)
     wanted = {name} | {t.name for t in known if t.bits and str(t.bits) == name}
     runnable = [t for t in host().tiers if t.name in wanted]
@@ -221,8 +222,8 @@ def tier(name: str) -> Tier:
         if refused.name in wanted:
             missing = " ".join(sorted(refused.needs - host().usable))
             raise TierError(
-                f"tier {refused.name!r} needs features that are not available here: {missing}"
-                f" (best tier here: {host().tiers[-1].name!r})"
+                f"cannot run tier {refused.name!r}: missing features: {missing}"
+                f" (the best tier here is {host().tiers[-1].name!r})"
             )
     names = ", ".join(t.name for t in known)
-    raise TierError(f"no tier is called {name!r}; there are: {names}")
+    raise TierError(f"invalid tier: {name!r}; expected one of {names}")

@@ -1,1 +1,1 @@
-"""CPython builtins around the kernels: one message, many records, CRCs from CRCs."""
+"""Make functions of CPython's of kernels."""

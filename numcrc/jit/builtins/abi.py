@@ -1,8 +1,8 @@
-"""What machine code knows of CPython: offsets into its objects, and our own block.
+"""Give the offsets by which machine code reads CPython's objects and numcrc's own blocks.
 
 A builtin's ``self`` is a bytes object whose contents are the block: the header of
-`numcrc.jit.constants`, the words below, then the kernel's constants. No call is needed to
-reach it. The offsets are the running interpreter's, and part of every cache key.
+`numcrc.jit.constants`, the words below, then the kernel's constants. Reaching it takes no
+call. The offsets are the running interpreter's, and part of every cache key.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ NONE = 56
 VALUE_NAME = 64
 """Address of the interned string "value"."""
 FALLBACK = 72
-"""Address of the Python function that takes every call the machine code does not."""
+"""Address of the Python function that is called where machine code does not handle a call."""
 BUFFER_TYPES = 80, 88
-"""Addresses of types that are known to be buffers: memoryview, bytearray."""
+"""Addresses of types that are buffers for certain: memoryview, bytearray."""
 CONSTANTS = 96
 
 
 class Work(NamedTuple):
-    """What the records builtin reads: 64-bit words, addresses among them.
+    """The 64-bit words that the records builtin reads, addresses among them.
 
-    Record i lies at the i-th of *pointers*, or at *base* plus the i-th of *offsets* or
-    plus ``i * stride``; an address of 0 means there is no such array.
+    Record i is at the i-th of *pointers*, or at *base* plus the i-th of *offsets* or
+    plus ``i * stride``; an address of 0 means that there is no such array.
     """
 
     base: int = 0
@@ -67,23 +67,23 @@ class Work(NamedTuple):
     chain: int = 0
     """Whether each record continues from the result of the one before."""
     bounds: int = 0
-    """Address of each chunk's first record, and of the end; chunks are taken whole."""
+    """Address of the index of each chunk's first record, and of the end; chunks are taken whole."""
     chunks: int = 0
     next: int = 0
-    """The next chunk to take: all threads count it up."""
+    """The next chunk to take, a counter that all threads share."""
 
 
 GIL_FREE = 16 * 1024
-"""From this many bytes up, a checksum is worth releasing the GIL for."""
+"""A message of this many bytes or more is worth releasing the GIL for."""
 
 
 def identity() -> str:
-    """Return all that a builtin's machine code assumes of this interpreter."""
+    """Return everything that a builtin's machine code assumes of this interpreter."""
     offsets = (OB_TYPE, OB_SIZE, BYTES_DATA, TUPLE_ITEMS, BUFFER_SIZE)
     return f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')} {offsets}"
 
 
 def process_words(fallback: object) -> bytes:
-    """Return the block's words that hold in this process only."""
+    """Return the block's words that are valid in this process only."""
     held = bytes, None, sys.intern("value"), fallback, memoryview, bytearray
     return struct.pack("<6Q", *map(id, held))

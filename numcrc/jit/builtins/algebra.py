@@ -1,4 +1,4 @@
-"""Builtins of the algebra of CRCs: after zero bytes, one, many or in a row."""
+"""Make builtins that change CRCs without their messages: appending zeros, concatenating."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def zeros_entry():
             value = as_uint64(load_pointer(args, 0))
             if value <= load64(block, _MASK) and address(error_occurred()) == u64(0):
                 n = as_int64(load_pointer(args, _POINTER))
-                # -2**63 has no opposite in 64 bits.
+                # -2**63 cannot be negated in 64 bits.
                 if n > _LOWEST and address(error_occurred()) == u64(0):
                     state = zeros_kernel(advance(block, _CONSTANTS), n, state_of(block, value))
                     return from_uint64(value_of(block, state))
@@ -60,7 +60,7 @@ def zeros_many_entry():
         latest, factor = 0, zeros_factor(k, 0)
         for i in range(number):
             n = i64(load64(counts, 8 * i))
-            if n != latest:  # equal counts come together
+            if n != latest:  # equal counts often follow each other
                 latest, factor = n, zeros_factor(k, n)
             state = multiply(k, state_of(block, load64(values, 8 * i)), factor)
             store64(out, 8 * i, value_of(block, state))
@@ -73,8 +73,8 @@ def zeros_many_entry():
 def join_entry():
     """Return the builtin ``join(values, lengths, out, number, each)``, without the GIL.
 
-    Each of *number* results is the CRC of the concatenation of *each* messages, of which
-    CRCs and lengths in bytes are given; the first three are addresses.
+    Each of *number* results is the CRC of the concatenation of *each* messages, given by their
+    CRCs and lengths in bytes; the first three arguments are addresses of 64-bit integers.
     """
 
     def entry(self, args, nargs, kwnames):

@@ -1,4 +1,4 @@
-"""The C API as machine code calls it, and what every builtin does with it."""
+"""Declare the C API to machine code, with the parts that several builtins share."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
 """The C signature of a builtin: self, args, nargs, kwnames."""
 
 RAW = u64(Pointer, Pointer, types.int64, u64)
-"""The C signature of what other compiled code calls: block, p, n, value."""
+"""The C signature of the function for other compiled code: block, p, n, value."""
 
 C_API: dict[str, types.ExternalFunction] = {}
-"""The C API functions that machine code calls: all that an object may leave unresolved."""
+"""The C API functions that machine code calls."""
 
 
 def _c_api(name: str, result, *arguments):
@@ -75,10 +75,10 @@ def is_bytes(block, obj):
 
 @inline
 def _plain_items(obj, view):
-    """Whether the buffer in *view* holds no Python objects; if not, it is released.
+    """Whether the buffer in *view* is free of Python objects; if not, it is released.
 
-    A simple buffer says the size of its items, not their format: only items that have
-    room for a pointer are asked about again.
+    A simple buffer gives the size of its items, not their format, so the format is asked for
+    if a pointer fits an item.
     """
     if load64(view, _ITEMSIZE) < u64(_POINTER):
         return True
@@ -100,9 +100,9 @@ def _plain_items(obj, view):
 
 @inline
 def hold(block, obj, view):
-    """Get the buffer of *obj* into *view*; False if the machine code does not take it.
+    """Get the buffer of *obj* into *view*; False if machine code does not take it.
 
-    NumPy's strings have a buffer, yet are strings.
+    NumPy's strings are refused, though they have a buffer.
     """
     kind = load64(obj, _OB_TYPE)
     known = kind == load64(block, _MEMORYVIEW) or kind == load64(block, _BYTEARRAY)
@@ -173,4 +173,4 @@ def _fall_back(block, args, nargs, kwnames):
 
 
 fall_back = outlined(_fall_back, BUILTIN, "fall_back")
-"""Return what the Python function of a block makes of ``(block, args, nargs, kwnames)``."""
+"""Return the result of a block's Python function for ``(block, args, nargs, kwnames)``."""

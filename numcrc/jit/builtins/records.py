@@ -1,8 +1,8 @@
-"""Builtins over many records: collecting their buffers, and their CRCs in one call.
+"""Make builtins for many records: one collects their buffers, one computes their CRCs.
 
 A record is a run of bytes with a CRC of its own. The work (`numcrc.jit.builtins.abi.Work`) is cut
-into chunks; whoever calls takes the next chunk, so any number of threads share one work
-evenly, and a caller that asks for a few chunks at a time can be interrupted between.
+into chunks. Each call takes the next chunks, so any number of threads share one work evenly,
+and a caller that asks for a few chunks at a time can be interrupted between calls.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ _POINTER, _OB_SIZE, _BYTES_DATA = abi.POINTER, abi.OB_SIZE, abi.BYTES_DATA
 _ITEMS = abi.TUPLE_ITEMS
 _LINE = 64
 _AHEAD, _SOON = 16, 8
-"""Records ahead whose first two cache lines are prefetched, and where all of a long one's are."""
+"""Records ahead: for the first, two cache lines are prefetched; for the second, all lines."""
 _ROWS_AHEAD = 2048
 _MOST = 4096
-"""Bytes of a record that are prefetched so: its kernel goes on from there."""
+"""Bytes of a record that are prefetched here; its kernel prefetches the rest."""
 _BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
 
 
@@ -94,7 +94,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
 
     It takes chunks until it has done *limit*, or until there are no more. *quad*, if given, is
     a kernel of four records at a time, of up to *longest_quad* bytes each, and *behind* makes
-    what it adds for their states (`numcrc.jit.kernels.quad`).
+    the terms that it adds for their states (`numcrc.jit.kernels.quad`).
     """
 
     @inline
@@ -117,7 +117,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
 
     @inline
     def rows(block, base, stride, length, out, size, first, last, shape):
-        """Compute quads of records that are all alike, and return where the rest begins."""
+        """Compute quads of records that are all alike; return the first record left."""
         k = advance(block, _CONSTANTS)
         added = behind(k, length, length, length, length, load64(block, _INIT))
         i = first
@@ -210,9 +210,9 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
 def collect_entry():
     """Return the builtin ``collect(items, pointers, lengths, views, start) -> index``.
 
-    From the tuple *items* on from *start*, store each buffer's address and length at the
-    addresses *pointers* and *lengths*. Without *views* (0) that is done for bytes objects;
-    with an address there, other plain buffers are held too: a count, then a Py_buffer each.
+    Store the address and length of each item of the tuple *items*, from *start* on, at the
+    addresses *pointers* and *lengths*. If *views* is 0, only bytes objects are taken. Otherwise
+    it is the address of a count and as many Py_buffers, in which other plain buffers are held.
     Returns the index of the first item that was not taken.
     """
 
@@ -227,7 +227,7 @@ def collect_entry():
             return null()
         count = i64(load64(items, _OB_SIZE))
         while i < count:
-            if i + _AHEAD < count:  # objects lie anywhere: each is a cache miss of its own
+            if i + _AHEAD < count:  # objects are scattered: each is a cache miss of its own
                 prefetch(load_pointer(items, _ITEMS + _POINTER * (i + _AHEAD)), 0)
             item = load_pointer(items, _ITEMS + _POINTER * i)
             if is_bytes(block, item):
@@ -251,7 +251,7 @@ def collect_entry():
 
 
 def release_entry():
-    """Return the builtin ``release(views) -> count``: let go of what `collect` holds."""
+    """Return the builtin ``release(views) -> count``, which releases the buffers in *views*."""
 
     def entry(self, args, nargs, kwnames):
         views = as_pointer(load_pointer(args, 0))

@@ -1,9 +1,9 @@
-"""CPython builtins around the kernels: ``METH_FASTCALL | METH_KEYWORDS`` functions.
+"""Make builtins for one message: ``METH_FASTCALL | METH_KEYWORDS`` functions of CPython's.
 
-The machine code handles what is common, exactly: bytes objects, C-contiguous buffers of
-plain items, values that fit the width. Anything else, wrong arguments included, goes
-to the Python function in the block, which answers or raises. So there is one place that
-words errors, and no error is ever raised from here.
+Machine code handles the common cases: bytes objects, C-contiguous buffers of plain items,
+values that fit the width. All other calls, those with wrong arguments included, go to the
+Python function in the block, which returns or raises. So error messages have one place, and
+no error is raised here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _POINTER = abi.POINTER
 
 @inline
 def _value_argument(block, args, nargs, kwnames):
-    """Return whether the call is ``(data, value=...)`` and its value, null if not given."""
+    """Return whether the call is ``(data, value=...)``, and the value, null if not given."""
     if address(kwnames) == u64(0):
         if nargs == 2:
             return True, load_pointer(args, _POINTER)
@@ -62,7 +62,7 @@ def _value_argument(block, args, nargs, kwnames):
 def crc_entry(kernel):
     """Return the builtin ``crc(data, value=None) -> int`` of a ``kernel(k, p, n, state)``.
 
-    A short bytes object alone takes the shortest way.
+    A call with a short bytes object alone has a path of its own, the shortest.
     """
     anything = outlined(_crc_of_anything(kernel), BUILTIN, "anything")
 
@@ -136,7 +136,7 @@ def raw_entry(kernel):
 def wide_entry(kernel):
     """Return the builtin ``feed(data, state) -> state`` of a ``kernel(k, p, n, state)``.
 
-    Called by our own Python only, with a plain buffer and 16 bytes.
+    Only `numcrc.compiled` calls it, with a plain buffer and 16 bytes.
     """
 
     def entry(self, args, nargs, kwnames):

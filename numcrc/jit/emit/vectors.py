@@ -35,7 +35,7 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 PAIR = Vector(16)
-"""128 bits: what one carry-less multiply yields."""
+"""128 bits, the product of one carry-less multiply."""
 
 
 def indices(*lanes: int):

@@ -1,1 +1,1 @@
-"""The kernels, by family: Python functions on the vocabulary of `numcrc.jit.emit.vectors`."""
+"""Compute CRCs: Python functions on the operations of `numcrc.jit.emit`, by family."""

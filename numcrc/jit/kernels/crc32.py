@@ -1,11 +1,11 @@
-"""CRC-32C (and on AArch64 CRC-32) by the CPU's own instruction, several streams at once.
+"""Compute CRC-32C (on AArch64 also CRC-32) by the CPU's instruction, several streams at once.
 
 The instruction takes a word into the state, ``(R + M) * x^32 mod P``, three cycles
 after the last one; so a long message is cut into stretches, and each of these into streams of equal
-length whose instructions overlap. The multiplier being idle meanwhile, a part in front may be
-folded beside them (`numcrc.jit.kernels.fold`), which is called fused. What each part leaves is
-joined by ``R * x^d mod P``, d bits before the end: a carry-less product by a constant, and the
-instruction itself for the remainder of their sum.
+length whose instructions overlap. As the multiplier is idle meanwhile, a part in front may be
+folded beside them (`numcrc.jit.kernels.fold`), which is called fused. The states R that the parts
+leave, d bits before the end, are joined by ``R * x^d mod P``: a carry-less product by a constant
+for each, and the instruction itself for the remainder of their sum.
 
 Source: V. Gopal et al., "Fast CRC computation for iSCSI polynomial using CRC32
 instruction" (Intel, 2011); P. Cawley, github.com/corsix/fast-crc32 (2023), for fusing.
@@ -31,13 +31,14 @@ from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.plan import Plan, Streams
 
 CHAIN_BELOW = 64
-"""Messages shorter than this are one stream. It wins them, wide folding longer ones."""
+"""Messages shorter than this are one stream, which is fastest there; wide folding is beyond."""
 
 
 def crc32_kernel(plan: Plan, rest):
     """Return ``kernel(constants, p, n, state) -> state``.
 
-    Stretches of the plan's streams, the longest first; what is left by *rest*, a kernel.
+    It takes stretches of the plan's streams, the longest first, then the rest by the kernel
+    *rest*.
     """
     taken, offset = _none_taken, plan.streams_offset
     for streams in plan.streams:
@@ -81,8 +82,8 @@ def chain_kernel(plan: Plan):
     def kernel(k, p, n, state):
         rest = n & 7
         if rest:
-            # ceil(n / 8) words make the message, zeros in front: fewer than 4 bytes of
-            # it leave some of the state standing.
+            # ceil(n / 8) words make the message, with zeros in front; if the first has fewer
+            # than 4 bytes of it, some of the state is left over.
             some = load64(p, 0) if n >= 8 else load_few(p, n)
             first = shift_left(state ^ some, 64 - 8 * rest)
             state = step(u64(0), first) ^ shift_right(state, 8 * rest)
@@ -98,7 +99,7 @@ def chain_kernel(plan: Plan):
 def _stretch(plan: Plan, streams: Streams, offset: int):
     """Return the function that takes a stretch, whose constants are at *offset*.
 
-    The state enters the first part.
+    The state is added to the first part.
     """
     start = streams_state(streams.ways)
     take = crc32_streams(plan.arch, plan.castagnoli, streams.length, streams.words)
@@ -132,7 +133,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int):
         parts = take(start(u64(0)), behind, 0)
         i, j, ahead = step, block, size
         while i < length:
-            if far:  # from one place, whatever the number of streams
+            if far:  # one run of memory for any number of streams
                 for line in range(0, at_a_time, LINE):
                     prefetch(p, ahead + line)
                 ahead += at_a_time
@@ -146,7 +147,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int):
 
 
 def _joined(plan: Plan, streams: Streams, offset: int):
-    """Return ``join(constants, folded, parts) -> state`` of what a stretch's parts leave."""
+    """Return ``join(constants, folded, parts) -> state``: the sum of the states of the parts."""
     step = crc32_word(plan.arch, plan.castagnoli)
     product = _clmul_32(plan.arch) if plan.bits else _shift_and_add
     last, with_fold = streams.ways - 1, bool(streams.block)

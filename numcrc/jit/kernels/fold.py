@@ -1,13 +1,13 @@
-"""CRC by carry-less-multiply folding: one template for every width, tier and bit order.
+"""Fold messages by the carry-less multiply: one template for every width, tier and bit order.
 
 Let G be the polynomial of degree 64 that a narrower P is scaled to, ``G = P * x^(64-w)``.
 A message M of n bits takes the state R to ``(R*x^n + M*x^64) mod G``;
 so R is added to the first eight bytes of M, and the rest is reduction of M:
 
-* **Fold.** A 128-bit pair ``A = H*x^64 + L`` standing D bits before the end of what is
-  loaded next may be replaced by ``H*(x^(D+64) mod G) + L*(x^D mod G)``: congruent, and
-  again no longer than a pair. A *block* is as many pairs side by side as the plan says,
-  all folded over the same distance, its own length.
+* **Fold.** A 128-bit pair ``A = H*x^64 + L`` that is D bits before the end of the next
+  load may be replaced by ``H*(x^(D+64) mod G) + L*(x^D mod G)``: congruent, and
+  not longer than a pair. A *block* is several pairs side by side, a number that the plan
+  gives, all folded over the same distance, the block's length.
 * **Rest.** When n is not a multiple of the block, the first block is folded over the r
   bytes left over, and the r bytes behind it are added, from a load that overlaps it: whole
   vector loads at any alignment, no byte loop, nothing read outside the message. A long
@@ -16,10 +16,10 @@ so R is added to the first eight bytes of M, and the rest is reduction of M:
   adding all products leaves 128 bits T with ``T = M*x^64 (mod G)``.
 * **Barrett reduction** takes T to its 64-bit remainder with two more products.
 
-Lengths below the smallest block take the same last steps from scalar registers. Or, where
-bytes can be masked, from a *window*: the message at the end of a vector with zeros in front
-is a last block already, and R, which may stand anywhere in it, gets a weight of its own:
-``T = M * x^64 + R * x^(8n)``. Nothing in that depends on n but a mask and an address.
+Messages shorter than the smallest block take the same last steps from scalar registers. Or,
+where bytes can be masked, from a *window*: the message at the end of a vector with zeros in front
+is a last block already, and R, which may start anywhere in it, gets a weight of its own:
+``T = M * x^64 + R * x^(8n)``. Only a mask and an address depend on n.
 
 Sources: Gopal et al., "Fast CRC computation for generic polynomials using PCLMULQDQ"
 (Intel, 2009), for folding; P. Barrett (CRYPTO '86) for the reduction.
@@ -46,21 +46,21 @@ from numcrc.jit.plan import Plan
 
 LINE = 64
 ALIGNED_FROM = 4096
-"""From this many bytes on, the loads of the loop begin with a cache line: a tenth faster or
-more in the first two caches, for a second rest at the end."""
+"""From this many bytes on, the loop's loads are aligned to cache lines: a tenth faster or more in
+the first two caches, at the price of a second rest at the end."""
 FAR = 5 << 18
-"""From this many bytes on, a message is fetched ahead: the second cache hardly holds it. In that
-cache, prefetches cost a tenth; beyond it they gain as much or more."""
+"""From this many bytes on, a message is prefetched, as it hardly fits the second cache. Within
+that cache prefetches cost a tenth; beyond it they gain as much or more."""
 AHEAD, RECORDS_AHEAD = 8192, 4096
-"""Bytes to prefetch ahead: of main memory, 6 to 8 KiB read a tenth more than 3 or 12 KiB. But not
-where threads share records, and the memory's whole throughput: 3 to 4 KiB are best there."""
+"""Bytes to prefetch ahead: from main memory, 6 to 8 KiB are a tenth faster than 3 or 12 KiB. Where
+threads share records, and the memory's whole throughput, 3 to 4 KiB are best."""
 
 
 def fold_kernel(plan: Plan):
     """Return ``kernel(constants, p, n, state) -> state``.
 
-    A message is folded in the largest of the plan's blocks that it is long enough for. Where
-    there are windows, it must not be one that they hold.
+    A message is folded in the largest of the plan's blocks that it is long enough for. If the
+    plan has windows, the message must be longer than they are.
     """
     if plan.windows:
         first, *larger = plan.blocks
@@ -73,7 +73,7 @@ def fold_kernel(plan: Plan):
 
 
 def window_kernel(plan: Plan):
-    """Return the same for messages that lie in a window, the smallest that holds each."""
+    """Return the same for messages that fit a window; each is in the smallest that holds it."""
     remains = empty(plan)
     for below, size in zip((0, *plan.windows), plan.windows, strict=False):
         remains = choose(below + 1, window(plan, size, below), remains)
@@ -91,7 +91,7 @@ def _reduced(plan: Plan, remains):
 
 
 def folding(plan: Plan):
-    """Return ``fold(block, high_power, low_power)``: each pair by its lanes' powers of x."""
+    """Return ``fold(block, high_power, low_power)``: each lane of a pair times its power of x."""
     high = 1 - plan.reflected
     high_by, low_by = clmul(plan.arch, high, high), clmul(plan.arch, 1 - high, 1 - high)
 
@@ -113,7 +113,7 @@ def _fold_blocks(plan: Plan, size: int):
     step = powers + 8 * size
     fold, weigh = folding(plan), weighing(plan, size)
     mixes = plan.units and size == layout.block
-    shared = plan.form == "records"  # of many in a row, be they ever so short
+    shared = plan.form == "records"  # prefetches the next records, though each is short
     ahead = RECORDS_AHEAD if shared else AHEAD
     loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
 

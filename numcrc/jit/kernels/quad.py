@@ -1,10 +1,9 @@
-"""Four short records at a time: SIMD across records.
+"""Take four short records at a time: SIMD across records.
 
-Each record lies in a *window* of its own (`numcrc.jit.kernels.fold`), weighted by itself. But
-the four sums T, and what the state adds to each, ``R * x^(8n)``, are the four pairs of one
-register: one product for the latter and two for the Barrett reductions serve all four. And as
-nothing in a window depends on the length, four lengths cost no more than one: the largest
-chooses the windows' size.
+Each record is in a *window* of its own (`numcrc.jit.kernels.fold`) and weighted alone. But
+the four sums T, and the terms that the state adds to each, ``R * x^(8n)``, are the four pairs of
+one register: one product makes the latter, and two reduce all four. As a window's code does not
+depend on the length, four lengths cost no more than one: the largest decides the windows' size.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from numcrc.jit.plan import Plan
 
 
 def state_quad(plan: Plan):
-    """Return ``behind(constants, n, n2, n3, n4, state)``: ``R * x^(8n)`` of each record."""
+    """Return ``behind(constants, n, n2, n3, n4, state)``: ``R * x^(8n)`` for each record."""
     powers, times = plan.layout.powers, clmul(plan.arch, 0, 0)
 
     @inline
@@ -43,8 +42,8 @@ def state_quad(plan: Plan):
 def quad_kernel(plan: Plan):
     """Return ``kernel(constants, p, p2, p3, p4, n, n2, n3, n4, longest, behind) -> states``.
 
-    Four records at p to p4, of n to n4 bytes: 1 to ``windows[-1]``, *longest* being the
-    largest; *behind* is from `state_quad`.
+    It takes four records at p to p4, of n to n4 bytes: 1 to ``windows[-1]``. *longest* is the
+    largest of the lengths, and *behind* the result of `state_quad`.
     """
     reduce = barrett_reduction(plan, QUAD)
     first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))
@@ -84,7 +83,7 @@ def _four_sums(plan: Plan, size: int):
 
 
 def _four_pairs(plan: Plan):
-    """Return the same for records that are one pair each: all are weighed at once."""
+    """Return the same for records that are one pair each, all weighed at once."""
     load, in_order = load_end(PAIR), ORDERS[plan.order][0]
     weighted = weighting(plan, PAIR.lanes * 8, repeat(QUAD))
 

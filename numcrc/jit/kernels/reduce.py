@@ -33,12 +33,12 @@ def _mirrored_word(value):
     return swap_bytes(reverse_bits(value))
 
 
-#: How a vector and a word of the message become polynomials.
 ORDERS = {
     "reflected": (as_loaded, as_loaded),
     "normal": (reverse_pairs, swap_bytes),
     "mirrored": (mirror_bytes, _mirrored_word),
 }
+"""By order, the functions that make polynomials of a vector and of a word of the message."""
 
 
 def weighing(plan: Plan, size: int):
@@ -53,9 +53,10 @@ def weighing(plan: Plan, size: int):
 
 
 def weighting(plan: Plan, size: int, spread=as_loaded):
-    """Return the product of a block of *size* bytes: each lane by its weight, pairs apart.
+    """Return ``weighted(constants, block)``: each lane of a block of *size* bytes by its weight.
 
-    Or of several such blocks side by side, for all of which *spread* makes weights of one's.
+    Pairs are not added up. Several such blocks may be side by side; *spread* then repeats the
+    weights of one for all.
     """
     layout = plan.layout
     load = load_vector(Vector(size, plan.bits))
@@ -71,9 +72,9 @@ def weighting(plan: Plan, size: int, spread=as_loaded):
 
 
 def barrett_reduction(plan: Plan, vector: Vector):
-    """Return the function of T, in each pair of a *vector*, whose low lanes are ``T mod G``.
+    """Return ``reduce(constants, t)``, whose low lanes are ``T mod G`` of each pair of a *vector*.
 
-    That is ``T - floor(T / G) * G``. Of the product only the low 64 bits are needed: the
+    That is ``T - floor(T / G) * G``. Only the low 64 bits of the product are needed, as the
     high ones cancel T's.
     """
     factors, constant_term = plan.layout.barrett, plan.layout.constant_term

@@ -1,4 +1,4 @@
-"""Take messages that are too short to fold: none, below 16 bytes, or in one masked vector.
+"""Take messages that are too short to fold: empty, below 16 bytes, or in a masked vector.
 
 See `numcrc.jit.kernels.fold` for the whole. Each function here makes the code for one plan.
 """
@@ -21,7 +21,7 @@ from numcrc.jit.plan import Plan
 
 
 def choose(size: int, long, short):
-    """Return the function that is *long* from *size* bytes up, *short* below."""
+    """Return the function that is *long* for *size* bytes or more, *short* for fewer."""
 
     @inline
     def remains(k, p, n, state):
@@ -62,8 +62,8 @@ def window(plan: Plan, size: int, over: int):
 def below_16_bytes(plan: Plan):
     """Return the function that takes a message of 0..15 bytes to T, in scalar registers.
 
-    Of 8 bytes or more, the message is a 128-bit block, short of some leading zeros. Of
-    less, it is added to the first bytes of the state: ``T = (R + M) * x^(8n)``, M leftmost.
+    A message of 8 bytes or more is a 128-bit block that lacks some leading zeros. A shorter one
+    is added to the first bytes of the state: ``T = (R + M) * x^(8n)``, M leftmost.
     """
     word = ORDERS[plan.order][1]
     times_x, over_x = (shift_right, shift_left) if plan.reflected else (shift_left, shift_right)

@@ -1,11 +1,11 @@
-"""CRC by tables: sixteen for widths up to 64, one for the wider.
+"""Compute CRCs by tables: sixteen for widths up to 64, one for the wider.
 
-The state is held as its bytes lie in memory (MEMORY in `numcrc.jit.constants`), so one
-kernel serves both bit orders: feeding a byte drops the state's first byte, and adds
-the table's entry for that byte plus the message's. Slicing takes eight bytes at once,
-entries of eight tables; but the next eight wait for them. So four words side by side are
-taken as four independent states (a *braid*), each carried over
-the other three's bytes by *far* tables; at the end they meet in the *near* ones.
+The state is held in the order of its bytes in memory (MEMORY in `numcrc.jit.constants`), so one
+kernel serves both bit orders: feeding a byte drops the state's first byte, and adds the
+table's entry for that byte plus the message's. Slicing takes eight bytes at once, entries
+of eight tables; but the next eight wait for them. So four words side by side go to four
+independent states (a *braid*), each carried over the bytes of the other three by *far*
+tables; at the end the *near* tables join them.
 
 Sources: D. V. Sarwate, "Computation of cyclic redundancy checks via table look-up"
 (CACM, 1988); M. Kounavis and F. Berry, "A systematic approach to building high

@@ -1,4 +1,4 @@
-"""Messages of less than a word, and shifts by as much as one."""
+"""Load messages shorter than a word, and shift by up to a whole word."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The state after zero bytes, ``R * x^(8n) mod G``, in O(log n) steps.
+"""Compute the state after zero bytes, ``R * x^(8n) mod G``, in O(log n) steps.
 
-The exponent is taken apart into powers of two, whose powers of x the constants hold.
-Multiplying is shift and add, one bit of the multiplier at a time: no instruction beyond
-the baseline, and 64 cycles are little against what a caller would otherwise feed.
+The exponent is a sum of powers of two, and the constants hold x to each of them.
+Multiplying is shift and add, one bit of the factor at a time: it needs no instruction beyond
+the baseline, and its 64 cycles are little compared with feeding the bytes.
 """
 
 from __future__ import annotations
