@@ -282,7 +282,7 @@ def test_right_answers_without_a_cache(fault, tmp_path):
 
 
 @posix
-def test_home_that_is_no_folder(tmp_path):
+def test_home_that_is_not_a_folder(tmp_path):
     (tmp_path / "home").touch()
     result = run_python(CODE, unset=HOMES, HOME=str(tmp_path / "home"))
     assert outcome(result)[1].startswith("none; ")
@@ -290,13 +290,13 @@ def test_home_that_is_no_folder(tmp_path):
 
 @posix
 def test_no_home_and_no_such_user(tmp_path):
-    nobody = """
+    no_user = """
 import pwd
 def getpwuid(uid):
     raise KeyError(uid)
 pwd.getpwuid = getpwuid
 """
-    result = run_python(nobody + CODE, cwd=str(tmp_path), unset=HOMES)
+    result = run_python(no_user + CODE, cwd=str(tmp_path), unset=HOMES)
     assert outcome(result)[1].startswith("none; cannot find ")
     assert not list(tmp_path.iterdir()), "no folder called ~"
 

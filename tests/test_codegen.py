@@ -1,4 +1,4 @@
-"""The machine code is what the plans promise, on this CPU and on AArch64."""
+"""The machine code has the instructions that the plans promise, here and on AArch64."""
 
 from __future__ import annotations
 

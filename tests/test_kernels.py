@@ -29,13 +29,18 @@ CUTS = [
     for cut in (2048, 2560, 4096, 4096 + 512, 5120, 8192, GIL_FREE)
     for around in (cut - 17, cut - 1, cut, cut + 1, cut + 15)
 ]
-RANDOM = random.Random(1)
-DATA = RANDOM.randbytes(1 << 17)
+DATA = random.Random(1).randbytes(1 << 17)
 
 
-def random_model(width: int) -> Model:
-    poly, init, xorout = (RANDOM.getrandbits(width) for _ in range(3))
-    return Model(width, poly, init, RANDOM.random() < 0.5, RANDOM.random() < 0.5, xorout)
+@pytest.fixture
+def rng(request):
+    """Return a random generator of this test's own."""
+    return random.Random(request.node.nodeid)
+
+
+def random_model(rng: random.Random, width: int) -> Model:
+    poly, init, xorout = (rng.getrandbits(width) for _ in range(3))
+    return Model(width, poly, init, rng.random() < 0.5, rng.random() < 0.5, xorout)
 
 
 def algorithm(model: Model) -> numcrc.Algorithm:
@@ -63,7 +68,7 @@ def test_every_length(name, machine, references):
 
 
 def test_every_mixture(machine):
-    """Whatever arrangement of matrices an algorithm of the catalogue needs, at its cut-offs."""
+    """Every mixture that an algorithm of the catalogue is given, at its cut-offs."""
     tested = set()
     for crc in numcrc.algorithms.values():
         plan = choice.plan(crc.model, machine.target, machine.tier)
@@ -78,12 +83,12 @@ def test_every_mixture(machine):
 
 
 @pytest.mark.parametrize("name", ["CRC-32/ISCSI", "CRC-32/ISO-HDLC"])
-def test_every_stretch_of_the_instruction(name, machine):
+def test_every_stretch_of_the_instruction(name, machine, rng):
     model = catalogue.find(name).model
     sizes = [streams.size for streams in choice.plan(model, machine.target, machine.tier).streams]
     if not sizes:
         pytest.skip("folds or uses tables")
-    crc, value = crc_on(numcrc.algorithms[name], machine), RANDOM.getrandbits(32)
+    crc, value = crc_on(numcrc.algorithms[name], machine), rng.getrandbits(32)
     expected = prefix_crcs(model, DATA[: 2 * max(sizes) + 17], value)
     for size in (*sizes, sum(sizes), *(2 * size for size in sizes)):
         for length in range(size - 17, size + 17):
@@ -150,12 +155,12 @@ def test_records_of_every_length(name, machine, guarded, references):
         assert at_end == [crc(DATA[size - length : size]) for length in lengths.tolist()]
 
 
-def test_models_of_every_width(machine):
+def test_models_of_every_width(machine, rng):
     lengths = (0, 1, 3, 8, 15, 16, 63, 64, 100, 255, 256, 700)
     for width in range(1, 65):
-        model = random_model(width)
+        model = random_model(rng, width)
         crc = crc_on(algorithm(model), machine)
-        value = RANDOM.getrandbits(width)
+        value = rng.getrandbits(width)
         expected = prefix_crcs(model, DATA[: lengths[-1]], value)
         for length in lengths:
             assert crc(DATA[:length], value) == expected[length], (model, length)
@@ -164,33 +169,33 @@ def test_models_of_every_width(machine):
         assert found == [fresh[length] for length in lengths], model
 
 
-def test_wide_models():
+def test_wide_models(rng):
     for width in range(65, 129):
-        model = random_model(width)
+        model = random_model(rng, width)
         crc = algorithm(model)
-        value = RANDOM.getrandbits(width)
+        value = rng.getrandbits(width)
         expected = prefix_crcs(model, DATA[:100], value)
         for length in (0, 1, 8, 15, 16, 17, 100):
             assert crc(DATA[:length], value) == expected[length], (model, length)
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_split_and_combined(name, machine, references):
+def test_split_and_combined(name, machine, references, rng):
     crc = crc_on(numcrc.algorithms[name], machine)
     length = 5200
     for _ in range(60):
-        cut = RANDOM.randrange(length + 1)
+        cut = rng.randrange(length + 1)
         first, second = DATA[:cut], DATA[cut:length]
         assert crc(second, crc(first)) == references[name][length]
         assert crc.combine(crc(first), crc(second), len(second)) == references[name][length]
 
 
-def test_random_values_and_lengths(machine):
+def test_random_values_and_lengths(machine, rng):
     for _ in range(150):
-        model = random_model(RANDOM.choice([8, 16, 24, 32, 32, 40, 64, 64]))
+        model = random_model(rng, rng.choice([8, 16, 24, 32, 32, 40, 64, 64]))
         crc = crc_on(algorithm(model), machine)
-        value = RANDOM.getrandbits(model.width)
-        start, length = RANDOM.randrange(64), RANDOM.randrange(400)
+        value = rng.getrandbits(model.width)
+        start, length = rng.randrange(64), rng.randrange(400)
         data = DATA[start : start + length]
         assert crc(data, value) == reference.crc(model, data, value), model
 

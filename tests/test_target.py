@@ -1,4 +1,4 @@
-"""What may be emitted here: never more than this CPU has, less where the user says so."""
+"""The features that kernels may use: never more than this CPU has, fewer if the user says so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSET = (
 )
 NAMES = ["CRC-32/ISO-HDLC", "CRC-32/ISCSI", "CRC-32/BZIP2"]
 
-# All that each tier's kernels are made of.
+# The features of each tier's kernels.
 NEEDS = {
     "x86_64": {
         "table": "",
@@ -128,10 +128,10 @@ def test_one_record_is_a_new_tier(monkeypatch):
     assert plan.name == "fold512-16.512-reflected-x86_64"
 
 
-# Settings of Numba's
+# Numba's settings
 
 
-def test_settings_are_taken_as_they_stand(monkeypatch, tmp_path):
+def test_settings_are_taken_as_they_are(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in UNSET:
         monkeypatch.delenv(name, raising=False)
@@ -259,7 +259,7 @@ def run(settings: dict[str, str], cache: str, cwd: str) -> tuple[int, str, list[
 
 
 def test_numbas_settings_lower_the_tier_and_change_no_crc(tmp_path, expected):
-    """Where each process compiles, as its settings are part of the key."""
+    """Each process compiles, as its settings are part of the key."""
     cpus = ["generic", "x86-64-v2", "nehalem", "haswell", "skylake-avx512", "znver4"]
     cpus += ["icelake-server"]
     settings = {cpu: {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} for cpu in cpus} | {
