@@ -8,8 +8,8 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,35 @@ from numcrc import store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
-KILLS = 20
+KILLS = 10
 OBJECTS = 800
-COMMAND = [sys.executable, "-m", "numcrc"]
 LARGEST_RSS = 300 << 20
+
+# Runs the command line, but pauses in the middle: before it reads a file for the n-th time it
+# writes to a pipe, and then waits for its standard input. So no test depends on how long
+# anything takes.
+PAUSING = """
+import os, sys
+from numcrc.cli import main
+from numcrc.store.sources.local import LocalSource
+
+pipe, left, fetch = int(sys.argv[1]), int(sys.argv[2]), LocalSource.fetch
+
+def pausing(source, entry, into):
+    global left
+    left -= 1
+    if not left:
+        os.write(pipe, b"paused")
+        os.read(0, 1)
+    return fetch(source, entry, into)
+
+LocalSource.fetch = pausing
+sys.exit(main(sys.argv[3:]))
+"""
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make a folder and a manifest that some of it contradicts; return how to verify it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(numcrc.__file__).parents[1]))
@@ -40,74 +61,96 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (tree / f"{number}\n").write_bytes(b"damage")
     (tree / "5\n").unlink()
     (tree / "new").touch()
-    return [*COMMAND, "verify", "tree", "--manifest", "sums.jsonl", "--report", "report.jsonl"]
+    # Groups of few objects, about 16.
+    options = ["--report", "report.jsonl", "--max-in-flight", "128K", "-j", "1"]
+    return ["verify", "tree", "--manifest", "sums.jsonl", *options]
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    command = [sys.executable, "-m", "numcrc", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@contextmanager
+def paused(arguments: list[str], files: int) -> Iterator[subprocess.Popen[str]]:
+    """Run the command line until it is about to read a file for the *files*-th time."""
+    reads, writes = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", PAUSING, str(writes), str(files), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=[writes],
+    ) as process:
+        try:
+            os.close(writes)
+            assert os.read(reads, 6) == b"paused", process.communicate()
+            yield process
+        finally:
+            process.kill()
+            os.close(reads)
 
 
 def lines(path: str) -> int:
-    return Path(path).read_bytes().count(b"\n") if Path(path).exists() else 0
+    return Path(path).read_bytes().count(b"\n")
 
 
-def patiently(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.005)
+# Workers read files if the bandwidth is limited; otherwise the main thread does.
+THREADS = pytest.mark.parametrize("options", [[], ["--bwlimit", "1T"]], ids=["inline", "threads"])
 
 
-def test_killed_again_and_again(command: list[str]) -> None:
-    assert subprocess.run(command, capture_output=True).returncode == 1
+@THREADS
+def test_killed_again_and_again(arguments: list[str], options: list[str]) -> None:
+    assert run(arguments).returncode == 1
     whole = Path("report.jsonl").read_bytes()
     Path("report.jsonl").unlink()
-    command += ["--state", "state", "-j", "1"]
+    arguments += [*options, "--state", "state"]
     generator = random.Random(4)
     for _ in range(KILLS):
-        before = lines("state")
-        # So slow that it is killed in its midst; a group of objects takes a quarter of a second.
-        with subprocess.Popen([*command, "--bwlimit", "256K"], stderr=subprocess.PIPE) as process:
-            patiently(lambda before=before: lines("state") > before)
-            time.sleep(generator.random() / 8)
+        # At least 600 files have the size in the manifest, and are read.
+        with paused(arguments, generator.randrange(40, 60)) as process:
             process.kill()
         assert process.returncode == -signal.SIGKILL
     assert lines("state") < OBJECTS
+    if not options:  # each run writes at least the groups before the one in which it is killed
+        assert lines("state") > 20 * KILLS
     state = Path("state").read_bytes()
     Path("state").write_bytes(state[: state.rindex(b"\n") - 7])  # the worst that a crash leaves
-    assert subprocess.run(command, capture_output=True).returncode == 1
+    assert run(arguments).returncode == 1
     assert Path("report.jsonl").read_bytes() == whole
-    # What was in flight is all that was done twice: a line each, a header, a line a run.
-    assert lines("state") <= OBJECTS + 1 + 1 + KILLS + 1 + 1
+    # A header, a line for each run and one for each result: none is written twice.
+    assert lines("state") <= OBJECTS + 1 + 1 + KILLS + 1
 
 
+@THREADS
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(command: list[str], number: signal.Signals) -> None:
-    subprocess.run(command, capture_output=True)
+def test_interrupted(arguments: list[str], options: list[str], number: signal.Signals) -> None:
+    run(arguments)
     whole = Path("report.jsonl").read_bytes()
-    command += ["--state", "my state"]
-    with subprocess.Popen(
-        [*command, "--bwlimit", "1M"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        patiently(lambda: lines("my state") > 20)
+    arguments += [*options, "--state", "my state"]
+    with paused(arguments, 100) as process:
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate("go on\n", timeout=300)
     assert process.returncode == 128 + number
-    assert 20 < lines("report.jsonl") == lines("my state") - 1 < OBJECTS
+    recorded = max(lines("my state") - 2, 0)  # after a header, and a line where the run begins
+    assert lines("report.jsonl") - 1 == recorded < OBJECTS - 1
     assert whole.startswith(Path("report.jsonl").read_bytes())
     assert "stopped early" in err
     hint = err.splitlines()[-1].partition("to go on: numcrc ")[2]
-    again = subprocess.run([*COMMAND, *shlex.split(hint)[:-2]], capture_output=True)
-    assert again.returncode == 1
+    assert shlex.split(hint) == arguments
+    assert run(arguments).returncode == 1
     assert Path("report.jsonl").read_bytes() == whole
 
 
-def test_two_processes_with_one_state_file(command: list[str]) -> None:
-    command += ["--state", "state"]
-    with subprocess.Popen([*command, "--bwlimit", "2M"], stderr=subprocess.DEVNULL) as process:
-        patiently(lambda: lines("state") > 5)
-        second = subprocess.run(command, capture_output=True, text=True)
-        assert process.poll() is None
-        process.kill()
+def test_two_processes_with_one_state_file(arguments: list[str]) -> None:
+    arguments += ["--state", "state"]
+    with paused(arguments, 100):
+        second = run(arguments)
     assert second.returncode == 2
     assert "another process is using this state file" in second.stderr
-    assert subprocess.run(command, capture_output=True).returncode == 1
+    assert run(arguments).returncode == 1
 
 
 LONG = """
