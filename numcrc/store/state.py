@@ -11,6 +11,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from heapq import merge
 from itertools import pairwise
@@ -173,13 +174,22 @@ class StateFile:
         with open(self._path, "rb") as file:
             file.seek(start + len(_SEGMENT))
             while file.tell() < end:
-                try:
-                    mark, *fields = json.loads(file.readline())
-                    found = Result._make(fields)
-                    result = found._replace(state=State(found.state), parts=tuple(found.parts))
-                    yield Known(key_bytes(found.key), age, mark, result)
-                except (ValueError, TypeError, AttributeError):  # damaged: check it again
-                    continue
+                # A damaged line is skipped, so that its object is checked again.
+                with suppress(ValueError, TypeError, RecursionError):
+                    mark, result = _parsed(json.loads(file.readline()))
+                    yield Known(key_bytes(result.key), age, mark, result)
+
+
+def _parsed(line: list[Any]) -> tuple[str, Result]:
+    """Return the fingerprint and the result that `StateFile.write` wrote as *line*."""
+    mark, key, state, size, algorithm, expected, actual, parts, detail, version = line
+    texts = (mark, key, algorithm, expected, actual, detail, version)
+    if not all(type(text) is str for text in texts):
+        raise TypeError
+    if not all(type(number) is int for number in (size or 0, *parts)):
+        raise TypeError
+    state, parts = State(state), tuple(parts)
+    return mark, Result(key, state, size, algorithm, expected, actual, parts, detail, version)
 
 
 def resume(

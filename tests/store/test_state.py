@@ -1,4 +1,4 @@
-"""State files: what is known is not checked again, and nothing else is taken for known."""
+"""State files: known results are not checked again, and nothing else is taken for known."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def test_a_known_result_is_not_checked_again_unless_something_changed(tmp_path: 
     assert not source.reads
 
 
-def test_much_that_is_known_behind_little_that_is_not(
+def test_many_known_results_wait_for_a_few_that_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Known results are emitted in order, and few of them are held."""
+    """Known results come in order, and few of them are held."""
     monkeypatch.setattr(state_module, "WAITING", 5)
     source = kept(**{f"{number:03}": b"x" for number in range(100)})
     for number in (0, 40, 41, 99):
@@ -67,15 +67,36 @@ def test_a_torn_state_file(tmp_path: Path, cut: int | None) -> None:
         json.loads(line)
 
 
-def test_a_damaged_line_is_checked_anew(tmp_path: Path) -> None:
+DAMAGED = {
+    "zeros": b"\0" * 40,
+    "nested": b"[" * 100_000,
+    "not a list": b"7",
+    "empty": b"",
+    "too short": b'["mark", "b", "match"]',
+    "wrong types": b'[1, "b", "match", "9", "", "", "", ["x"], "", ""]',
+    "a wrong state": b'["mark", "b", "good", 9, "", "", "", [], "", ""]',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
+def test_an_object_with_a_damaged_line_is_checked_again(tmp_path: Path, damage: bytes) -> None:
     state, source = tmp_path / "state", kept(a=b"a", b=b"b", c=b"c")
     whole = list(store.verify(source, state=state))
-    lines = state.read_bytes().splitlines(keepends=True)
-    lines[3] = b"\0" * len(lines[3][:-1]) + b"\n"
-    state.write_bytes(b"".join(lines))
+    lines = state.read_bytes().splitlines()
+    lines[3] = damage
+    state.write_bytes(b"".join(line + b"\n" for line in lines))
     source.reads.clear()
     assert list(store.verify(source, state=state)) == whole
     assert list(source.reads) == ["b"]
+
+
+def test_a_state_file_without_results(tmp_path: Path) -> None:
+    state, source = tmp_path / "state", kept(a=b"a")
+    whole = list(store.verify(source, state=state))
+    header = state.read_bytes().splitlines(keepends=True)[0]
+    state.write_bytes(header)
+    assert list(store.verify(source, state=state)) == whole
+    assert state.read_bytes().startswith(header)
 
 
 def test_a_state_file_of_another_job(tmp_path: Path) -> None:
