@@ -259,10 +259,11 @@ class _Run:
         workers: Workers[Outcome] = Workers(
             readers, self._closing, readers.pop() if inline else None
         )
+        examiner = Examiner(
+            self._source, self._against, self._task, workers, self._range, self._progress
+        )
         try:
-            examiner = Examiner(
-                self._source, self._against, self._task, workers, self._range, self._progress
-            )
+            workers.start()
             yield from self._in_order(iter(pairs), workers, examiner)
         finally:
             workers.close()

@@ -86,8 +86,8 @@ class LargeObject:
 
     The thread that wants its checksums reads ranges until none is left, then waits for the other
     threads that are reading one. These depend on no other thread, for a thread that waits here
-    reads nothing. So there is always a thread that goes on, even when all of them began with
-    an object of their own.
+    reads nothing. So some thread always makes progress, even if each of them began a large
+    object of its own.
     """
 
     def __init__(self, source: Source, entry: Entry, tally: Tally, step: int) -> None:

@@ -132,7 +132,7 @@ class Report:
 
 
 def objects_text(count: int) -> str:
-    """Return a number of objects.
+    """Return a number of objects as text.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def objects_text(count: int) -> str:
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes with a fitting unit.
+    """Return a number of bytes as text, in a fitting unit.
 
     Examples
     --------

@@ -47,6 +47,9 @@ class Workers(Generic[R]):
             threading.Thread(target=self._take_work, args=(reader,), daemon=True)
             for reader in readers
         ]
+
+    def start(self) -> None:
+        """Start the threads; `close` ends them, even if this is interrupted."""
         for thread in self._threads:
             thread.start()
 
@@ -105,16 +108,17 @@ class Workers(Generic[R]):
 
     def close(self) -> None:
         """Stop all threads, and wait until they have ended."""
+        self._work.put(None)
         self._closing.set()
-        for _ in self._threads:
-            self._work.put(None)
         for thread in self._threads:
-            thread.join(JOIN_TIMEOUT / len(self._threads))
+            if thread.is_alive():
+                thread.join(JOIN_TIMEOUT / len(self._threads))
 
     def _take_work(self, reader: BodyReader) -> None:
         try:
             while (work := self._work.get()) is not None and not self._closing.is_set():
                 work(reader)
+            self._work.put(None)  # for the next thread
         except StoppedError:
             pass
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""What can go wrong with one answer of a store, as values to queue at ``FaultyServer.inject``."""
+"""Faults of one answer of a store, as values for `FaultyServer.inject`."""
 
 from __future__ import annotations
 
@@ -10,38 +10,43 @@ from store.stub_objects import StubObject
 
 @dataclass
 class Reply:
-    """An answer before it is sent; faults change it."""
+    """An answer that faults may change before it is sent."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    start: int = 0  # where in the object the body begins
-    stop: int | None = None  # the connection ends after so many bytes of the body
-    reset: bool = False  # ... by a reset
-    pause: float = 0.0  # seconds of silence
-    pause_at: int | None = None  # ... after so many bytes of the body, or before the headers
+    start: int = 0
+    """The offset of the body in the object."""
+    stop: int | None = None
+    """The number of bytes of the body after which the connection ends."""
+    reset: bool = False
+    """Whether it ends by a reset."""
+    pause: float = 0.0
+    """Seconds without an answer."""
+    pause_at: int | None = None
+    """The number of bytes of the body before the pause; None: before the headers."""
 
 
 def refusal(status: int, code: str) -> Reply:
-    """Return an error as S3 words it."""
+    """Return an error as S3 sends it."""
     text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
     body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode()
     return Reply(status, {"Content-Type": "application/xml"}, body)
 
 
 class Fault:
-    """No fault: a request that goes well, to delay the faults queued behind it."""
+    """A request without a fault, and the base of faults. It delays those queued after it."""
 
     def concerns(self, start: int, stop: int) -> bool:
-        """Say whether it can happen to a request for these bytes; else it stays queued."""
+        """Return whether it applies to a request for these bytes; otherwise it stays queued."""
         return True
 
     def before(self, stored: StubObject) -> StubObject:
-        """Return what is stored when the request comes, from then on."""
+        """Return the object that is stored from this request on."""
         return stored
 
     def after(self, reply: Reply) -> Reply:
-        """Return the answer that is sent in place of *reply*."""
+        """Return the answer to send instead of *reply*."""
         return reply
 
 
@@ -49,18 +54,18 @@ class Fault:
 class Flip(Fault):
     """A flipped bit, in this byte of the object or else the first byte of the body.
 
-    Once it is an error on the wire, always it is rot.
+    If it occurs once, it is an error of the connection; if always, of the stored object.
     """
 
     byte: int | None = None
     bit: int = 0
 
     def concerns(self, start: int, stop: int) -> bool:
-        """Say whether the byte is among those asked for."""
+        """Return whether the byte is requested."""
         return start < stop and (self.byte is None or start <= self.byte < stop)
 
     def after(self, reply: Reply) -> Reply:
-        """Flip it."""
+        """Flip the bit."""
         body = bytearray(reply.body)
         body[0 if self.byte is None else self.byte - reply.start] ^= 1 << self.bit
         reply.body = bytes(body)
@@ -69,24 +74,24 @@ class Flip(Fault):
 
 @dataclass(frozen=True)
 class Truncate(Fault):
-    """A body that ends early: Content-Length promises all of it, then the connection closes."""
+    """A body that ends early: the connection closes before Content-Length bytes are sent."""
 
     keep: int = 0
 
     def after(self, reply: Reply) -> Reply:
-        """Stop there."""
+        """Set the number of bytes to send."""
         reply.stop = self.keep
         return reply
 
 
 @dataclass(frozen=True)
 class Reset(Fault):
-    """A connection that is reset after so many bytes of the body."""
+    """A connection that is reset after *keep* bytes of the body."""
 
     keep: int = 0
 
     def after(self, reply: Reply) -> Reply:
-        """Stop there, impolitely."""
+        """Set the number of bytes to send, and the reset."""
         reply.stop, reply.reset = self.keep, True
         return reply
 
@@ -99,7 +104,7 @@ class Refuse(Fault):
     code: str = "SlowDown"
 
     def after(self, reply: Reply) -> Reply:
-        """Refuse."""
+        """Return the error."""
         return refusal(self.status, self.code)
 
 
@@ -111,10 +116,10 @@ MISSING = Refuse(404, "NoSuchKey")
 
 @dataclass(frozen=True)
 class WrongChecksum(Fault):
-    """The right body, but checksum headers that belong to another."""
+    """The right body with wrong checksum headers."""
 
     def after(self, reply: Reply) -> Reply:
-        """Flip a bit of each value, and keep its length and the number of parts."""
+        """Flip a bit of each checksum."""
         for name, value in reply.headers.items():
             if name.startswith("x-amz-checksum-") and name != "x-amz-checksum-type":
                 digest, dash, parts = value.partition("-")
@@ -126,23 +131,23 @@ class WrongChecksum(Fault):
 
 @dataclass(frozen=True)
 class Stall(Fault):
-    """Silence for so many seconds, after *at* bytes of the body or before the headers."""
+    """A pause of *seconds*, after *at* bytes of the body or before the headers."""
 
     seconds: float
     at: int | None = None
 
     def after(self, reply: Reply) -> Reply:
-        """Pause there."""
+        """Set the pause."""
         reply.pause, reply.pause_at = self.seconds, self.at
         return reply
 
 
 @dataclass(frozen=True)
 class Overwrite(Fault):
-    """Another object under the same key, from this request on."""
+    """Another object with the same key, from this request on."""
 
     stored: StubObject
 
     def before(self, stored: StubObject) -> StubObject:
-        """Replace it."""
+        """Return the other object."""
         return self.stored

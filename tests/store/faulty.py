@@ -1,4 +1,4 @@
-"""A small S3 in this process, whose answers go wrong as a test asks."""
+"""A small S3 in this process, with faults that tests inject."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVERYTHING = ("GetObject", "HeadObject", "GetObjectAttributes", "ListObjectsV2")
 
 @dataclass
 class Queued:
-    """A fault, how often it is still to happen, and to what."""
+    """A fault, how often it will still occur, and to which operations."""
 
     fault: Fault
     times: int
@@ -34,10 +34,10 @@ class Queued:
 
 
 class FaultyServer:
-    """Serves ``objects`` from every bucket, and records the requests it saw.
+    """Serves ``objects`` from every bucket, and records requests.
 
-    Each request takes the first fault in the queue of its key that concerns it, and has no other.
-    Signatures are not looked at, listings know no delimiter, and nothing can be written.
+    Each request takes the first fault in the queue of its key that applies to it, and only that
+    one. Signatures are ignored, listings have no delimiter, and objects cannot be written.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class FaultyServer:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables with which a client finds this server."""
+        """The environment variables that lead a client to this server."""
         return s3_environment(self.endpoint)
 
     def __enter__(self) -> FaultyServer:
@@ -74,7 +74,7 @@ class FaultyServer:
             raise self._server.errors[0]
 
     def put(self, key: str, body: bytes | StubObject) -> StubObject:
-        """Store an object, bytes with their CRC-64/NVME as S3 does, and return it."""
+        """Store an object and return it. Bytes get a CRC-64/NVME, as in S3."""
         stored = body if isinstance(body, StubObject) else StubObject.of(body)
         self.objects[key] = stored
         return stored
@@ -82,19 +82,19 @@ class FaultyServer:
     def inject(
         self, key: str, fault: Fault, times: int = 1, on: Collection[str] = ("GetObject",)
     ) -> None:
-        """Queue a fault that happens to so many requests for *key*; listings have the key ``""``.
+        """Queue a fault for a number of requests for *key*; listings have the key ``""``.
 
-        What is queued behind ``times=ALWAYS`` happens only to requests that it does not concern.
+        Faults queued after one with ``times=ALWAYS`` occur only where that one does not apply.
         """
         with self._lock:
             self._queues[key].append(Queued(fault, times, on))
 
     def seen(self, operation: str, key: str | None = None) -> list[Request]:
-        """Return the requests of this kind, for this key or all."""
+        """Return the requests with this operation, for one key or all."""
         return [r for r in self.requests if r.operation == operation and key in (None, r.key)]
 
     def respond(self, request: Request) -> Reply:
-        """Return the answer, right or wrong."""
+        """Return the answer, with its fault."""
         self.requests.append(request)
         with self._lock:
             stored = self.objects.get(request.key)
@@ -129,24 +129,24 @@ class _Server(ThreadingHTTPServer):
         self.errors: list[BaseException] = []
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, to end its thread with the server."""
+        """Keep the connection, to close it with the server."""
         self.connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
+        """Drop the connection."""
         self.connections.discard(request)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Hang up on clients that keep connections alive, and wait for their threads."""
+        """Close connections that clients keep alive, and wait for the threads that serve them."""
         for connection in list(self.connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         super().server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that hang up: tests make them."""
+        """Ignore clients that disconnect; keep other errors."""
         error = sys.exc_info()[1]
         if error is not None and not isinstance(error, OSError):
             self.errors.append(error)
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(reply.body)))
         if self.command not in ("GET", "HEAD"):
-            self.close_connection = True  # what the request carried is left unread
+            self.close_connection = True  # the body of the request is not read
         self.end_headers()
         body = memoryview(reply.body if self.command != "HEAD" else b"")[: reply.stop]
         if reply.pause_at is not None:
@@ -194,5 +194,5 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        # Behind the back of the server, whose shutdown would say goodbye first.
+        # Not by the server, whose shutdown would end the connection in the regular way.
         os.close(self.connection.detach())

@@ -1,4 +1,4 @@
-"""A bucket of objects with every kind of checksum: all good, then exactly the damaged ones bad.
+"""A bucket of objects with every kind of checksum: all match, then exactly the damaged ones differ.
 
 ``NUMCRC_ACCEPTANCE=full`` makes it a thousand objects of up to 64 MiB, which takes minutes.
 """
@@ -33,7 +33,7 @@ IN_PARTS = [
 
 
 class Planned(NamedTuple):
-    """An object that is going to be stored."""
+    """An object to store."""
 
     key: str
     size: int
@@ -42,11 +42,11 @@ class Planned(NamedTuple):
     part_size: int = 0
 
     def body(self) -> bytearray:
-        """Return what it should be."""
+        """Return its undamaged body."""
         return bytearray(random.Random(self.key).randbytes(self.size))
 
     def upload(self, client: Any, bucket: str, body: bytes) -> None:
-        """Store it, *body* being what it is."""
+        """Store it with this body."""
         if not self.algorithm:  # S3 adds one
             client.put_object(Bucket=bucket, Key=self.key, Body=body)
         elif self.part_size:
@@ -58,7 +58,7 @@ class Planned(NamedTuple):
 
 
 def planned() -> list[Planned]:
-    """Return what is to be stored: small and large, at once and in parts, named badly."""
+    """Return the objects to store: small and large, whole and in parts, with difficult names."""
     generator = random.Random(5)
     found = []
     for number in range(OBJECTS):
@@ -75,20 +75,20 @@ def planned() -> list[Planned]:
 
 
 class Damage(NamedTuple):
-    """A byte that is not what it was."""
+    """A damaged byte."""
 
     plan: Planned
     at: int
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The numbers of the parts that a result should name; a single part has no name."""
+        """The numbers of the parts that a result should name; none if there is one part only."""
         if self.plan.kind != "COMPOSITE" or self.plan.size <= self.plan.part_size:
             return ()
         return (self.at // self.plan.part_size + 1,)
 
     def body(self) -> bytes:
-        """Return what it is instead."""
+        """Return the damaged body."""
         body = self.plan.body()
         body[self.at] ^= 64
         return bytes(body)
@@ -96,13 +96,13 @@ class Damage(NamedTuple):
 
 @pytest.fixture(scope="module")
 def plans() -> list[Planned]:
-    """Plan a bucket."""
+    """Return the objects of the bucket."""
     return planned()
 
 
 @pytest.fixture(scope="module")
 def damages(plans: list[Planned]) -> list[Damage]:
-    """Choose what is damaged: objects of every kind."""
+    """Choose what to damage: objects of every kind."""
     generator = random.Random(6)
     some = [plan for plan in plans if plan.size and not plan.part_size]
     large = [plan for plan in plans if plan.part_size]
@@ -117,7 +117,7 @@ def bad(results: Any) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
-    """Lead sources to a server."""
+    """Return a function that leads sources to a server."""
 
     def lead(variables: dict[str, str]) -> None:
         for name, value in variables.items():
@@ -133,7 +133,7 @@ def test_localstack(
     environment: Callable[[dict[str, str]], None],
     tmp_path: Path,
 ) -> None:
-    """Everything matches, by the store and by manifests; then what was replaced differs."""
+    """All objects match the store and manifests; then the replaced ones differ."""
     environment(localstack.env)
     client = s3_client(localstack.env)
     client.create_bucket(Bucket="acceptance")
@@ -166,13 +166,13 @@ def test_localstack(
     assert bad(report) == dict.fromkeys(expected, ("differ", ()))
 
 
-def test_rot_behind_the_back_of_a_store(
+def test_damage_that_the_store_does_not_notice(
     plans: list[Planned],
     damages: list[Damage],
     faulty: FaultyServer,
     environment: Callable[[dict[str, str]], None],
 ) -> None:
-    """What the store says of itself does not hold, and which parts is told."""
+    """The store's own checksums do not match, and the results name the parts."""
     environment(faulty.env)
     for plan in plans[:200]:
         faulty.put(

@@ -1,4 +1,4 @@
-"""Checksums of parts."""
+"""Checksums of parts, and their ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CRCS = ["crc32", "crc32c", "crc64nvme", "CRC-82/DARC", "crc24openpgp", "crc-5/us
 
 
 def tallied(data, wanted, step, hints=(), order=None):
-    """Return what a tally finds when *data* comes in ranges of *step* bytes, in any order."""
+    """Return what a tally finds for *data* in ranges of *step* bytes, shuffled by *order*."""
     tally = Tally(len(data), wanted, hints)
     starts = list(range(0, len(data), step)) or [0]
     if order is not None and not tally.sequential:
@@ -53,7 +53,7 @@ def test_known_parts_are_the_only_ones():
     assert candidates(Checksum("crc32", b"", 2, (Part(0), Part(7))), 7) == []
 
 
-def test_others_parts_are_tried_first():
+def test_parts_of_other_checksums_are_tried_first():
     hint = Checksum("sha256", b"", 2, (Part(3), Part(4)))
     assert candidates(Checksum("crc32", b"", 2), 7, [hint])[0] == (3, 7)
     assert (3, 7) not in candidates(Checksum("crc32", b"", 3), 7, [hint])
@@ -93,7 +93,7 @@ def test_unknown_boundaries_are_found_in_one_read(name, part):
     assert not found[0].why
 
 
-def test_a_damaged_object_of_unknown_boundaries_is_not_sure_to_differ():
+def test_a_damaged_object_of_unknown_boundaries_is_not_certain_to_differ():
     data = bytes(12 * MIB)
     (found,) = tallied(b"\1" + data[1:], [composite("crc32", data, [8 * MIB, 4 * MIB])], MIB)
     assert found.value is not None

@@ -1,4 +1,4 @@
-"""The stub reads like S3, and goes wrong only as asked."""
+"""The stub answers like S3, with the injected faults only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which keys are meant, in which order they come, and how two sides are joined."""
+"""Selection of keys, their order, and joins of two sides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.fakes import NASTY
 
 
 @pytest.mark.parametrize("run_length", [1, 3, 10_000])
-def test_ordered_whatever_the_length_of_runs(
+def test_entries_are_sorted_in_runs_of_any_length(
     monkeypatch: pytest.MonkeyPatch, run_length: int
 ) -> None:
     monkeypatch.setattr(merge, "RUN", run_length)
@@ -25,8 +25,7 @@ def test_ordered_whatever_the_length_of_runs(
     mixed = [Entry(key, len(key)) for key in keys * 2]
     random.Random(1).shuffle(mixed)
     found = list(sorted_entries(mixed))
-    raw = [entry.key.encode("utf-8", "surrogateescape") for entry in found]
-    assert raw == sorted({key.encode("utf-8", "surrogateescape") for key in keys})
+    assert [key_bytes(entry.key) for entry in found] == sorted(map(key_bytes, {*keys}))
 
 
 def test_duplicates_are_merged_or_refused() -> None:
@@ -42,7 +41,7 @@ def test_duplicates_are_merged_or_refused() -> None:
             list(sorted_entries([*entries, contradiction]))
 
 
-def test_joined_is_a_full_outer_join() -> None:
+def test_full_join() -> None:
     generator = random.Random(2)
     keys = [*NASTY, *map(str, range(30))]
     for _ in range(20):
@@ -61,7 +60,7 @@ def test_joined_is_a_full_outer_join() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "fits", "not_"),
+    ("pattern", "matches", "others"),
     [
         ("*.jpg", ["a.jpg", "b/c.jpg", ".jpg"], ["a.jpg/b", "a.jpeg", "ajpg"]),
         ("/*.jpg", ["a.jpg"], ["b/c.jpg"]),
@@ -78,15 +77,15 @@ def test_joined_is_a_full_outer_join() -> None:
         ("é\n*", ["é\n\n"], ["é"]),
     ],
 )
-def test_patterns(pattern: str, fits: list[str], not_: list[str]) -> None:
-    assert [key for key in fits if not Selection([pattern])(key)] == []
-    assert [key for key in not_ if Selection([pattern])(key)] == []
-    assert [key for key in fits if Selection(exclude=[pattern])(key)] == []
+def test_patterns(pattern: str, matches: list[str], others: list[str]) -> None:
+    assert [key for key in matches if not Selection([pattern])(key)] == []
+    assert [key for key in others if Selection([pattern])(key)] == []
+    assert [key for key in matches if Selection(exclude=[pattern])(key)] == []
 
 
 def test_exclude_goes_before_include() -> None:
-    meant = Selection(["*.jpg", "b/"], ["/b/c/", "*.tmp"])
-    assert [key for key in ("a.jpg", "b/x", "b/c/a.jpg", "a.tmp", "b/y.tmp") if meant(key)] == [
+    selected = Selection(["*.jpg", "b/"], ["/b/c/", "*.tmp"])
+    assert [key for key in ("a.jpg", "b/x", "b/c/a.jpg", "a.tmp", "b/y.tmp") if selected(key)] == [
         "a.jpg",
         "b/x",
     ]
@@ -103,7 +102,7 @@ def test_shards_share_out_the_keys_and_samples_nest() -> None:
     assert 300 < len(small) < 500
     assert 60 < len(small & shards[0]) < 140  # a shard does not skew a sample
     assert [k for k in keys if Selection(sample=1.0)(k)] == keys
-    # What is meant must be the same on every machine and in every version.
+    # The shares must be the same on every machine and in every version.
     assert [k for k in map(str, range(20)) if Selection(shard=(1, 5))(k)] == ["5", "12", "13"]
     for wrong in ({"shard": (0, 4)}, {"shard": (5, 4)}, {"sample": 0.0}, {"sample": 1.5}):
         with pytest.raises(ValueError, match=r"shard|sample"):

@@ -19,7 +19,7 @@ from store.fakes import NASTY
 
 
 class Outcome(NamedTuple):
-    """What a command line came to."""
+    """The outcome of a command line."""
 
     status: int
     out: str
@@ -27,13 +27,13 @@ class Outcome(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """Its output."""
+        """The lines of its standard output."""
         return self.out.splitlines()
 
 
 @pytest.fixture
 def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Outcome]:
-    """Run a command line."""
+    """Return a function that runs a command line."""
 
     def run(*arguments: object) -> Outcome:
         status = main(list(map(str, arguments)))
@@ -84,7 +84,7 @@ def test_commands(tree: Path, run: Callable[..., Outcome]) -> None:
         (3, "", ["tree"]),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_errors_are_reported(
     tree: Path,
     run: Callable[..., Outcome],
     status: int,
@@ -107,7 +107,7 @@ def test_sizes_and_shares() -> None:
     assert (sample("1%"), sample("0.25"), shard("2/8")) == (0.01, 0.25, (2, 8))
 
 
-def test_a_terminal_is_not_controlled_by_keys(
+def test_keys_do_not_control_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -16,7 +17,7 @@ from numcrc.store.source import StoreError
 from store.fakes import NASTY, FakeSource, checksum, kept, states
 
 
-def test_nasty_names_hold_and_damage_is_found(tree: Path) -> None:
+def test_damage_is_found_under_nasty_names(tree: Path) -> None:
     report = store.verify(tree, manifest="sums.jsonl")
     assert (report.ok, report.exit_code, report.objects) == (True, 0, 2 * len(NASTY))
     assert report.counts == {State.MATCH: 2 * len(NASTY)}
@@ -41,7 +42,7 @@ def test_nasty_names_hold_and_damage_is_found(tree: Path) -> None:
     assert states(one_way) == {k: s for k, s in states(report).items() if s != "extra"}
 
 
-def test_selection_holds_for_both_sides(tree: Path) -> None:
+def test_selection_applies_to_both_sides(tree: Path) -> None:
     (tree / "sub" / "new").touch()
     (tree / "sub" / "-").unlink()
     found = store.verify(tree, manifest="sums.jsonl", selection=store.Selection(["/sub/"], ["new"]))
@@ -56,7 +57,7 @@ def test_selection_holds_for_both_sides(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
-def test_a_report_file_holds_the_report(tree: Path, suffix: str) -> None:
+def test_a_report_file_has_the_results(tree: Path, suffix: str) -> None:
     (tree / "a b").write_bytes(b"b a")
     expected = list(store.verify(tree, manifest="sums.jsonl"))
     report = store.verify(tree, manifest="sums.jsonl", report=f"report.{suffix}")
@@ -86,7 +87,7 @@ def test_against_and_own_and_stored() -> None:
     }
 
 
-def test_what_cannot_be_checked_has_its_own_exit_code() -> None:
+def test_objects_that_cannot_be_checked_have_their_own_exit_code() -> None:
     source = kept(a=b"a", b=b"b")
     source.faults["b"] = [StoreError("the disk is on fire")]
     report = store.verify(source)
@@ -95,7 +96,7 @@ def test_what_cannot_be_checked_has_its_own_exit_code() -> None:
     assert store.verify(source).exit_code == 1
 
 
-def test_nothing_at_all_is_not_good() -> None:
+def test_an_empty_result_is_a_failure_unless_keys_were_filtered() -> None:
     assert store.verify(kept()).exit_code == 3
     assert store.verify(kept(), selection=store.Selection(["a"])).exit_code == 0
     assert Report().exit_code == 3
@@ -109,7 +110,7 @@ def test_max_errors() -> None:
     assert "stopped after 3" in report.summary()
 
 
-def test_stopping_is_no_judgement_of_the_rest() -> None:
+def test_objects_after_a_stop_have_no_result() -> None:
     source, stop = kept(a=b"a", b=b"b", c=b"c"), Event()
     report = store.verify(source, on_result=lambda result: stop.set(), stop=stop)
     assert 1 <= report.objects < 3
@@ -117,7 +118,7 @@ def test_stopping_is_no_judgement_of_the_rest() -> None:
     assert (report.exit_code, report.stopped) == (3, "stopped early")
 
 
-def test_a_listing_that_breaks_off_says_nothing_of_the_rest(tmp_path: Path) -> None:
+def test_objects_after_a_failed_listing_have_no_result(tmp_path: Path) -> None:
     class Breaking(FakeSource):
         def entries(self) -> Iterator[Entry]:
             yield self.listed("a")
@@ -149,14 +150,20 @@ def test_invalid_arguments(tree: Path) -> None:
     }
 
 
-def test_progress_knows_the_totals() -> None:
-    progress = store.Progress()
-    store.verify(kept(a=b"a", b=b"bb"), progress=progress)
+def test_progress_has_the_totals() -> None:
+    progress, source = store.Progress(), kept(a=b"a", b=b"bb")
+
+    def until_counted(key: str) -> None:
+        while progress.total_objects is None:
+            time.sleep(0.001)
+
+    source.before = until_counted
+    store.verify(source, progress=progress)
     done = progress.objects, progress.bytes
     assert done == (2, 3) == (progress.total_objects, progress.total_bytes)
 
 
-def test_a_check_file_leads_outside_only_when_asked(tmp_path: Path) -> None:
+def test_a_check_file_leads_outside_only_if_allowed(tmp_path: Path) -> None:
     inside, secret = tmp_path / "inside", tmp_path / "secret"
     inside.mkdir()
     secret.write_bytes(b"123456789")
@@ -171,7 +178,7 @@ def test_a_check_file_leads_outside_only_when_asked(tmp_path: Path) -> None:
         store.verify("s3://bucket", manifest=sums, allow_outside=True)
 
 
-def test_a_list_of_keys_leaves_the_checksums_to_the_store(tmp_path: Path) -> None:
+def test_a_list_of_keys_is_checked_by_the_checksums_of_the_store(tmp_path: Path) -> None:
     source = kept(a=b"a", b=b"b", c=b"c", d=b"d")
     source.objects["b"] = b"x"
     del source.stored["c"]
@@ -189,7 +196,7 @@ def test_a_list_of_keys_leaves_the_checksums_to_the_store(tmp_path: Path) -> Non
     assert states(one_way) == {k: s for k, s in states(report).items() if k != "d"}
 
 
-def test_a_manifest_goes_on_without_what_cannot_be_read(tmp_path: Path) -> None:
+def test_a_manifest_omits_objects_that_cannot_be_read(tmp_path: Path) -> None:
     source = kept(a=b"a", b=b"b", c=b"c")
     source.faults["b"] = [StoreError("the disk is on fire")]
     path, errors = tmp_path / "sums.jsonl", []
@@ -202,7 +209,7 @@ def test_a_manifest_goes_on_without_what_cannot_be_read(tmp_path: Path) -> None:
         store.manifest(source, path, algorithm="crc33")
 
 
-def test_a_manifest_of_what_the_store_keeps_reads_nothing(tmp_path: Path) -> None:
+def test_a_manifest_of_stored_checksums_reads_no_body(tmp_path: Path) -> None:
     source = kept(a=b"a", b=b"b")
     source.objects["b"] = b"x"
     path = tmp_path / "sums.jsonl"
