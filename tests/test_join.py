@@ -221,3 +221,15 @@ def test_even_polynomials_cannot_remove_zeros(even):
     assert even.zeros([1, 2], [0, 5]).tolist() == [even.zeros(1, 0), even.zeros(2, 5)]
     with pytest.raises(ValueError, match="n must not be negative: the polynomial"):
         even.zeros([1, 2], [0, -5])
+
+
+@pytest.mark.parametrize("n", [-(2**63), -(2**63) + 1, -(2**62), 2**63 - 1])
+def test_the_longest_counts_of_64_bits(n):
+    crc = numcrc.algorithms["CRC-32/ISCSI"]
+    expected = crc.zeros(5, n)
+    assert crc.zeros([5, 5], n).tolist() == [expected] * 2
+    assert crc.zeros(np.uint32(5), np.int64(n)) == expected
+    if n > 0:
+        joined = crc.combine(5, 7, n)
+        assert crc.combine([5], 7, n).tolist() == [joined]
+        assert crc.join([crc.combine(0, 5, 0), 7], [0, n]) == crc.combine(crc.join([5], [0]), 7, n)

@@ -242,13 +242,13 @@ def crc32_joins(model: Model, distances: Iterable[int]) -> bytes:
 
 # Zero bytes
 
-ZERO_POWERS = 63
+ZERO_POWERS = 64
 
 
 def zeros(model: Model) -> bytes:
     """Return G without x^64, ``64 - w``, then ``x^(8*2^k) mod P`` and ``x^(-8*2^k) mod P``.
 
-    For k = 0..62. If P has no constant term, x has no inverse: the second half is zeros then,
+    For k = 0..63. If P has no constant term, x has no inverse: the second half is zeros then,
     and must not be used.
     """
     found = []

@@ -20,7 +20,6 @@ from numcrc.jit.kernels.zeros import multiply, zeros_factor, zeros_kernel
 
 _MASK, _INIT, _CONSTANTS = abi.MASK, abi.INIT, abi.CONSTANTS
 _POINTER, _BYTES_DATA = abi.POINTER, abi.BYTES_DATA
-_LOWEST = -(2**63)
 
 
 def zeros_entry():
@@ -32,8 +31,7 @@ def zeros_entry():
             value = as_uint64(load_pointer(args, 0))
             if value <= load64(block, _MASK) and address(error_occurred()) == u64(0):
                 n = as_int64(load_pointer(args, _POINTER))
-                # -2**63 cannot be negated in 64 bits.
-                if n > _LOWEST and address(error_occurred()) == u64(0):
+                if address(error_occurred()) == u64(0):
                     state = zeros_kernel(advance(block, _CONSTANTS), n, state_of(block, value))
                     return from_uint64(value_of(block, state))
         return fall_back(block, args, nargs, kwnames)

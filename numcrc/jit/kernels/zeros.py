@@ -29,14 +29,13 @@ def multiply(k, state, factor):
 @inline
 def zeros_kernel(k, n, state):
     """Return *state* (NORMAL) after n zero bytes, or before them if n < 0."""
-    power = _POSITIVE
+    power, count = _POSITIVE, u64(n)
     if n < 0:
-        power = _NEGATIVE
-        n = -n
-    while n:
-        if n & 1:
+        power, count = _NEGATIVE, u64(0) - u64(n)  # 2^63 too, which int64 does not hold
+    while count:
+        if count & u64(1):
             state = multiply(k, state, load64(k, power))
-        n >>= 1
+        count >>= u64(1)
         power += 8
     return state
 
