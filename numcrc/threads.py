@@ -1,19 +1,20 @@
-"""Count threads, and share work among those of a pool, which survives forks and nested calls."""
+"""The number of threads, and a pool of them that survives forks, interrupts and nested calls."""
 
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from operator import index
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import Any
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from numcrc import forks
 
 _FOREVER = 2**62
 _TURN = 16
 """Chunks between two checks for signals."""
+_MOST_THREADS = 256
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -47,31 +48,51 @@ def _positive(value: int, what: str) -> int:
     return value
 
 
-_pool: ThreadPoolExecutor | None = None
+class _Pool:
+    """Threads that wait for work, started on demand.
+
+    Its queue and locks are C code, which a KeyboardInterrupt cannot leave half done: in
+    `threading.Condition` and `concurrent.futures` it can, and the next call waits for ever.
+    An interrupt here costs at most an idle thread, which no longer counts as one.
+    """
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = allocate_lock()
+        self._idle = self._started = 0
+
+    def submit(self, work: Callable[[], None]) -> bool:
+        """Let a thread call *work*, or return False if no thread can be started."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+            elif self._started < _MOST_THREADS:
+                try:
+                    start_new_thread(self._live, ())
+                except RuntimeError:  # the interpreter is shutting down, or out of threads
+                    return False
+                self._started += 1
+        self._queue.put(work)
+        return True
+
+    def _live(self) -> None:
+        while True:
+            work = self._queue.get()
+            work()
+            del work  # it refers to arrays
+            with self._lock:
+                self._idle += 1
 
 
-def _forget_pool() -> None:
+_pool = _Pool()
+
+
+def _renew_pool() -> None:
     global _pool
-    _pool = None  # its threads do not exist in the child
+    _pool = _Pool()  # the threads of the old one do not exist in the child
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
-
-
-def _submit(work: Callable[[], None]) -> bool:
-    """Let the pool call *work*, or return False if it has no thread for it."""
-    global _pool
-    try:
-        from concurrent.futures import ThreadPoolExecutor
-
-        pool = _pool
-        if pool is None:
-            pool = _pool = ThreadPoolExecutor(256, "numcrc")  # starts threads on demand
-        pool.submit(work)
-    except RuntimeError:  # the interpreter is shutting down, or no thread can be started
-        return False
-    return True
+forks.in_child.append(_renew_pool)
 
 
 class _Helpers:
@@ -81,12 +102,14 @@ class _Helpers:
         self._work = work
         self._inside = 0
         self._ended = False
-        self._changed = threading.Condition()
+        self._lock = allocate_lock()
+        self._last_left = allocate_lock()  # released by the last helper to leave an ended call
+        self._last_left.acquire()
         self.error: BaseException | None = None
 
     def help(self) -> None:
         """Work in this thread, unless the call has ended."""
-        with self._changed:
+        with self._lock:
             if self._ended:
                 return
             self._inside += 1
@@ -95,16 +118,21 @@ class _Helpers:
         except BaseException as error:
             self.error = error
         finally:
-            with self._changed:
+            with self._lock:
                 self._inside -= 1
-                self._changed.notify_all()
+                if self._ended and not self._inside:
+                    self._last_left.release()
 
     def end(self) -> None:
-        """Let no other thread start to work, and wait for those at work."""
-        with self._changed:
+        """Let no other thread start to work, and wait for those at work.
+
+        If an interrupt ends the wait, call it again.
+        """
+        with self._lock:
             self._ended = True
-            while self._inside:
-                self._changed.wait()
+            at_work = self._inside
+        if at_work:
+            self._last_left.acquire()
 
 
 def share(work: Callable[[int], int], stop: Callable[[], Any], threads: int) -> None:
@@ -136,7 +164,7 @@ def share(work: Callable[[int], int], stop: Callable[[], Any], threads: int) -> 
     helpers = _Helpers(work)
     try:
         for _ in range(threads - 1):
-            if not _submit(helpers.help):
+            if not _pool.submit(helpers.help):
                 break
         while work(_TURN) == _TURN:
             pass

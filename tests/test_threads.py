@@ -96,7 +96,7 @@ def test_from_inside_its_own_pool():
         found.append(CRC.rows(DATA, threads=300).tolist())
         done.set()
 
-    assert pool._submit(work)
+    assert pool._pool.submit(work)
     assert done.wait(60)
     assert found == [ROWS]
 
@@ -191,15 +191,16 @@ def test_error_in_a_helper_is_raised():
 
 def test_interrupted_while_helpers_are_submitted(monkeypatch):
     """A helper that was submitted before must not use memory that is freed."""
-    submit, submitted = pool._submit, []
+    submitted = []
 
-    def second_time_interrupted(work: Any) -> Any:
-        if submitted:
-            raise KeyboardInterrupt
-        submitted.append(work)
-        return submit(work)
+    class SecondTimeInterrupted(pool._Pool):
+        def submit(self, work: Any) -> bool:
+            if submitted:
+                raise KeyboardInterrupt
+            submitted.append(work)
+            return super().submit(work)
 
-    monkeypatch.setattr(pool, "_submit", second_time_interrupted)
+    monkeypatch.setattr(pool, "_pool", SecondTimeInterrupted())
     work = Work(50, seconds=0.005)
     with pytest.raises(KeyboardInterrupt):
         pool.share(work, work.stop, 4)
@@ -212,24 +213,21 @@ def test_interrupted_while_helpers_are_submitted(monkeypatch):
 def test_no_thread_can_be_started(monkeypatch):
     """A helper that was queued without a thread for it must not begin later."""
     gate = threading.Event()
-    monkeypatch.setattr(pool, "_pool", None)
-    assert pool._submit(lambda: gate.wait(60) and None)  # one worker, which is busy
-    start = threading.Thread.start
+    monkeypatch.setattr(pool, "_pool", pool._Pool())
+    assert pool._pool.submit(lambda: gate.wait(60) and None)  # one worker, which is busy
 
-    def no_thread(thread: threading.Thread) -> None:
+    def no_thread(function: Any, args: Any) -> None:
         raise RuntimeError("can't start new thread")
 
     work = Work(3)
-    monkeypatch.setattr(threading.Thread, "start", no_thread)
-    try:
+    with monkeypatch.context() as patches:
+        patches.setattr(pool, "start_new_thread", no_thread)
         pool.share(work, work.stop, 3)
-    finally:
-        monkeypatch.setattr(threading.Thread, "start", start)
     assert sorted(work.done) == [0, 1, 2]
     entered = work.entered
     gate.set()
     idle = threading.Event()
-    assert pool._submit(idle.set)  # behind what was queued
+    assert pool._pool.submit(idle.set)
     assert idle.wait(60)
     assert work.entered == entered
 
