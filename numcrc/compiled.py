@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
+from numcrc import forks  # noqa: F401 -- before what a fork must wait for
 from numcrc.crc import gf2, reference
 from numcrc.crc.model import Model, fits
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numcrc.buffers import Data
     from numcrc.jit.plan import Plan
 
+
+_WIDE_PIECE = 64 << 20
 
 _DOC = """crc($self, data, /, value=None)
 --
@@ -34,6 +36,37 @@ def index(number: SupportsIndex, name: str) -> int:
         raise TypeError(f"{name} must be an integer, not {type(number).__name__}") from None
 
 
+T = TypeVar("T")
+
+
+class lazy(Generic[T]):  # noqa: N801
+    """A property that is computed when first used.
+
+    As `functools.cached_property`, without the lock that it has in Python 3.10 and 3.11: a
+    compile may take place under that lock, and a forked child would find it held for ever. Two
+    threads may compute the value at once.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> lazy[T]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object, owner: type) -> lazy[T] | T:
+        if instance is None:
+            return self
+        value = vars(instance)[self._name] = self._compute(instance)
+        return value
+
+
 class Compiled:
     """The functions that compute CRCs of *model*, each compiled when it is first used.
 
@@ -49,31 +82,31 @@ class Compiled:
         self.model, self.width = model, model.width
         self._plan = plan
 
-    @cached_property
+    @lazy
     def plan(self) -> Plan:
-        """The plan of `crc`, `feed_wide` and `records`."""
+        """Return the plan of `crc`, `feed_wide` and `records`."""
         from numcrc.jit import engine
 
         return self._plan or engine.plan_of(self.model)
 
-    @cached_property
+    @lazy
     def crc(self) -> Callable[..., int]:
-        """``(data, value=None)``: a builtin, or Python around one where the width is over 64."""
+        """Return ``(data, value=None)``: a builtin, or Python around one above 64 bits."""
         if self.width > 64:
             return self.general
         return self._builtin(self.plan, self.general, "crc", _DOC)
 
-    @cached_property
+    @lazy
     def feed_wide(self) -> Callable[..., Any]:
-        """``(data, state) -> state`` above 64 bits, the state being the register as 16 bytes."""
+        """Return ``(data, state) -> state`` above 64 bits, the state being 16 bytes."""
         return self._builtin(self.plan, self.general, "feed")
 
-    @cached_property
+    @lazy
     def records(self) -> Callable[[int, int], int]:
         """``(work_address, limit) -> chunks done``: see `numcrc.jit.builtins.abi.Work`."""
         return self._builtin(self.plan._replace(form="records"), None, "run")
 
-    @cached_property
+    @lazy
     def zeros(self) -> Callable[[int, int], int]:
         """``(value, n)``: the CRC after n more zero bytes."""
         from numcrc.jit.plan import ZEROS
@@ -82,23 +115,23 @@ class Compiled:
             return self.general_zeros
         return self._builtin(ZEROS, self.general_zeros, "zeros")
 
-    @cached_property
+    @lazy
     def zeros_many(self) -> Callable[..., int]:
         """``(values, counts, out, number)``, the first three by address."""
         from numcrc.jit.plan import ZEROS_MANY
 
         return self._builtin(ZEROS_MANY, None, "zeros_many")
 
-    @cached_property
+    @lazy
     def join(self) -> Callable[..., int]:
         """``(values, lengths, out, number, each)``, the first three by address."""
         from numcrc.jit.plan import JOIN
 
         return self._builtin(JOIN, None, "join")
 
-    @cached_property
+    @lazy
     def empty(self) -> int:
-        """The CRC of no bytes."""
+        """Return the CRC of no bytes."""
         return reference.value_of(self.model, self.model.init)
 
     def _builtin(
@@ -126,7 +159,8 @@ class Compiled:
 
         state = constants.wide_register(self.model, reference.register_of(self.model, crc))
         for piece in pieces(data):
-            state = self.feed_wide(piece, state)
+            for start in range(0, len(piece), _WIDE_PIECE):  # signals are handled between
+                state = self.feed_wide(piece[start : start + _WIDE_PIECE], state)
         return reference.value_of(self.model, constants.register_of_wide(self.model, state))
 
     def general_zeros(self, value: int, n: int) -> int:

@@ -17,7 +17,7 @@ LONGEST = 600
 
 # Bottom up, as README shows them. A module imports from its own row and from those above it here.
 FLOORS = [
-    "_version _resources buffers threads",
+    "_version _resources forks buffers threads",
     "crc",
     "jit",
     "compiled",
@@ -37,8 +37,8 @@ NUMBA |= {"jit.emit.crc32", "jit.builtins.capi", "integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
 # What machine code does not depend on, among the modules that make it or stand beside it.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
-NOT_SOURCES |= {"jit.target", "jit.choice", "jit.cache", "jit.engine"}
-NOT_SOURCES |= {"crc", "crc.gf2", "crc.model", "_resources", "_version"}
+NOT_SOURCES |= {"jit.target", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
+NOT_SOURCES |= {"crc", "crc.gf2", "crc.model", "_resources", "_version", "forks"}
 
 
 def module_name(path: Path) -> str:

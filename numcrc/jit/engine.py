@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -23,7 +22,7 @@ from numcrc._resources import read
 from numcrc._version import __version__
 from numcrc.crc.model import Model
 from numcrc.jit import cache as objects
-from numcrc.jit import choice, linker, target
+from numcrc.jit import choice, linker, locks, target
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target, Tier
@@ -54,14 +53,7 @@ _SOURCES = (
     "jit/linker.py",
 )
 
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-
-    def _renew_lock() -> None:
-        global _lock
-        _lock = threading.RLock()  # a thread that the child lacks may hold the parent's
-
-    os.register_at_fork(after_in_child=_renew_lock)
+_addresses: dict[Plan, int] = {}
 
 
 class Block(bytes):
@@ -117,18 +109,34 @@ def key(plan: Plan, host: Target) -> bytes:
     return digest.digest()
 
 
-@cache
 def address(plan: Plan) -> int:
-    """Return the address of *plan*'s function, linked here."""
-    host = target.host()
-    name = key(plan, host)
-    body = objects.load(name)
-    if body is None:
-        from numcrc.jit.compiler import compile_object
+    """Return the address of *plan*'s function, compiled if need be and linked here."""
+    if plan not in _addresses:
+        host = target.host()
+        name = key(plan, host)
+        body = objects.load(name)
+        if body is None:
+            locks.with_large_stack(plan, partial(_compile, plan, host, name))
+        else:
+            _link(plan, body)
+    return _addresses[plan]
 
-        body = compile_object(plan, host, linker.SYMBOL)
-        objects.store(name, body)
-    return linker.link(body)
+
+def _compile(plan: Plan, host: Target, name: bytes) -> None:
+    from numcrc.jit.compiler import compile_object
+    from numcrc.jit.emit.scalars import compiler_lock
+
+    with compiler_lock:
+        if plan not in _addresses:  # by the thread that had the lock before
+            body = compile_object(plan, host, linker.SYMBOL)
+            objects.store(name, body)
+            _link(plan, body)
+
+
+def _link(plan: Plan, body: bytes) -> None:
+    with locks.linking:
+        if plan not in _addresses:
+            _addresses[plan] = linker.link(body)
 
 
 def plan_of(model: Model, tier: Tier | None = None) -> Plan:
@@ -156,9 +164,7 @@ def builtin(
     block.fallback = fallback
     if plan.is_message:
         block.model = model
-    with _lock:
-        entry = address(plan)
-    return linker.builtin(entry, name, doc, block, "numcrc")
+    return linker.builtin(address(plan), name, doc, block, "numcrc")
 
 
 @cache
@@ -168,8 +174,7 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
     The function is ``crc(block, p, n, value) -> crc``.
     """
     block = plan.header(model) + abi.process_words(None) + plan.constants(model)
-    with _lock:
-        function = address(plan._replace(form="raw"))
+    function = address(plan._replace(form="raw"))
     return function, id(linker.kept(block)) + abi.BYTES_DATA
 
 
@@ -177,6 +182,4 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
 def tool(plan: Plan) -> Callable[..., Any]:
     """Return the builtin of *plan*, one that does not depend on a model."""
     block = Block(bytes(abi.BYTES_TYPE) + abi.process_words(None))
-    with _lock:
-        entry = address(plan)
-    return linker.builtin(entry, plan.family, "", block, "numcrc")
+    return linker.builtin(address(plan), plan.family, "", block, "numcrc")

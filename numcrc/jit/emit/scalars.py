@@ -18,6 +18,8 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate
 from numba.extending import intrinsic, typeof_impl
 
+compiler_lock = global_compiler_lock
+
 Pointer = types.voidptr
 i64, u64 = types.int64, types.uint64
 
@@ -104,7 +106,7 @@ def lower(function, args, result):
     flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
     flags.nrt = False
-    with global_compiler_lock:
+    with compiler_lock:
         compiled = compiler.compile_extra(
             cpu_target.typing_context,
             cpu_target.target_context,
