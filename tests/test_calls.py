@@ -198,3 +198,44 @@ def test_pickle_and_copy_give_the_same_function(drop_in):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(drop_in, protocol)) is drop_in
     assert copy.copy(drop_in) is copy.deepcopy(drop_in) is drop_in
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python classes have no __buffer__")
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError, SystemExit, OSError, LookupError])
+def test_errors_inside_a_buffer_method_are_raised_at_once(callee, kind):
+    calls = 0
+
+    class Failing:
+        def __buffer__(self, flags):
+            nonlocal calls
+            calls += 1
+            raise kind("why")
+
+    def batch(data):
+        return callee.algorithm.batch([b"", data])
+
+    for call in (callee.call, batch):
+        calls = 0
+        with pytest.raises(kind, match="why"):
+            call(Failing())
+        assert calls == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python classes have no __buffer__")
+def test_nested_buffer_methods_are_called_once_a_level(drop_in):
+    calls = 0
+
+    class Nested:
+        def __init__(self, depth):
+            self.depth = depth
+
+        def __buffer__(self, flags):
+            nonlocal calls
+            calls += 1
+            if self.depth:
+                drop_in(Nested(self.depth - 1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drop_in(Nested(10))
+    assert calls == 11

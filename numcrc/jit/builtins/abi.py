@@ -40,7 +40,10 @@ FALLBACK = 72
 """Address of the Python function that is called where machine code does not handle a call."""
 BUFFER_TYPES = 80, 88
 """Addresses of types that are buffers for certain: memoryview, bytearray."""
-CONSTANTS = 96
+BUFFER_REFUSALS = 96, 104, 112
+"""Addresses of the errors by which an object refuses a buffer: BufferError, TypeError, and
+ValueError, which NumPy raises for an array that is not contiguous."""
+CONSTANTS = 120
 
 
 class Work(NamedTuple):
@@ -73,6 +76,8 @@ class Work(NamedTuple):
     """The next chunk to take, a counter that all threads share."""
 
 
+PIECE = 64 << 20
+"""Bytes of a message that are computed between two checks for signals."""
 GIL_FREE = 16 * 1024
 """A message of this many bytes or more is worth releasing the GIL for."""
 
@@ -85,5 +90,6 @@ def identity() -> str:
 
 def process_words(fallback: object) -> bytes:
     """Return the block's words that are valid in this process only."""
-    held = bytes, None, sys.intern("value"), fallback, memoryview, bytearray
-    return struct.pack("<6Q", *map(id, held))
+    types = memoryview, bytearray, BufferError, TypeError, ValueError
+    held = bytes, None, sys.intern("value"), fallback, *types
+    return struct.pack("<9Q", *map(id, held))

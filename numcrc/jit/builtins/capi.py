@@ -28,6 +28,7 @@ _XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
 _POINTER, _OB_SIZE, _TUPLE_ITEMS = abi.POINTER, abi.OB_SIZE, abi.TUPLE_ITEMS
 _FALLBACK = abi.FALLBACK
 _MEMORYVIEW, _BYTEARRAY = abi.BUFFER_TYPES
+_REFUSALS = abi.BUFFER_REFUSALS
 _OBJECT_CODE = ord("O")
 _STRING = 1 << 28  # Py_TPFLAGS_UNICODE_SUBCLASS
 
@@ -49,6 +50,8 @@ def _c_api(name: str, result, *arguments):
 i32 = types.int32
 get_buffer = _c_api("PyObject_GetBuffer", i32, Pointer, Pointer, i32)
 release_buffer = _c_api("PyBuffer_Release", types.void, Pointer)
+error_matches = _c_api("PyErr_ExceptionMatches", i32, Pointer)
+check_signals = _c_api("PyErr_CheckSignals", i32)
 clear_error = _c_api("PyErr_Clear", types.void)
 error_occurred = _c_api("PyErr_Occurred", Pointer)
 as_uint64 = _c_api("PyLong_AsUnsignedLongLong", u64, Pointer)
@@ -74,7 +77,15 @@ def is_bytes(block, obj):
 
 
 @inline
-def _plain_items(obj, view):
+def _clear_refusal(block):
+    """Clear the error by which an object refused a buffer; any other is for the caller."""
+    for error in _REFUSALS:
+        if error_matches(load_pointer(block, error)):
+            clear_error()
+
+
+@inline
+def _plain_items(block, obj, view):
     """Whether the buffer in *view* is free of Python objects; if not, it is released.
 
     A simple buffer gives the size of its items, not their format, so the format is asked for
@@ -84,7 +95,7 @@ def _plain_items(obj, view):
         return True
     release_buffer(view)
     if get_buffer(obj, view, _FORMAT_ND):
-        clear_error()
+        _clear_refusal(block)
         return False
     text = load_pointer(view, _FORMAT)
     if address(text) == u64(0):
@@ -102,16 +113,17 @@ def _plain_items(obj, view):
 def hold(block, obj, view):
     """Get the buffer of *obj* into *view*; False if machine code does not take it.
 
-    NumPy's strings are refused, though they have a buffer.
+    An error is then set if the object raised one that is not a refusal. NumPy's strings are
+    refused, though they have a buffer.
     """
     kind = load64(obj, _OB_TYPE)
     known = kind == load64(block, _MEMORYVIEW) or kind == load64(block, _BYTEARRAY)
     if not known and type_flags(load_pointer(obj, _OB_TYPE)) & u64(_STRING):
         return False
     if get_buffer(obj, view, _SIMPLE):
-        clear_error()
+        _clear_refusal(block)
         return False
-    return _plain_items(obj, view)
+    return _plain_items(block, obj, view)
 
 
 @inline

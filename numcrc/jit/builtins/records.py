@@ -12,7 +12,6 @@ from numcrc.jit.builtins.abi import Work
 from numcrc.jit.builtins.capi import (
     as_int64,
     as_pointer,
-    clear_error,
     error_occurred,
     from_uint64,
     hold,
@@ -237,7 +236,8 @@ def collect_entry():
                 held = load64(views, 0)
                 view = advance(views, 8 + _BUFFER_SIZE * i64(held))
                 if not hold(block, item, view):
-                    clear_error()
+                    if address(error_occurred()) != u64(0):
+                        return null()
                     break
                 store64(views, 0, held + u64(1))
                 store_pointer(pointers, _POINTER * i, load_pointer(view, _BUF))

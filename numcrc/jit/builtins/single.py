@@ -12,6 +12,8 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.builtins.capi import (
     BUILTIN,
     as_uint64,
+    check_signals,
+    clear_error,
     error_occurred,
     fall_back,
     from_uint64,
@@ -42,7 +44,7 @@ _BUF, _LEN, _SIMPLE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.PYBUF_SIMPLE
 _OB_SIZE, _BYTES_DATA, _TUPLE_ITEMS = abi.OB_SIZE, abi.BYTES_DATA, abi.TUPLE_ITEMS
 _MASK, _INIT = abi.MASK, abi.INIT
 _NONE, _VALUE_NAME = abi.NONE, abi.VALUE_NAME
-_CONSTANTS, _GIL_FREE = abi.CONSTANTS, abi.GIL_FREE
+_CONSTANTS, _GIL_FREE, _PIECE = abi.CONSTANTS, abi.GIL_FREE, abi.PIECE
 _POINTER = abi.POINTER
 
 
@@ -89,8 +91,9 @@ def _crc_of_anything(kernel):
         if known and address(value) != u64(0) and address(value) != load64(block, _NONE):
             number = as_uint64(value)
             # A failed conversion reads as all ones, which is also a 64-bit CRC.
-            if number == ~u64(0):
-                known = address(error_occurred()) == u64(0)
+            if number == ~u64(0) and address(error_occurred()) != u64(0):
+                clear_error()
+                known = False
             known = known and number <= load64(block, _MASK)
             state = state_of(block, number)
         data = load_pointer(args, 0) if known else args
@@ -109,15 +112,28 @@ def _crc_of_anything(kernel):
             else:
                 known = False
         if not known:
+            if address(error_occurred()) != u64(0):
+                return null()
             return fall_back(block, args, nargs, kwnames)
-        thread = null()
-        if n >= _GIL_FREE:
-            thread = save_thread()
-        state = kernel(advance(block, _CONSTANTS), p, n, state)
-        if n >= _GIL_FREE:
-            restore_thread(thread)
+        interrupted = False
+        while True:
+            size = n if n < _PIECE else _PIECE
+            thread = null()
+            if size >= _GIL_FREE:
+                thread = save_thread()
+            state = kernel(advance(block, _CONSTANTS), p, size, state)
+            if size >= _GIL_FREE:
+                restore_thread(thread)
+            p, n = advance(p, size), n - size
+            if n == 0:
+                break
+            if check_signals():
+                interrupted = True
+                break
         if held:
             release_buffer(view)
+        if interrupted:
+            return null()
         return from_uint64(value_of(block, state))
 
     return entry
