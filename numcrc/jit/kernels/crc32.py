@@ -31,7 +31,7 @@ from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.plan import Plan, Streams
 
 CHAIN_BELOW = 64
-"""Messages shorter than this are one stream, which is fastest there; wide folding is beyond."""
+"""Messages shorter than this are one stream; for longer ones wide folding is faster."""
 
 
 def crc32_kernel(plan: Plan, rest):
