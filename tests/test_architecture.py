@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -48,7 +50,7 @@ def module_name(path: Path) -> str:
 
 
 PATHS = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+README = ROOT.parent / "README.md"
 
 
 class _Imports(ast.NodeVisitor):
@@ -89,11 +91,17 @@ class _Imports(ast.NodeVisitor):
             self.at_run_time |= found
 
 
+@cache
+def visited(name: str) -> _Imports:
+    """Return the imports of module *name*."""
+    visitor = _Imports()
+    visitor.visit(ast.parse(PATHS[name].read_text(encoding="utf-8")))
+    return visitor
+
+
 def imports(name: str, *, typing: bool = False) -> set[tuple[str, str]]:
     """Return what module *name* imports, with the function that does."""
-    visitor = _Imports()
-    visitor.visit(TREES[name])
-    return visitor.found if typing else visitor.at_run_time
+    return visited(name).found if typing else visited(name).at_run_time
 
 
 def own(imported: str) -> str | None:
@@ -138,6 +146,15 @@ def test_every_floor_is_there():
     listed = [name for modules in FLOORS + JIT_FLOORS for name in modules.split()]
     assert set(listed) <= PATHS.keys()
     assert len(listed) == len(set(listed))
+
+
+@pytest.mark.skipif(not README.exists(), reason="numcrc is installed without its README")
+def test_readme_shows_the_floors():
+    table = README.read_text(encoding="utf-8").partition("| floor | contents |\n|---|---|\n")[2]
+    rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()]
+    shown = [sorted(name.strip("/") for name in re.findall("`([^`]+)`", row)) for row in rows]
+    unnamed = {"numcrc", "__main__"}  # the package itself, and ``python -m numcrc``
+    assert shown == [sorted(set(modules.split()) - unnamed) for modules in FLOORS]
 
 
 def test_imports_form_no_circle():

@@ -7,14 +7,14 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
 
 def s3_client(environment: dict[str, str]) -> Any:
     """Return boto3's client of an S3 server, which neither adds nor checks checksums by itself."""
+    import boto3  # takes as long as collecting a tenth of the tests
+    from botocore.config import Config
+
     config = Config(
         s3={"addressing_style": "path"},
         request_checksum_calculation="when_required",
@@ -33,6 +33,8 @@ def s3_client(environment: dict[str, str]) -> Any:
 
 def error_of(call: Any, **arguments: Any) -> str:
     """Return the code of the error that a call of boto3 gets."""
+    from botocore.exceptions import ClientError
+
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     return str(caught.value.response["Error"]["Code"])

@@ -33,7 +33,7 @@ from store.manifest_support import read
             "list: line 2: duplicate key 'a' with different values of crc32c: e3069283, e3069284",
         ),
         ("#" + (9 << 20) * "x", "list: line 1: longer than 8 MiB"),
-        (gzip.compress(bytes(20 << 20)), "list: line 1: longer than 8 MiB"),
+        (gzip.compress(bytes(20 << 20), 1), "list: line 1: longer than 8 MiB"),
         (
             gzip.compress(9999 * b"e3069283  a\n")[:-9],
             "list: invalid gzip or zstd file: Compressed file ended before the "
