@@ -29,8 +29,8 @@ def tables(record: str) -> str:
             "",
             *_table(calls, _CALLS, _CALL_COLUMNS),
             "",
-            "Time per record of 100 000: numcrc in one call and one thread, its rivals in the fastest"
-            " loop found for each.",
+            "Time per record of 100 000: numcrc in one call and one thread, its rivals in the"
+            " fastest loop found for each.",
             "",
             *_table(many, _RECORDS, _RECORD_COLUMNS),
         )
