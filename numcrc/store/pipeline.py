@@ -56,7 +56,7 @@ class Limits(_Limits):
     max_in_flight : int
         Bytes of bodies in memory.
     bandwidth : float, optional
-        Bytes per second to read. By default there is no limit.
+        Bytes per second to read; unlimited by default.
     attempts : int
         How often to try what may work later, such as a request to a busy store.
 

@@ -18,7 +18,7 @@ FIRST, LONGEST = 0.2, 20.0
 
 
 class StoppedError(Exception):
-    """The run was stopped, so its results are no longer wanted."""
+    """The run was stopped, so nothing uses its results."""
 
 
 class Retries:

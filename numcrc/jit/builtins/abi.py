@@ -50,7 +50,7 @@ class Work(NamedTuple):
     """The 64-bit words that the records builtin reads, addresses among them.
 
     Record i is at the i-th of *pointers*, or at *base* plus the i-th of *offsets* or
-    plus ``i * stride``; an address of 0 means that there is no such array.
+    plus ``i * stride``; an address of 0 means that the array is absent.
     """
 
     base: int = 0

@@ -91,7 +91,7 @@ def _store_out(out, size, i, value):
 def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     """Return the builtin ``run(work_address, limit) -> chunks done``, without the GIL.
 
-    It takes chunks until it has done *limit*, or until there are no more. *quad*, if given, is
+    It takes chunks until it has done *limit* of them or all are taken. *quad*, if given, is
     a kernel of four records at a time, of up to *longest_quad* bytes each, and *behind* makes
     the terms that it adds for their states (`numcrc.jit.kernels.quad`).
     """

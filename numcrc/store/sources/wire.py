@@ -78,7 +78,7 @@ class Pool:
     def ask(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
         """Return the answer to a request without a body; the answer's body is not yet read.
 
-        Raises `RetryError` if there is no answer.
+        Raises `RetryError` if the server does not answer.
         """
         lines = [f"{method} {self._absolute}{target} HTTP/1.1\r\nHost: {self.host}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
