@@ -1,4 +1,4 @@
-"""The project's claims about many records and about threads, measured as the others are."""
+"""Measure the project's claims about many records and about threads."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _AGAINST_LOOPS = {
     "batch 1 KiB": 2,
     "segments ~100 B": 12,
 }
-#: Seconds, as a rival's loop takes: after one, a call or two of numcrc find cold caches.
 _SAMPLE = 10e-3
+"""Seconds, as long as a rival's loop, after which one or two calls of numcrc find cold caches."""
 _TRANSPOSED = ((1 << 15, 1 << 15), (1 << 20, 1 << 10), (1 << 10, 1 << 20))
 _PEAK_MEMORY = """
 import resource, sys
@@ -43,9 +43,9 @@ print(peak() - before)
 
 
 def results(rounds: int) -> Iterator[Result]:
-    """Measure every claim, each best of a tenth of *rounds*: these calls are long."""
+    """Measure every claim, best of a tenth of *rounds*, since these calls are long."""
     if sys.platform != "win32":  # no getrusage
-        yield from _memory()  # first: Linux hands a process's peak on to its children
+        yield from _memory()  # first, since a child inherits its parent's peak on Linux
     rounds = max(rounds // 10, 3)
     for workload, least in _AGAINST_LOOPS.items():
         records = WORKLOADS[workload]()
@@ -62,9 +62,9 @@ def results(rounds: int) -> Iterator[Result]:
 def loop_times(
     records: Records, algorithm: str, rounds: int, threads: tuple[int, ...] = (1,)
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the seconds that all records take each engine, and the form of each rival's loop.
+    """Return the seconds of each engine for all records, and the form of each rival's loop.
 
-    numcrc is "numcrc" with one thread and "numcrc, 2 threads" with two.
+    numcrc with one thread is "numcrc", with two it is "numcrc, 2 threads".
     """
     tasks = {_numcrc(count): records.numcrc(algorithm, count) for count in threads}
     forms = {}

@@ -1,6 +1,13 @@
-"""Compare numcrc with every installed engine on this machine: the tables of the README.
+"""Compare numcrc with every installed engine on this machine: the tables of records/.
+
+    python asv_bench/compare.py
+    python asv_bench/compare.py --markdown > asv_bench/records/znver5.md
 
 All engines compute the same buffer in one process, in turn; the best of many rounds counts.
+
+The second command makes the record of a machine whose CPU LLVM calls znver5; `numcrc info` prints
+this name. Install all engines (pip install -e '.[bench]') and leave the machine idle. README's
+tables come from a record by readme.py.
 """
 
 from __future__ import annotations
@@ -51,20 +58,24 @@ _MANY_CAPTION = (
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: rough figures")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
-    parser.add_argument("--check", action="store_true", help="judge the project's claims instead")
-    parser.add_argument("--check-many", action="store_true", help="judge those on many records")
+    parser.add_argument("--check", action="store_true", help="check the project's claims instead")
+    parser.add_argument("--check-many", action="store_true", help="check those about many records")
     arguments = parser.parse_args()
     rounds = 20 if arguments.quick else 200
+    if arguments.markdown:
+        print(f"# {numcrc.info()['cpu']}\n")
     print(*_machine(), sep="\n", flush=True)
     if arguments.check or arguments.check_many:
         if missing := set(rivals.RIVALS) - rivals.versions().keys():
-            parser.error(f"a check needs these packages too: {', '.join(sorted(missing))}")
-        judged = [acceptance.results(rounds)] if arguments.check else []
-        judged += [acceptance_many.results(rounds)] if arguments.check_many else []
-        return _check(chain.from_iterable(judged))
+            parser.error(f"cannot check: not installed: {', '.join(sorted(missing))}")
+        checks = [acceptance.results(rounds)] if arguments.check else []
+        checks += [acceptance_many.results(rounds)] if arguments.check_many else []
+        return _check(chain.from_iterable(checks))
     bold = "**{}**" if arguments.markdown else "[bold]{}[/bold]"
     show = _print_markdown if arguments.markdown else _print_table
     rows = [row for name in _progress(rivals.ALGORITHMS) for row in _rows(name, rounds, bold)]
@@ -94,7 +105,7 @@ def _check(results: Iterable[acceptance.Result]) -> int:
 
 
 def _rows(algorithm: str, rounds: int, bold: str) -> Iterator[list[str]]:
-    """Give a row for each engine, and one for the speed of numcrc over the fastest rival's."""
+    """Yield a row for each engine, and one for the ratio of numcrc to its fastest rival."""
     calls = rivals.crcs(algorithm)
     messages = {size: rivals.message(size) for size in _SHORT}
     messages |= {size: rivals.message(size, rivals.USUAL_OFFSET) for size in _LONG}
@@ -103,7 +114,7 @@ def _rows(algorithm: str, rounds: int, bold: str) -> Iterator[list[str]]:
 
 
 def _many_rows(rounds: int, bold: str) -> Iterator[list[str]]:
-    """Give the same for many records, with two threads of numcrc too."""
+    """Yield the same for many records, with two threads of numcrc too."""
     columns: dict[str, dict[str, dict[str, float]]] = {algorithm: {} for algorithm in _MANY}
     for workload in _progress(tuple(WORKLOADS)):
         records = WORKLOADS[workload]()

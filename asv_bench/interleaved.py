@@ -1,7 +1,7 @@
-"""Time several engines against each other: in turn, in many rounds, the best of each.
+"""Time engines against each other: in turn, in many rounds, the best time of each.
 
-A shared machine is fast in some moments and slow in others. Engines that take turns meet
-the same moments, and the best of many rounds is what the code can do.
+A shared machine is fast at some moments and slow at others. Engines that take turns run at the
+same moments, and the best of many rounds is the speed of the code.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from timeit import Timer
 import numpy as np
 
 SAMPLE = 200e-6
-"""Seconds: what a sample takes at least, by repeating the call."""
+"""The least duration of a sample in seconds; the call is repeated until then."""
 
 
 def take_turns(samplers: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Return the least of *rounds* samples of each, each round beginning with another."""
+    """Return the least of *rounds* samples of each; each round starts with another one."""
     names = list(samplers)
     best = dict.fromkeys(names, math.inf)
     for turn in range(rounds):
@@ -41,26 +41,28 @@ def best_times(
 ) -> dict[str, float]:
     """Return the seconds that ``call(*args)`` takes, for each of *calls*.
 
-    Results may be integers, or sequences or arrays of them. A sample takes *sample* seconds
-    at least: more repetitions follow on themselves and not on another engine's work.
+    Results may be integers, or sequences or arrays of them. A sample takes at least *sample*
+    seconds, so most calls find the caches as the same engine left them, not as another one did.
 
-    The loop around the call counts too: a few nanoseconds, the same for each.
+    The times include the loop around the call: a few nanoseconds, the same for each.
 
     Raises
     ------
     ValueError
-        The calls do not all give the same result.
+        The results of the calls differ.
     """
     results = {name: call(*args) for name, call in calls.items()}
     first, *others = results.values()
     if not all(np.array_equal(first, other) for other in others):
         raise ValueError(f"the engines disagree: {results}")
-    return take_turns({name: _sampler(call, args, sample) for name, call in calls.items()}, rounds)
+    samplers = {name: call_sampler(call, *args, sample=sample) for name, call in calls.items()}
+    return take_turns(samplers, rounds)
 
 
-def _sampler(
-    call: Callable[..., object], args: tuple[object, ...], sample: float
+def call_sampler(
+    call: Callable[..., object], *args: object, sample: float = SAMPLE
 ) -> Callable[[], float]:
+    """Return a function that times ``call(*args)``, repeated for at least *sample* seconds."""
     names = ", ".join(f"argument{i}" for i in range(len(args)))
     timer = Timer(f"call({names})", f"call, {names} = case", globals={"case": (call, *args)})
     number = 1
@@ -77,7 +79,7 @@ def best_process_times(programs: Mapping[str, str], rounds: int) -> dict[str, fl
 
 
 def task_sampler(task: Callable[[], object]) -> Callable[[], float]:
-    """Return what times one *task*, which should take longer than `SAMPLE`."""
+    """Return a function that times *task* once; it should take longer than `SAMPLE`."""
     return partial(Timer(task).timeit, 1)
 
 
@@ -89,13 +91,13 @@ def process_time(code: str, **environment: str) -> float:
 
 
 def cold_process_time(code: str) -> float:
-    """Return the same with an empty folder for compiled kernels."""
+    """Return the same with an empty kernel cache."""
     with tempfile.TemporaryDirectory() as folder:
         return process_time(code, NUMCRC_CACHE_DIR=folder)
 
 
 def process_output(code: str) -> str:
-    """Return what one fresh Python prints."""
+    """Return the output of one fresh Python that runs *code*."""
     return subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
     ).stdout

@@ -2,8 +2,8 @@
 
     python asv_bench/plot.py --algorithm CRC-32 --output throughput
 
-writes throughput.svg and throughput.png, which can be read on white and on dark pages. The dashed
-line is a plain read of the same bytes, by the fastest of NumPy's reductions.
+writes throughput.svg and throughput.png, legible on light and on dark pages. The dashed line is a
+plain read of the same bytes by the fastest of NumPy's reductions.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Speeds = dict[str, list[float]]
 """GiB/s for each of some sizes, by engine."""
 
 READ = "plain read (NumPy)"
-#: Legible on white and on black.
 INK = "#7d8590"
+"""Legible on white and on black."""
 COLOURS = {
     "numcrc": "#2f81f7",
     "anycrc": "#8c6bb1",
@@ -43,9 +43,9 @@ COLOURS = {
     READ: INK,
 }
 _PLACED = (1 << 12, 1 << 20)
-"""Sizes from and up to which a message lies where malloc usually puts it."""
+"""The smallest and the largest message at `rivals.USUAL_OFFSET`."""
 _READ_FROM = 1 << 14
-"""Below, the time of a read is NumPy's own."""
+"""The smallest read; the time of a smaller one is that of NumPy's call."""
 _READ_AT_LEAST = 1 << 25
 _READS = {"max": np.maximum.reduce, "xor": np.bitwise_xor.reduce}
 _MIB = 1 << 20
@@ -57,7 +57,7 @@ def measure(algorithm: str, sizes: Iterable[int], rounds: int) -> Speeds:
     Raises
     ------
     ValueError
-        The engines do not agree on a CRC.
+        The results of the engines differ.
     """
     calls = rivals.crcs(algorithm)
     found: Speeds = {name: [] for name in (*calls, READ)}
@@ -72,7 +72,7 @@ def measure(algorithm: str, sizes: Iterable[int], rounds: int) -> Speeds:
 
 
 def draw(axes: Axes, sizes: Sequence[int], speeds: Mapping[str, Sequence[float]]) -> None:
-    """Draw *speeds* against *sizes*, with a legend at the right, the fastest engine first."""
+    """Draw *speeds* against *sizes*, and a legend with the fastest engine first."""
     drawn = [name for name in speeds if not np.isnan(speeds[name]).all()]
     at_best = sorted(drawn, key=lambda name: np.nanmax(speeds[name]), reverse=True)
     for name in sorted(at_best, key=lambda name: name != READ):
@@ -100,7 +100,7 @@ def draw(axes: Axes, sizes: Sequence[int], speeds: Mapping[str, Sequence[float]]
 
 
 def binary(size: int) -> str:
-    """Return a size as people write it: "64 KiB"."""
+    """Return a size with its unit, such as "64 KiB"."""
     units = ("B", "KiB", "MiB", "GiB")
     step = min((size.bit_length() - 1) // 10, len(units) - 1)
     return f"{size >> 10 * step} {units[step]}"
@@ -119,7 +119,7 @@ def legend(lines: Sequence[object], axes: Axes) -> None:
 
 
 def restyle(axes: Axes) -> None:
-    """Take from *axes* what hides the data, and colour the rest for any background."""
+    """Remove frame and ticks from *axes*, and colour the rest for any background."""
     axes.grid(axis="y", color=INK, alpha=0.25, linewidth=0.8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(INK)
@@ -130,7 +130,7 @@ def restyle(axes: Axes) -> None:
 
 
 def caption(algorithm: str) -> str:
-    """Return what a chart of *algorithm* shows, and where."""
+    """Return the caption of a chart of *algorithm* on this machine."""
     info = numcrc.info()
     return f"{algorithm} of one message, one thread; CPU {info['cpu']}, tier {info['tier']}"
 
@@ -147,7 +147,7 @@ def chart(algorithm: str, sizes: Sequence[int], speeds: Speeds) -> Figure:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write *figure* as SVG and PNG, the same bytes for the same figures."""
+    """Write *figure* as SVG and PNG; equal data gives equal files."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "numcrc"}):
         figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
@@ -182,7 +182,7 @@ def _message(size: int) -> bytes:
 
 
 def _read_time(data: bytes, rounds: int) -> float:
-    """Return the seconds of a read of *data*, as one of many in a row."""
+    """Return the seconds of one of many consecutive reads of *data*."""
     words = np.frombuffer(data, np.uint64)
     count = -(-_READ_AT_LEAST // len(data))
     rows = np.broadcast_to(words, (count, len(words)))

@@ -1,14 +1,14 @@
-"""Time plans against each other on this machine: how the shipped ones were chosen.
+"""Time plans against each other on this machine.
 
     python asv_bench/tune.py CRC-32 CRC-16/ARC --sizes 8192 65536
     python asv_bench/tune.py CRC-32C --plans crc32c-s8x1.512,v64s8x6.1536-clmul128-x86_64
 
-prints, for each algorithm, a table of GiB/s: a row a plan, a column a message's size. The plan in
-use is the first row. Without ``--plans``, the multiplier alone and every mixture of the tier that
-suits the polynomial follow. Names are those of `numcrc.jit.plan.Plan`: "v64s8x6.1536" folds 64
-bytes while the crc32 instruction takes 6 words from each of 8 streams of 1536 bytes; in
-"by2-00c0c0cc", "c" is a register that is multiplied, a digit is a group that matrices fold, and
-they take 2 lanes together.
+prints a table of GiB/s for each algorithm, with a row for each plan and a column for each size of
+message. The first row is the plan in use. Without ``--plans``, the others are the multiplier alone
+and every mixture of the tier that suits the polynomial. Names are those of `numcrc.jit.plan.Plan`:
+"v64s8x6.1536" folds 64 bytes while the crc32 instruction takes 6 words from each of 8 streams of
+1536 bytes; in "by2-00c0c0cc", "c" is a register that is multiplied, a digit is a group that
+matrices fold, two lanes together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 os.environ["NUMCRC_CACHE_DIR"] = tempfile.mkdtemp()  # keeps these kernels out of the user's cache
 
 from acceptance import gib_per_s
-from benchmarks.plans import relatives
+from benchmarks.plans import variants
 from benchmarks.records import filled_bytes
 from interleaved import best_times
 
@@ -41,15 +41,15 @@ def plan(name: str) -> Plan:
 
 
 def plans(algorithm: str, tier: Tier, chosen: list[Plan] | None) -> Iterator[Plan]:
-    """Give the plan in use, then those *chosen* or its relatives, if they suit *algorithm*."""
+    """Yield the plan in use, then those *chosen* or its variants, if they suit *algorithm*."""
     model = numcrc.algorithms[algorithm].model
     yield engine.plan_of(model, tier)
-    others = relatives(algorithm, tier) if chosen is None else chosen
+    others = variants(algorithm, tier) if chosen is None else chosen
     yield from (other for other in others if other.suits(model))
 
 
 def main() -> None:
-    """Print a table for each algorithm that is asked for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

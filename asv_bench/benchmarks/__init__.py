@@ -1,1 +1,1 @@
-"""asv benchmarks of numcrc and of what could be used in its place."""
+"""Benchmarks of numcrc and its rivals, for asv."""

@@ -1,4 +1,4 @@
-"""CRCs from CRCs, without the bytes: by algorithm and length."""
+"""Time combine and zeros, by algorithm and length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Combine:
 
     def setup(self, case: str, length: int) -> None:
         self.call = combine(case)
-        self.time_combine(case, length)  # links what is linked by the first call
+        self.time_combine(case, length)  # the first call links the kernel
 
     def time_combine(self, case: str, length: int) -> None:
         self.call(0x12345678, 0x9ABCDEF0, length)

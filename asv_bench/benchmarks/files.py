@@ -1,4 +1,4 @@
-"""A large file in the page cache, against a loop that feeds a rival."""
+"""Time a large file in the page cache, and a rival in a loop of reads."""
 
 from __future__ import annotations
 

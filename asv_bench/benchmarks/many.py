@@ -1,4 +1,4 @@
-"""Many records, against the best loop around each rival: by engine and kind of records."""
+"""Time many records, by engine and kind of records; rivals in their fastest loop."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Many:
     param_names = ("engine", "records")
 
     def setup(self, engine: str, records: str) -> None:
-        call = crc(engine) if engine in _RIVALS else None  # first: it may not be installed
+        call = crc(engine) if engine in _RIVALS else None  # first, since it may not be installed
         found = WORKLOADS[records]()
         self.size = found.size
         if call:
             _, self.task = found.best_loop(call)
         else:
             self.task = found.numcrc(_ALGORITHM, int(engine.split()[1]))
-        self.task()  # links what is linked by the first call, starts threads
+        self.task()  # the first call links the kernel and starts threads
 
     def time_call(self, engine: str, records: str) -> None:
         self.task()

@@ -1,4 +1,4 @@
-"""One call on one buffer, by algorithm, engine and size."""
+"""Time one call on one buffer, by algorithm, engine and size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _OneShot:
 
     def setup(self, case: str, size: int) -> None:
         self.call, self.data = crc(case), message(size, self.offset)
-        self.call(self.data)  # links what is linked by the first call
+        self.call(self.data)  # the first call links the kernel
 
 
 class Short(_OneShot):

@@ -1,4 +1,4 @@
-"""Plans against each other: the multiplier alone, and each mixture of multiplier and matrices."""
+"""Time plans: the multiplier alone, and each mixture of multiplier and matrices."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numcrc.jit.target import Tier
 
 from .records import filled_bytes
 
-ALGORITHMS = ("CRC-32", "CRC-16/ARC", "CRC-64/NVME")  # all reflected: one plan may suit them all
+ALGORITHMS = ("CRC-32", "CRC-16/ARC", "CRC-64/NVME")  # all reflected, so one plan may suit all
 
 
-def relatives(algorithm: str, tier: Tier) -> Iterator[Plan]:
-    """Give the plan for *algorithm* by the multiplier alone, then with each mixture of *tier*.
+def variants(algorithm: str, tier: Tier) -> Iterator[Plan]:
+    """Yield the plan for *algorithm* with the multiplier alone, then with each mixture of *tier*.
 
-    None where *tier* does not fold; no mixtures where the CPU has no instruction for them.
+    Nothing if *tier* does not fold; only the first if the CPU lacks GFNI.
     """
     plan = engine.plan_of(numcrc.algorithms[algorithm].model, tier).multiplying
     if not plan.blocks:
@@ -29,8 +29,8 @@ def relatives(algorithm: str, tier: Tier) -> Iterator[Plan]:
 
 
 def names() -> list[str]:
-    """Return the names of the relatives of the plans of ALGORITHMS."""
-    plans = (plan for name in ALGORITHMS for plan in relatives(name, target.best()))
+    """Return the names of all variants of plans for ALGORITHMS."""
+    plans = (plan for name in ALGORITHMS for plan in variants(name, target.best()))
     return list(dict.fromkeys(plan.name for plan in plans))
 
 

@@ -1,4 +1,4 @@
-"""Many records: in one call of numcrc, and in the loops that users write around a rival."""
+"""Define many records, numcrc's one call for them, and loops around a rival."""
 
 from __future__ import annotations
 
@@ -32,40 +32,40 @@ def filled(*shape: int) -> Bytes:
 
 
 def filled_bytes(size: int) -> bytes:
-    """Return the same as bytes."""
+    """Return the same as a bytes object."""
     return filled(size).tobytes()
 
 
 class Records(ABC):
-    """Records as their users hold them, and the ways to compute a CRC of each."""
+    """Records, and the ways to compute a CRC of each."""
 
     count: int
     size: int  # of all, in bytes
 
     @abstractmethod
     def numcrc(self, algorithm: str, threads: int) -> Task:
-        """Return numcrc's one call."""
+        """Return one call of numcrc for all records."""
 
     @abstractmethod
     def loops(self, call: Call) -> dict[str, Task]:
-        """Return loops that do the same with a function of one buffer, by what they pass."""
+        """Return loops over *call*, a function of one buffer, by the kind of buffer they pass."""
 
     def best_loop(self, call: Call) -> tuple[str, Task]:
-        """Return the fastest loop for *call* here, and what it passes.
+        """Return the fastest loop for *call* and its name.
 
-        Functions differ in the buffers that they take, and in what each kind costs them.
+        Functions differ in the buffers that they take, and in the time that each kind takes.
         """
         taken = {}
         loops = self.loops(call)
         for form, loop in loops.items():
-            with suppress(TypeError, ValueError):  # takes no such buffer
+            with suppress(TypeError, ValueError):  # *call* does not take these buffers
                 taken[form] = min(timeit(loop, number=1) for _ in range(2))
         best = min(taken, key=taken.__getitem__)
         return best, loops[best]
 
 
 class Rows(Records):
-    """The rows of an array of bytes, those of one axis being the whole."""
+    """The slices of an array of bytes along its last axis."""
 
     def __init__(self, array: Bytes) -> None:
         self.array = array
@@ -74,12 +74,12 @@ class Rows(Records):
 
     @classmethod
     def filled(cls, *shape: int) -> Rows:
-        """Give rows that are all different."""
+        """Return rows that are all different."""
         return cls(filled(*shape))
 
     @classmethod
     def in_cache(cls) -> Rows:
-        """Give 10 000 rows of 64 KiB that are four, in the cache of each thread."""
+        """Return 10 000 rows of 64 KiB that are 2500 times the same four, to fit each cache."""
         return cls(np.broadcast_to(filled(4, _ROW_BYTES), (2500, 4, _ROW_BYTES)))
 
     def numcrc(self, algorithm: str, threads: int) -> Task:
@@ -101,7 +101,7 @@ class Rows(Records):
         }
 
     def read(self, threads: int) -> dict[str, Task]:
-        """Return plain reads of the same memory by some threads, by what they compute."""
+        """Return plain reads of the same memory by *threads* threads, by what they compute."""
         pieces = self._pieces()
         pool = ThreadPoolExecutor(threads)
         shares = tuple(pieces[number::threads] for number in range(threads))
@@ -113,7 +113,7 @@ class Rows(Records):
 
     def _pieces(self) -> Sequence[npt.NDArray[np.uint64]]:
         if not self.array.flags.c_contiguous:
-            raise NotImplementedError("a read of what repeats would be a copy")
+            raise NotImplementedError("cannot read repeated rows without a copy")
         return np.array_split(self.array.reshape(-1).view(np.uint64), 32)
 
 
@@ -151,7 +151,7 @@ class Segments(Records):
 
     def loops(self, call: Call) -> dict[str, Task]:
         data, view, offsets = self.data, memoryview(self.data), self.offsets.tolist()
-        starts, stops = offsets[:-1], offsets[1:]  # ready, for the loop's best
+        starts, stops = offsets[:-1], offsets[1:]  # outside the timed loop
         return {
             "copies": lambda: [call(data[i:j]) for i, j in zip(starts, stops, strict=True)],
             "memoryviews": lambda: [call(view[i:j]) for i, j in zip(starts, stops, strict=True)],
@@ -168,7 +168,7 @@ WORKLOADS: dict[str, Callable[[], Records]] = {
     "batch 1 KiB": partial(Batch, 100_000, 1024),
     "segments ~100 B": partial(Segments, 200_000),
 }
-"""What one thread computes and rivals can, by name."""
+"""Records for one thread of numcrc and rivals, by name."""
 
 IN_CACHE = "10 000 x 64 KiB, in cache"
 MILLION = "10^6 x 64 B"
@@ -177,7 +177,7 @@ THREADED: dict[str, Callable[[], Rows]] = {
     IN_CACHE: Rows.in_cache,
     "one array of 256 MiB": partial(Rows.filled, 256 << 20),
 }
-"""What two threads share, by name."""
+"""Records that two threads share, by name."""
 
 
 def _read_shares(

@@ -1,8 +1,7 @@
-"""Every engine in one place: what to call to compute an algorithm with it.
+"""Find the functions of each engine: the fastest that its users can call.
 
-Rivals are optional: one that is not installed raises `NotImplementedError`, by which asv
-skips a benchmark. Only what an engine is meant to know is asked of it, as a case:
-"CRC-32C awscrt".
+Rivals are optional: one that is not installed raises `NotImplementedError`, for which asv skips
+a benchmark. A case is an algorithm and an engine that computes it: "CRC-32C awscrt".
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ ALGORITHMS = (
     "CRC-24/OPENPGP",
 )
 
-#: What users call, by engine and algorithm; numcrc and anycrc know all the others too.
 _CRCS = {
     "numcrc": {
         "CRC-32": "numcrc:crc32",
@@ -57,6 +55,7 @@ _CRCS = {
     "google-crc32c": {"CRC-32C": "google_crc32c:value"},
     "anycrc": {},
 }
+"""Functions by engine and algorithm. numcrc and anycrc compute all others too: see `crc`."""
 _COMBINES = {
     "numcrc": {},
     "isal": {"CRC-32": "isal.isal_zlib:crc32_combine"},
@@ -71,8 +70,9 @@ _COMBINES = {
 _GENERAL = ("numcrc", "anycrc")
 RIVALS = tuple(sorted(_CRCS.keys() - {"numcrc"}))
 _LINE = 64
-#: Where CPython's large bytes lie on 64-bit Linux: past malloc's header and their own.
 USUAL_OFFSET = 48
+"""Offset from a cache line of the data of CPython's large bytes objects on 64-bit Linux: malloc's
+header has 16 bytes, the object's 32."""
 
 
 def _cases(known: dict[str, dict[str, str]], algorithms: Iterable[str]) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ COMBINE_CASES = _cases(_COMBINES, ("CRC-32", "CRC-32C", "CRC-64/NVME"))
 
 
 def crc(case: str) -> Call:
-    """Return what users of a case's engine call to compute its algorithm."""
+    """Return the function of a case; numcrc's is `Algorithm.function` or a drop-in function."""
     algorithm, engine = case.split()
     call: Call
     if path := _CRCS[engine].get(algorithm):
@@ -101,7 +101,7 @@ def crc(case: str) -> Call:
 
 
 def combine(case: str) -> Call:
-    """Return what users of a case's engine call to combine two CRCs of its algorithm."""
+    """Return the function of a case that combines two CRCs."""
     algorithm, engine = case.split()
     call: Call
     if path := _COMBINES[engine].get(algorithm):
@@ -113,17 +113,17 @@ def combine(case: str) -> Call:
 
 
 def crcs(algorithm: str) -> dict[str, Call]:
-    """Return the callables of all installed engines that compute *algorithm*, by engine."""
+    """Return the functions of all installed engines that compute *algorithm*, by engine."""
     return _installed(crc, CRC_CASES, algorithm)
 
 
 def combines(algorithm: str) -> dict[str, Call]:
-    """Return the callables of all installed engines that combine CRCs of *algorithm*."""
+    """Return the functions of all installed engines that combine CRCs of *algorithm*."""
     return _installed(combine, COMBINE_CASES, algorithm)
 
 
 def numcrc_on(tier: str, algorithm: str) -> Call:
-    """Return numcrc's builtin for *algorithm* on a tier that need not be the best here."""
+    """Return numcrc's builtin for *algorithm* on a tier, or raise if this CPU lacks it."""
     from numcrc.compiled import Compiled
     from numcrc.jit import engine, target
 
@@ -148,24 +148,24 @@ def versions() -> dict[str, str]:
 def message(size: int, offset: int | None = None) -> bytes:
     """Return *size* bytes, always the same, *offset* bytes past a cache line.
 
-    Where a buffer lies is worth up to a third of the speed of long messages, so those need
-    the same place in every run. For short ones there may be none to be had.
+    The offset changes the speed of long messages by up to a third, so they need the same one in
+    every run. For short messages malloc may have none at *offset*: that is a NotImplementedError.
     """
     content = random.Random(size).randbytes(size)
     if offset is None:
         return content
-    bytes(4 * size)  # freed at once; glibc then gives such blocks from its heap, at any 16 bytes
-    held = []  # so that malloc gives other ones
+    bytes(4 * size)  # once freed, glibc takes such blocks from its heap, at multiples of 16
+    held = []  # keeps these, so that malloc returns others
     for turn in range(64):
         copy = bytes(bytearray(content))
         if (id(copy) + bytes.__basicsize__ - 1) % _LINE == offset:
             return copy
         held += [copy, bytes(16 * (turn % 7) + 1000)]
-    raise NotImplementedError(f"malloc gave no {size} bytes {offset} past a cache line")
+    raise NotImplementedError(f"malloc did not return {size} bytes {offset} past a cache line")
 
 
 def _anycrc_model(algorithm: numcrc.Algorithm) -> Any:
-    kind, _, name = algorithm.name.partition("/")  # "CRC-32/BZIP2", there "CRC32-BZIP2"
+    kind, _, name = algorithm.name.partition("/")  # "CRC-32/BZIP2" is "CRC32-BZIP2" there
     return _resolved("anycrc:Model")(f"{kind.replace('-', '')}-{name}")
 
 

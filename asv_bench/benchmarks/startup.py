@@ -1,4 +1,4 @@
-"""Fresh processes: imports, and the first checksum with and without a cached kernel."""
+"""Time fresh processes: imports, and the first checksum with and without a cached kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One thread, two threads, and what two threads need to read the same memory."""
+"""Time one thread, two threads, and a plain read of the same memory by two threads."""
 
 from __future__ import annotations
 

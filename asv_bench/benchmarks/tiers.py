@@ -1,4 +1,4 @@
-"""numcrc on each tier of this architecture, chosen in the process."""
+"""Time numcrc on each tier of this architecture."""
 
 from __future__ import annotations
 
