@@ -10,10 +10,10 @@
 """
 # How a CRC folds
 
-A CRC is the remainder of a division. Done bit by bit, that is slow; numcrc reads memory about as
-fast as the machine can. This notebook goes from the one to the other in small steps. Each step is
-computed on real bytes with Python's integers and compared with `zlib` or with numcrc itself; the
-last cells show the machine code that numcrc makes of it on this computer.
+A CRC is the remainder of a division. Dividing bit by bit is slow; numcrc computes CRCs about as
+fast as the machine can read memory. This notebook goes from the one to the other in small steps.
+Each step is computed on real bytes with Python's integers and compared with `zlib` or with numcrc
+itself; the last cells show the machine code that numcrc generates on this computer.
 """
 
 # %%
@@ -37,8 +37,8 @@ data = random.Random(1).randbytes(4096)
 ## Polynomials are integers
 
 Over GF(2), the field of 0 and 1, a polynomial is a row of bits: bit k is the coefficient of `x^k`.
-Addition is exclusive or, so it is subtraction too. Multiplication adds up shifted copies, and
-nothing is ever carried.
+Addition is exclusive or, and so is subtraction. Multiplication adds shifted copies, without
+carries.
 """
 
 
@@ -77,8 +77,9 @@ assert message(b"\x00\x80") == 1
 ## A CRC is a remainder
 
 `P` is CRC-32's polynomial. A message `M` of n bits is extended by 32 zero bits, ones are added to
-its first 32 bits (that is the register's first value, `R`), and all is divided by `P`. The
-remainder is mirrored and inverted. This is the definition: everything below is about being fast.
+its first 32 bits (the initial value of the register, `R`), and the sum is divided by `P`. The
+remainder is mirrored and inverted. This is the definition; the rest of this notebook is about
+speed.
 """
 
 # %%
@@ -101,8 +102,8 @@ assert crc_by_division(data) == zlib.crc32(data) == numcrc.crc32(data)
 """
 ## One kernel for every width
 
-numcrc computes modulo `G = P * x^(64-w)`, which has degree 64 whatever the width w. The remainder
-is the same, 64-w bits further up, so the same machine code serves CRC-32, CRC-24 or CRC-64.
+numcrc computes modulo `G = P * x^(64-w)`, which has degree 64 for every width w. The remainder is
+the same, shifted by 64-w bits, so the same machine code serves CRC-32, CRC-24 or CRC-64.
 """
 
 # %%
@@ -113,9 +114,9 @@ assert gf2.mod(M << 64, G) == gf2.mod(M << 32, P) << 32
 
 # %% [markdown]
 """
-## What is far away may come near
+## Moving a word to the end
 
-A word `A` that stands D bits before the end of the message is the polynomial `A * x^D`. Only its
+A word `A` that ends D bits before the end of the message is the polynomial `A * x^D`. Only its
 remainder matters, and `x^D mod G` is a constant of 64 bits. So a long division becomes one product
 of two 64-bit words: a single instruction, the carry-less multiply.
 """
@@ -131,8 +132,8 @@ assert near.bit_length() < 128
 """
 ## Folding a pair
 
-A product of two words is a *pair* of words, 128 bits. To move a pair `H * x^64 + L` forward again,
-multiply each half by its own constant and add: the sum is no longer than a pair. That is a *fold*.
+A product of two words is a *pair* of words, 128 bits. To move a pair `H * x^64 + L` again, multiply
+each half by its own constant and add the products: the sum is again a pair. This is a *fold*.
 """
 
 # %%
@@ -153,9 +154,9 @@ assert folded.bit_length() < 128
 
 # %% [markdown]
 """
-Folding a pair over 128 bits puts it on top of the next 16 bytes, where it can be added to them. In
-this way 4096 bytes become 16, and only those are divided. The first value `R` is added to the
-first eight bytes.
+Folding a pair over 128 bits moves it to the next 16 bytes, to which it is added. In this way 4096
+bytes become 16, and only those are divided. The initial value `R` is added to the first eight
+bytes.
 """
 
 # %%
@@ -173,7 +174,7 @@ assert gf2.reflect(remainder, 32) ^ ONES == zlib.crc32(data)
 
 Each fold waits for the one before it. So several pairs are folded independently: four in a 512-bit
 register, and four registers or more in a *block*, all over the same distance, the block's length.
-Below, each lane has the term that its lowest bit stands for, and each pair its first byte.
+The figure shows the term of each lane's lowest bit, and the first byte of each pair.
 """
 
 
@@ -218,8 +219,8 @@ plt.show()
 
 # %% [markdown]
 """
-A length that is not a multiple of 256 costs one more fold: the first block is folded over the rest
-only, and what stands behind it is added. There is no loop over bytes.
+A length that is not a multiple of 256 costs one more fold: the first block is folded over the
+remaining bytes only, and the bytes that follow it are added. The kernel has no loop over bytes.
 """
 
 # %%
@@ -258,9 +259,8 @@ assert gf2.mod(whole, G) == gf2.mod(message(text) ^ R << 8 * len(text) - 64, G)
 """
 ## Weights
 
-One block is left. A lane that stands d bits before its end is multiplied by its own *weight*,
-`x^(d+64) mod G`. All products are in the same place then, and their sum `T` is 128 bits that leave
-the remainder of `M * x^64`.
+One block is left. A lane that ends d bits before the block's end is multiplied by its own *weight*,
+`x^(d+64) mod G`. The sum of all products, `T`, has 128 bits and the same remainder as `M * x^64`.
 """
 
 
@@ -281,9 +281,9 @@ assert gf2.mod(T, G) == gf2.mod((message(text) << 64) ^ (R << 8 * len(text)), G)
 """
 ## Barrett reduction
 
-A division by a constant is a multiplication by its reciprocal. The quotient `floor(T / G)` comes
-of one product with `floor(x^128 / G)`, and what the quotient times `G` leaves of `T` is the
-remainder. Polynomials have no carries, so the quotient is exact.
+A division by a constant is a multiplication by its reciprocal. One product with `floor(x^128 / G)`
+gives the quotient `floor(T / G)`, and `T` minus the quotient times `G` is the remainder.
+Polynomials have no carries, so the quotient is exact.
 """
 
 # %%
@@ -307,8 +307,8 @@ for n in range(256, 1300, 29):
 
 # %% [markdown]
 """
-These are the constants that numcrc hands to its kernels: the reciprocal and `G`, each without its
-leading term, a spare word, and `x^0, x^8, x^16, ...` modulo `G`.
+These are the constants that numcrc passes to its kernels: the reciprocal and `G`, each without its
+leading term, an unused word, and `x^0, x^8, x^16, ...` modulo `G`.
 """
 
 # %%
@@ -322,9 +322,10 @@ assert powers == [gf2.power_of_x(8 * j, G) for j in range(256)]
 """
 ## Short messages
 
-Most checksums are of a few bytes. Zeros in front of a message do not change its polynomial, so the
-kernel loads it into the *end* of a register, the rest masked to zero, and has a last block at once.
-Only `R` stands elsewhere, and gets its own power of x. Every length takes the same instructions.
+Many messages have only a few bytes. Zeros in front of a message do not change its polynomial, so
+the kernel loads it into the *end* of a register, with zeros before it: this is already the last
+block. `R` has another place, so it is multiplied by its own power of x. Every length takes the same
+instructions.
 """
 
 
@@ -343,9 +344,9 @@ for n in range(1, 65):
 """
 ## A second multiplier
 
-The unit for carry-less multiplication is busy all the time now. Newer CPUs have GFNI: an
-instruction that multiplies each byte by a matrix of 8 x 8 bits, one matrix a lane. To move bits
-forward by `x^D` is linear, so it is a matrix; but one of n x n bits, for a polynomial of degree n.
+The carry-less multiplier is now always busy. Newer CPUs have GFNI, with an instruction that
+multiplies each byte by a matrix of 8 x 8 bits, one matrix for each lane. Multiplication by `x^D`
+modulo a polynomial of degree n is linear, so it is a matrix too, but one of n x n bits.
 """
 
 
@@ -361,12 +362,12 @@ assert all(affine(byte, identity) == byte for byte in range(256))
 
 # %% [markdown]
 """
-So n/8 registers work together as a *group*. At one place of a byte, the bits of their bytes there
-must span the polynomials modulo `P`; then each register's new bytes are the sum of n/8 products,
-one with each register of the group. The place itself does not matter, for it is a common factor:
-one matrix serves all bytes of a register, and none has to move. Whether they span depends on `P`
-and on how far the registers stand apart; so numcrc knows several ways to arrange a block, and
-takes the first that suits. Blue are groups here, c is the carry-less multiply.
+So n/8 registers form a *group*. Take one byte position: the bits of the registers' bytes there
+must span the polynomials modulo `P`. Then each register's new bytes are the sum of n/8 products,
+one with each register of the group. The position itself is a common factor and does not matter: one
+matrix serves all bytes of a register, and bytes stay where they are. Whether the bits span depends
+on `P` and on the distances between the registers, so numcrc has several arrangements of a block and
+takes the first that suits `P`. In the figure, groups are blue, and c is the carry-less multiply.
 """
 
 # %%
@@ -388,9 +389,9 @@ plt.show()
 
 # %% [markdown]
 """
-Of CRC-32, four registers are a group: 32 bits at each place, and 16 matrices. For 64 bits it is
-four registers again, but the two lanes of each pair work together too. Here is a fold of the four
-registers, marked 0, of a block of six, over the block's length.
+For CRC-32, four registers form a group, with 32 bits at each position and 16 matrices. For 64 bits
+it is four registers again, and the two lanes of each pair work together. The next cell folds the
+four registers marked 0, of a block of six, over the block's length.
 """
 
 # %%
@@ -424,10 +425,10 @@ assert gf2.mod(group_sum(fold_group(registers)), P) == gf2.mod(group_sum(registe
 """
 ## Both at once
 
-The sum is not the same as the multiplier's, but it leaves the same remainder, so one block may have
-registers of either kind. Two units of the CPU work instead of one. That is a gain on AMD's Zen,
-where they fold CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is twice
-as fast, numcrc multiplies only.
+The sum differs from the multiplier's, but has the same remainder, so some registers of a block can
+be folded by matrices and the others by the multiplier. Two units of the CPU work instead of one.
+On AMD's Zen this folds CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is
+twice as fast, numcrc only multiplies.
 """
 
 
@@ -465,8 +466,8 @@ assert mixed == crc(data[:whole]) == zlib.crc32(data[:whole])
 """
 ## What runs on this computer
 
-numcrc asks LLVM which CPU this is and plans the kernel for it. The plan's name says how: after
-`fold`, the bits of a register; the windows (`w`) and blocks in bytes; what folds each register.
+LLVM names the CPU, and numcrc plans the kernel for it. The plan's name has, after `fold`, the bits
+of a register, the windows (`w`) and blocks in bytes, and the unit that folds each register.
 """
 
 # %%
@@ -477,8 +478,8 @@ print(f"{host.cpu}: {plan.name}")
 
 # %% [markdown]
 """
-Numba turns the kernel, which is plain Python, into LLVM's language, and LLVM optimises that. These
-are the products in the main loop, or the longest piece of code if this CPU has no multiplier.
+Numba translates the kernel, which is plain Python, into LLVM IR, and LLVM optimises it. These are
+the products in the main loop, or the longest piece of code if this CPU has no multiplier.
 """
 
 # %%
@@ -492,8 +493,8 @@ for line in products[:3] + products[-3:] or piece.splitlines()[:12]:
 
 # %% [markdown]
 """
-And this is the loop in machine code. With AVX-512, the next block's bytes are added by the same
-instruction that adds two products: `vpternlogq $150` is the exclusive or of three operands.
+This is the loop in machine code. With AVX-512, one instruction adds two products and the next
+block's bytes: `vpternlogq $150` is the exclusive or of three operands.
 """
 
 

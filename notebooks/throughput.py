@@ -12,10 +12,10 @@
 
 This notebook times numcrc and every other CRC package that is installed here, on the same bytes, in
 turn, and keeps the best of several rounds. The rounds are few, so that it ends in less than a
-minute: its figures are rough. Nothing here asserts a speed; that all engines give the same CRCs is
-asserted everywhere.
+minute: its figures are rough. It asserts that all engines give the same CRCs, but not how fast they
+are.
 
-`pip install -e '.[bench]'` in a clone of numcrc installs the others.
+`pip install -e '.[bench]'` in a clone of numcrc installs the other packages.
 """
 
 # %%
@@ -40,7 +40,7 @@ ALGORITHM = "CRC-32"  # or another of rivals.ALGORITHMS
 
 # %% [markdown]
 """
-## Who takes part
+## The engines
 """
 
 # %%
@@ -50,8 +50,8 @@ for name, version in rivals.versions().items():
 
 # %% [markdown]
 """
-First of all, do they agree? On messages of many lengths, for every algorithm that is timed anywhere
-in numcrc's benchmarks:
+First, check that they give the same CRCs, for messages of many lengths and every algorithm in
+numcrc's benchmarks:
 """
 
 # %%
@@ -67,9 +67,10 @@ for algorithm in rivals.ALGORITHMS:
 """
 ## One message
 
-Throughput grows with the message, until the message no longer fits a cache and memory sets the
-pace. The dashed line is a plain read of the same bytes by NumPy. It computes next to nothing, so no
-checksum can be much faster; where one is, it asks for memory earlier than NumPy does.
+Throughput grows with the size of the message until the message does not fit the caches; then memory
+limits it. The dashed line is a plain read of the same bytes by NumPy, which computes almost
+nothing, so a checksum can hardly be faster. Where one is, it prefetches memory earlier than NumPy
+does.
 """
 
 # %%
@@ -82,8 +83,8 @@ plt.show()
 
 # %% [markdown]
 """
-For short messages the time of the call is what counts, Python's own part included. It is the same
-measurement, drawn the other way round.
+For short messages the time of a call matters, which includes Python's own part. This is the same
+measurement as time instead of throughput.
 """
 
 # %%
@@ -138,9 +139,9 @@ plt.show()
 """
 ## Threads
 
-Records are shared out to threads by their bytes. Out of the caches, threads add up; out of memory,
-they soon meet the limit of memory itself. The dashed line is a plain read by as many threads of
-NumPy.
+Threads share records by their number of bytes. In the caches, throughput grows with the number of
+threads; in memory, it soon reaches the limit of memory itself. The dashed line is a plain read of
+memory by as many threads of NumPy.
 """
 
 # %%
