@@ -45,14 +45,14 @@ _MANY = ("CRC-32", "CRC-32C")
 _MANY_HEADINGS = ("algorithm", "engine", *(f"{name}, ns" for name in WORKLOADS))
 _TEXTS = 2
 _CAPTION = (
-    "Time of a call, throughput of long ones, on bytes objects, the long ones where malloc puts"
-    f" them: {rivals.USUAL_OFFSET} bytes past a cache line. The best is bold. The last row of each"
-    " algorithm: how many times as fast as its fastest rival numcrc is."
+    "Time of a call, and throughput of long ones, on bytes objects. Long ones start"
+    f" {rivals.USUAL_OFFSET} bytes past a cache line, where malloc puts them. The best is bold. The"
+    " last row of each algorithm is the ratio of numcrc to its fastest rival."
 )
 _MANY_CAPTION = (
     "Time per record of 100 000 (64 KiB: 2000; segments: 200 000): numcrc in one call of rows,"
-    " batch or segments, its rivals in the fastest loop found for each: over rows, memoryviews or"
-    " copies. The last row is numcrc's with one thread."
+    " batch or segments, its rivals in the fastest loop found for each, over rows, memoryviews or"
+    " copies. The last row is the ratio of numcrc with one thread to its fastest rival."
 )
 
 
