@@ -29,7 +29,7 @@ WRONG_CALLS = [
 
 
 def test_buffers_are_unlocked(callee):
-    for size in (100, GIL_FREE + 100):  # with the GIL held and released
+    for size in (100, GIL_FREE + 100):  # while the GIL is held, and released
         data = bytearray(DATA[:size])
         callee.call(data)
         data.append(1)  # BufferError if still locked
@@ -113,7 +113,7 @@ def test_wrong_calls_leave_no_references(callee):
 def another_thread_ran_during(call: Callable[[], int], seconds: float) -> bool:
     """Return whether *call* releases the GIL, so that another thread runs.
 
-    With this switch interval no thread requests the GIL from another.
+    The switch interval keeps threads from requesting the GIL.
     """
     call()  # compiles, and reads files
     interval = sys.getswitchinterval()

@@ -111,7 +111,7 @@ def test_numbers_of_zeros_add_and_cancel(crc, data, m, n):
 
 
 def test_zeros_at_the_limits_of_machine_words(crc):
-    """Python computes longer ones, not machine code."""
+    """Python, not machine code, computes beyond these limits."""
     value = some_value(crc)
     half = crc.zeros(value, 2**62)
     assert crc.zeros(half, 2**62 - 1) == crc.zeros(value, 2**63 - 1)

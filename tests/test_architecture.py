@@ -1,4 +1,4 @@
-"""The floors: imports run one way down, whatever their place in a module."""
+"""Test that imports, including those inside functions, only go down the floors of the package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numcrc.jit import engine
 ROOT = Path(numcrc.__file__).parent
 LONGEST = 600
 
-# Bottom up, as README shows them. A module imports from its own row and from those above it here.
+# From the bottom up, as in README. A module imports from its own row and from the rows above it.
 FLOORS = [
     "_version _resources forks buffers threads",
     "crc",
@@ -29,15 +29,15 @@ FLOORS = [
     "store",
     "cli integrations __main__",
 ]
-# The same inside jit.
+# The floors inside jit.
 JIT_FLOORS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.engine"]
-# A hasher is of an algorithm, which makes it.
+# An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
-# Those that import Numba; `numba_features` does in processes with Numba's settings.
+# Modules that import Numba; `numba_features` does so only if Numba's settings are used.
 NUMBA = {"jit.emit.scalars", "jit.emit.vectors", "jit.emit.lanes", "jit.emit.gfni"}
 NUMBA |= {"jit.emit.crc32", "jit.builtins.capi", "integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
-# What machine code does not depend on, among the modules that make it or stand beside it.
+# Modules on which machine code does not depend, among jit and all that it imports.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
 NOT_SOURCES |= {"jit.target", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
 NOT_SOURCES |= {"crc", "crc.gf2", "crc.model", "_resources", "_version", "forks"}
@@ -54,7 +54,7 @@ README = ROOT.parent / "README.md"
 
 
 class _Imports(ast.NodeVisitor):
-    """Collects (function, imported name), what only type checkers see included."""
+    """Collect (function, imported name), with and without imports for type checkers."""
 
     def __init__(self) -> None:
         self.function = ""
@@ -69,18 +69,18 @@ class _Imports(ast.NodeVisitor):
         self.function = outer
 
     def visit_If(self, node: ast.If) -> None:
-        """Mark what TYPE_CHECKING guards."""
+        """Mark imports that TYPE_CHECKING guards."""
         outer = self.typing
         self.typing |= ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
         self.generic_visit(node)
         self.typing = outer
 
     def visit_Import(self, node: ast.Import) -> None:
-        """Take every module."""
+        """Collect every module."""
         self._take({alias.name for alias in node.names})
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Take every name, which may be a module."""
+        """Collect every name, which may be a module."""
         assert not node.level, "imports are absolute"
         self._take({f"{node.module}.{alias.name}" for alias in node.names})
 
@@ -100,12 +100,12 @@ def visited(name: str) -> _Imports:
 
 
 def imports(name: str, *, typing: bool = False) -> set[tuple[str, str]]:
-    """Return what module *name* imports, with the function that does."""
+    """Return the names that module *name* imports, each with the function that imports it."""
     return visited(name).found if typing else visited(name).at_run_time
 
 
 def own(imported: str) -> str | None:
-    """Return the module of ours that *imported* names, or names something of."""
+    """Return the module of numcrc that *imported* names or is in; None for other packages."""
     package, _, rest = imported.partition(".")
     if package != "numcrc":
         return None
@@ -116,13 +116,13 @@ def own(imported: str) -> str | None:
 
 
 def dependencies(name: str, *, typing: bool = False) -> set[str]:
-    """Return the modules of ours that *name* imports."""
+    """Return the modules of numcrc that *name* imports."""
     found = {own(imported) for _, imported in imports(name, typing=typing)}
     return {module for module in found if module} - {name}
 
 
 def floor(name: str, floors: list[str]) -> int:
-    """Return the number of the row that *name* or a folder around it stands in."""
+    """Return the number of the row that has *name* or a folder around it."""
     holder = name
     while holder:
         for number, modules in enumerate(floors):
@@ -135,7 +135,7 @@ def floor(name: str, floors: list[str]) -> int:
 @pytest.mark.parametrize("name", sorted(PATHS))
 def test_imports_run_down(name):
     for below in dependencies(name, typing=name != "numcrc"):
-        if below == "numcrc":  # the public names, looked up where they live
+        if below == "numcrc":  # the public names, which `algorithm` and others define
             below = "algorithm"
         assert floor(below, FLOORS) <= floor(name, FLOORS), f"{name} imports {below}"
         if below.startswith("jit.") and name.startswith("jit."):
@@ -194,7 +194,7 @@ def test_numba_has_few_importers():
 
 
 def test_nothing_below_the_engine_is_missing_from_cache_keys():
-    """Every module of jit, and all that these import, however deep."""
+    """The sources are the modules of jit and all that they import, directly or not."""
     needed: set[str] = set()
     waiting = {name for name in PATHS if name.startswith("jit")}
     while waiting:

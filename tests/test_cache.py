@@ -1,4 +1,4 @@
-"""The cache of objects: damaged files are not used, and no fault gives a wrong answer."""
+"""Test the kernel cache: damaged files are not used, and faults never give a wrong CRC."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def point_to(path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def outcome(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
-    """Return whether CODE ran cold or warm, and the cache's status; its CRCs are right."""
+    """Return whether CODE ran cold or warm, and the cache's status; check its CRCs."""
     assert result.returncode == 0, result.stderr
     assert not result.stderr
     wide, zeros, how, status = result.stdout.rstrip("\n").split(" ", 3)
@@ -199,7 +199,7 @@ def test_file_cut_short_by_the_system(tmp_path):
 
 
 def test_cold_then_warm(tmp_path):
-    """With the compiled functions themselves, not only their helpers."""
+    """Also the kernels of messages, not only those of `CODE`."""
     folder = tmp_path / "cache"
     code = "import numcrc; assert numcrc.crc32c(b'123456789') == 0xE3069283\n" + CODE
     how, status = outcome(run_python(code, NUMCRC_CACHE_DIR=str(folder)))
@@ -213,7 +213,7 @@ def test_cold_then_warm(tmp_path):
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
-    """Return a folder that has what CODE needs."""
+    """Return a folder with the kernels that CODE needs."""
     folder = tmp_path_factory.mktemp("warm") / "cache"
     assert outcome(run_python(CODE, NUMCRC_CACHE_DIR=str(folder)))[0] == "cold"
     return folder

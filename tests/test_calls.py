@@ -1,4 +1,4 @@
-"""Test calls: each way to pass a value, wrong calls, and the functions as objects."""
+"""Test calls: every way to pass a value, wrong calls, and the functions as objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine code has the instructions that the plans promise, here and on AArch64."""
+"""Test that machine code has the plans' instructions, on this CPU and on AArch64."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def relocation_types(elf: bytes) -> set[int]:
 
 @pytest.mark.parametrize("name", ["CRC-32C", "CRC-64/NVME", "CRC-32/BZIP2", "CRC-82/DARC"])
 def test_references_reach_any_address(name, machine):
-    """LLVM's linker aborts the process where a 32-bit reference does not reach."""
+    """LLVM's linker aborts the process if a 32-bit reference is out of range."""
     host = target.host()
     if host.triple != "x86_64-unknown-linux-gnu":
         pytest.skip("names x86-64 ELF relocations")

@@ -1,7 +1,7 @@
-"""Hostile timing: interrupts at any moment, forks at any moment, locks in any order.
+"""Test interrupts and forks at any moment, and locks in any order.
 
-Each scenario runs in a process of its own, which dumps its threads' tracebacks and exits when it
-has not finished in time.
+Each test runs code in a new process, which prints the tracebacks of its threads and exits if it
+does not finish in time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def passes(code: str, **env: str) -> None:
 
 @pytest.fixture
 def cold() -> Iterator[str]:
-    """Give an empty cache folder."""
+    """Yield an empty cache folder."""
     with tempfile.TemporaryDirectory() as folder:
         yield folder
 
@@ -73,7 +73,7 @@ def test_a_storm_of_interrupts_breaks_no_later_call():
 
 
 def test_numbas_lock_comes_first(cold):
-    """One thread compiles a kernel, another an @njit function that needs one, at any moment."""
+    """One thread compiles a kernel while another compiles an @njit function that uses one."""
     passes(
         """
         import sys, threading, time, numba, numpy as np, numcrc
@@ -132,7 +132,7 @@ def child_passes(check, seconds=100):
 
 @needs_fork
 def test_a_fork_waits_for_a_compile(cold):
-    """The child's own first kernels need every lock that the compiling thread may hold."""
+    """A kernel compiled in the child needs every lock that the compiling thread may hold."""
     passes(
         FORKS
         + textwrap.dedent(
@@ -166,7 +166,7 @@ def test_a_fork_waits_for_a_compile(cold):
 
 @needs_fork
 def test_forks_during_first_calls_and_pools():
-    """Of a thousand, each finds another moment of the first threaded calls of its parent."""
+    """A thousand forks, each at another moment of its parent's first calls on threads."""
     passes(
         FORKS
         + textwrap.dedent(
@@ -217,7 +217,7 @@ def test_a_fork_during_the_very_first_threaded_call():
 
 
 def test_kernels_in_a_thread_with_a_small_stack(cold):
-    """First compiled there, then loaded from the cache there."""
+    """The thread compiles kernels; then, in another process, it loads them from the cache."""
     code = """
         import threading, numpy as np, numcrc
 
@@ -240,7 +240,7 @@ def test_kernels_in_a_thread_with_a_small_stack(cold):
     passes(code, NUMCRC_CACHE_DIR=cold)
 
 
-# Ctrl-C
+# Interrupts
 
 
 @needs_signals
@@ -285,7 +285,7 @@ def test_an_interrupt_during_a_compile_is_not_lost(cold):
     ],
 )
 def test_a_long_call_hears_an_interrupt(call):
-    """A terabyte of one zero page, which no machine checksums in this test's time."""
+    """The data are 64 GiB, which take longer than the test."""
     passes(
         f"""
         import os, signal, threading, time, numpy as np, numcrc

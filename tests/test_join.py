@@ -134,7 +134,7 @@ def test_lengths_whose_sum_is_beyond_64_bits(crc):
 
 
 def test_lists_across_the_sign_bit():
-    """NumPy converts them to floats."""
+    """NumPy converts such lists to floats."""
     crc = numcrc.algorithms["CRC-64/NVME"]
     values = [1, 2**63 - 1, 2**63, 2**64 - 1]
     assert crc.zeros(values, 5).tolist() == each(crc.zeros, values, 5)

@@ -1,8 +1,7 @@
-"""Every kernel against the bit-at-a-time definition: the same suite for each tier.
+"""Test every kernel against the definition of a CRC, with the same tests for each tier.
 
-Lengths run past every cut-off of every plan (blocks of 16 to 640 bytes, chains below 64, the
-stretches of a plan's streams) and around them; the message ends or begins flush with a page
-that must not be read.
+Lengths are on both sides of every limit of every plan: blocks of 16 to 640 bytes, chains below 64
+bytes, the streams of the crc32 instruction. Messages start or end at a page that must not be read.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ DATA = random.Random(1).randbytes(1 << 17)
 
 @pytest.fixture
 def rng(request):
-    """Return a random generator of this test's own."""
+    """Return a random generator for this test."""
     return random.Random(request.node.nodeid)
 
 
@@ -68,7 +67,7 @@ def test_every_length(name, machine, references):
 
 
 def test_every_mixture(machine):
-    """Every mixture that an algorithm of the catalogue is given, at its cut-offs."""
+    """Every mixture that is the plan of an algorithm in the catalogue, at its limits."""
     tested = set()
     for crc in numcrc.algorithms.values():
         plan = choice.plan(crc.model, machine.target, machine.tier)
@@ -113,7 +112,7 @@ def test_every_alignment(name, machine, references):
 
 @pytest.fixture(scope="module")
 def guarded():
-    """Return the address and size of memory between two pages that must not be touched."""
+    """Return the address and size of memory between two pages that must not be read."""
     if not sys.platform.startswith(("linux", "darwin")):
         pytest.skip("needs mprotect")
     page, size = mmap.PAGESIZE, 2 * mmap.PAGESIZE
@@ -140,7 +139,7 @@ def test_nothing_is_read_outside_the_message(name, machine, guarded, references)
 
 @pytest.mark.parametrize("name", KERNELS[:6])
 def test_records_of_every_length(name, machine, guarded, references):
-    """Several at once, alike and unlike, at both ends of memory that may be read."""
+    """Several records at once, of equal or different lengths, at both ends of readable memory."""
     crc = crc_on(numcrc.algorithms[name], machine)
     address, size = guarded
     ctypes.memmove(address, DATA, size)

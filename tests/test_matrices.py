@@ -1,4 +1,4 @@
-"""Folding by bit matrices, by the definition: the instruction in Python, against arithmetic."""
+"""Test folding by bit matrices: the GFNI instruction in Python, against polynomial arithmetic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def polynomial(data: bytes, refin: bool) -> int:
 
 
 def folded(registers: list[bytes], words: list[int], lanes: int) -> list[bytes]:
-    """Do what `numcrc.jit.emit.gfni.by_matrices` has the CPU do, with registers of one group."""
+    """Compute `numcrc.jit.emit.gfni.by_matrices` in Python, for the registers of one group."""
     factors = iter(words)
     results = []
     for _ in registers:
@@ -89,6 +89,6 @@ def test_groups_that_are_unlike(units):
 
 
 def test_not_where_nothing_spans():
-    powers_are_zero = 1 << 40  # x^40: every power of x from there on
+    powers_are_zero = 1 << 40  # x^40, modulo which x^40, x^41, ... are zero
     assert not spans(powers_are_zero, (1536, 1024, 512, 0), 2)
     assert not spans(1 << 40 | 1, (512, 0), 1)  # 16 elements for 40 dimensions

@@ -1,4 +1,4 @@
-"""Plans: a name holds everything, and a name that is not a plan's is refused."""
+"""Test that a plan's name gives the plan, and that other names are rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOOLS = [value for value in vars(plan).values() if isinstance(value, Plan)]
 
 
 def targets() -> list[Target]:
-    """Return CPUs that among them are given every plan that ships."""
+    """Return CPUs that together have every plan that `choice` gives."""
     made_up = []
     for arch, cpus in {
         "x86_64": ("znver5", "icelake-server", "generic"),
@@ -28,7 +28,7 @@ def targets() -> list[Target]:
 
 
 def shipped() -> set[Plan]:
-    """Return every plan that some CPU is given for an algorithm of the catalogue."""
+    """Return the plans of all algorithms in the catalogue on all `targets`, in every form."""
     messages = {
         choice.plan(crc.model, target, tier)
         for target in targets()

@@ -1,4 +1,4 @@
-"""README says what is so: its figures are a record's."""
+"""Test that README's tables of speed are those of a record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process imports: as little as it can."""
+"""Test that a process imports as few modules as possible."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_import_is_lazy(tmp_path):
     ],
 )
 def test_a_warm_process_imports_no_compiler(code, tmp_path):
-    exec(code)  # into the cache that all processes here share
+    exec(code)  # compiles into the cache of all processes here
     after = imported_by(code, tmp_path)
     assert "llvmlite" in after
     assert not after & {"numba", "numpy"}

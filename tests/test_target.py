@@ -1,4 +1,4 @@
-"""The features that kernels may use: never more than this CPU has, fewer if the user says so."""
+"""Test the features for kernels: at most those of this CPU, fewer if settings say so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSET = (
 )
 NAMES = ["CRC-32/ISO-HDLC", "CRC-32/ISCSI", "CRC-32/BZIP2"]
 
-# The features of each tier's kernels.
+# The features that each tier's kernels use.
 NEEDS = {
     "x86_64": {
         "table": "",
@@ -47,7 +47,7 @@ def made_up(features: str | set[str], arch: str = "x86_64", settings: str = "") 
     return Target(f"{arch}-unknown-linux-gnu", "made-up", flat, frozenset(names), settings)
 
 
-# Gates
+# Tiers by features
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_plans_use_what_is_usable_only():
 
 
 def test_one_record_is_a_new_tier(monkeypatch):
-    """Also of a width that another tier has."""
+    """A new tier may have the width of another one."""
     monkeypatch.delenv("NUMCRC_TIER", raising=False)
     *below, best = TIERS["x86_64"]
     newer = best._replace(
@@ -181,7 +181,7 @@ def test_a_host_that_llvm_does_not_know(monkeypatch):
 
 @pytest.fixture
 def pretend(monkeypatch):
-    """Return a function that makes this CPU another one."""
+    """Return a function that replaces this CPU by another one."""
 
     def pretend(features: str, arch: str = "x86_64") -> None:
         monkeypatch.setattr(target, "host", lambda: made_up(features, arch))
@@ -259,7 +259,7 @@ def run(settings: dict[str, str], cache: str, cwd: str) -> tuple[int, str, list[
 
 
 def test_numbas_settings_lower_the_tier_and_change_no_crc(tmp_path, expected):
-    """Each process compiles, as its settings are part of the key."""
+    """Each process compiles, since its settings are part of the key."""
     cpus = ["generic", "x86-64-v2", "nehalem", "haswell", "skylake-avx512", "znver4"]
     cpus += ["icelake-server"]
     settings = {cpu: {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} for cpu in cpus} | {

@@ -105,7 +105,7 @@ def test_from_inside_its_own_pool():
 
 
 class Work:
-    """Chunks that take *seconds* each, with the interface of the records builtin."""
+    """Chunks of *seconds* each, with the interface of the records builtin."""
 
     def __init__(self, chunks: int, seconds: float = 0.0) -> None:
         self.left = iter(range(chunks))
@@ -154,7 +154,7 @@ def test_share_does_every_chunk_once(threads, chunks):
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_error_in_any_thread_is_raised(threads):
-    """No thread is at work after that."""
+    """Afterwards no thread is working."""
 
     class Broken(Work):
         def chunk(self, chunk: int) -> None:
@@ -190,7 +190,7 @@ def test_error_in_a_helper_is_raised():
 
 
 def test_interrupted_while_helpers_are_submitted(monkeypatch):
-    """A helper that was submitted before must not use memory that is freed."""
+    """A helper that was submitted before must not use freed memory."""
     submitted = []
 
     class SecondTimeInterrupted(pool._Pool):
@@ -211,7 +211,7 @@ def test_interrupted_while_helpers_are_submitted(monkeypatch):
 
 
 def test_no_thread_can_be_started(monkeypatch):
-    """A helper that was queued without a thread for it must not begin later."""
+    """A helper that was queued without a thread for it must not start later."""
     gate = threading.Event()
     monkeypatch.setattr(pool, "_pool", pool._Pool())
     assert pool._pool.submit(lambda: gate.wait(60) and None)  # one worker, which is busy
@@ -235,7 +235,7 @@ def test_no_thread_can_be_started(monkeypatch):
 @needs_signals
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, TimeoutError, SystemExit])
 def test_signal_handlers_raise_while_helpers_are_awaited(kind):
-    """Any error, as the time limits of test runners raise; no thread is at work after that."""
+    """A handler may raise any error, as in the time limits of test runners."""
     caller = threading.current_thread()
     helping, left, handled = threading.Event(), threading.Event(), threading.Event()
 
@@ -267,7 +267,7 @@ def test_signal_handlers_raise_while_helpers_are_awaited(kind):
     assert len(work.done) == 2
 
 
-# How many
+# The number of threads
 
 
 def test_environment_caps_the_default(monkeypatch):
@@ -393,7 +393,7 @@ if __name__ == "__main__":
     assert (process.returncode, process.stdout) == (0, "right\n"), process.stderr
 
 
-# Each takes a minute and more.
+# Each takes a minute or more.
 LONG = {
     "rows": "crc.rows(np.broadcast_to(large, (1 << 20, large.size)), threads={threads})",
     "strided rows": "crc.rows(np.broadcast_to(large[::2], (1 << 20, 1 << 19)), threads={threads})",

@@ -1,1 +1,1 @@
-"""Tests against object stores: a package, for its conftest is not that of the other tests."""
+"""Tests of object stores, in a package so that its conftest differs from that of other tests."""

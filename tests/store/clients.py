@@ -1,4 +1,4 @@
-"""Clients to set tests up with: boto3 without checksums of its own, and plain HTTP."""
+"""Make clients that set up tests: boto3 that adds no checksums, and plain HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def s3_client(environment: dict[str, str]) -> Any:
-    """Return boto3's client of an S3 server, which neither adds nor checks checksums by itself."""
+    """Return boto3's client for an S3 server; it adds and checks checksums only on request."""
     import boto3  # takes as long as collecting a tenth of the tests
     from botocore.config import Config
 
@@ -32,7 +32,7 @@ def s3_client(environment: dict[str, str]) -> Any:
 
 
 def error_of(call: Any, **arguments: Any) -> str:
-    """Return the code of the error that a call of boto3 gets."""
+    """Return the code of the error that a call of boto3 raises."""
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError) as caught:

@@ -1,4 +1,4 @@
-"""Servers, each started when the first test needs it, and data for tests."""
+"""Define fixtures: servers, each started when the first test needs it, and data."""
 
 from __future__ import annotations
 

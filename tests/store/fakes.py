@@ -1,4 +1,4 @@
-"""A source in memory with faults that tests inject, and checks of its objects."""
+"""Define a source in memory with faults that tests inject, and check its objects."""
 
 from __future__ import annotations
 

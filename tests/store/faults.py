@@ -1,4 +1,4 @@
-"""Faults of one answer of a store, as values for `FaultyServer.inject`."""
+"""Define the faults of one answer of a store, for `FaultyServer.inject`."""
 
 from __future__ import annotations
 

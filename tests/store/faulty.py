@@ -1,4 +1,4 @@
-"""A small S3 in this process, with faults that tests inject."""
+"""Run a small S3 in this process, with faults that tests inject."""
 
 from __future__ import annotations
 
@@ -194,5 +194,5 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        # Not by the server, whose shutdown would end the connection in the regular way.
+        # The server would shut the connection down first, which sends no reset.
         os.close(self.connection.detach())

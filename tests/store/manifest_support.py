@@ -1,4 +1,4 @@
-"""Manifests in memory, and random keys and sizes for them."""
+"""Read manifests from memory, and generate random keys and sizes."""
 
 from __future__ import annotations
 

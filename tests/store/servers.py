@@ -1,4 +1,4 @@
-"""Servers of object stores on loopback, each a process that runs during a ``with`` block."""
+"""Run servers of object stores on loopback, each a process during a ``with`` block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small functions for tests of sources."""
+"""Share small functions among tests of sources."""
 
 from __future__ import annotations
 

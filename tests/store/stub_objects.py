@@ -1,4 +1,4 @@
-"""The objects of FaultyServer: with checksums as in S3, in a dict or made on demand."""
+"""Define the objects of FaultyServer: with checksums as in S3, in a dict or made on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reading half of S3: the answer of a store without faults to a request."""
+"""Answer requests that read or list objects as S3 without faults does."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parse(method: str, target: str, headers: dict[str, str]) -> Request:
 
 
 def span(request: Request, stored: StubObject) -> tuple[int, int, Part | None] | None:
-    """Return the range of a request, and the part that it is; None if there are no such bytes."""
+    """Return the range of a request and its part, if any; None if the range is invalid."""
     size = len(stored.body)
     if number := request.query.get("partNumber"):
         parts = stored.parts or (Part(0, size, stored.checksum),)

@@ -1,6 +1,6 @@
-"""A bucket of objects with every kind of checksum: all match, then exactly the damaged ones differ.
+"""Test objects with every kind of checksum: all match, then exactly the damaged ones differ.
 
-``NUMCRC_ACCEPTANCE=full`` makes it a thousand objects of up to 64 MiB, which takes minutes.
+With ``NUMCRC_ACCEPTANCE=full`` they are a thousand objects of up to 64 MiB, which takes minutes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Planned(NamedTuple):
 
     def upload(self, client: Any, bucket: str, body: bytes) -> None:
         """Store it with this body."""
-        if not self.algorithm:  # S3 adds one
+        if not self.algorithm:  # S3 adds a checksum
             client.put_object(Bucket=bucket, Key=self.key, Body=body)
         elif self.part_size:
             cuts = range(0, self.size, self.part_size)
@@ -82,7 +82,7 @@ class Damage(NamedTuple):
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The numbers of the parts that a result should name; none if there is one part only."""
+        """The numbers of the parts that a result should have; none for a single part."""
         if self.plan.kind != "COMPOSITE" or self.plan.size <= self.plan.part_size:
             return ()
         return (self.at // self.plan.part_size + 1,)
@@ -102,7 +102,7 @@ def plans() -> list[Planned]:
 
 @pytest.fixture(scope="module")
 def damages(plans: list[Planned]) -> list[Damage]:
-    """Choose what to damage: objects of every kind."""
+    """Choose objects of every kind to damage."""
     generator = random.Random(6)
     some = [plan for plan in plans if plan.size and not plan.part_size]
     large = [plan for plan in plans if plan.part_size]
@@ -172,7 +172,7 @@ def test_damage_that_the_store_does_not_notice(
     faulty: FaultyServer,
     environment: Callable[[dict[str, str]], None],
 ) -> None:
-    """The store's own checksums do not match, and the results name the parts."""
+    """The store's own checksums differ, and the results have the numbers of the parts."""
     environment(faulty.env)
     for plan in plans[:200]:
         faulty.put(

@@ -1,4 +1,4 @@
-"""Objects compared with the source's own checksums, or with another source."""
+"""Test objects against the source's own checksums and against another source."""
 
 from __future__ import annotations
 

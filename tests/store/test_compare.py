@@ -1,4 +1,4 @@
-"""The verdict on one object: its state, from checksums computed or stored."""
+"""Test the state of one object, from computed or stored checksums."""
 
 from __future__ import annotations
 

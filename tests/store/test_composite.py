@@ -1,4 +1,4 @@
-"""Checksums of parts, and their ends."""
+"""Test checksums of parts, and the search for the ends of parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CRCS = ["crc32", "crc32c", "crc64nvme", "CRC-82/DARC", "crc24openpgp", "crc-5/us
 
 
 def tallied(data, wanted, step, hints=(), order=None):
-    """Return what a tally finds for *data* in ranges of *step* bytes, shuffled by *order*."""
+    """Return the checksums of *data* by a tally, in ranges of *step* bytes shuffled by *order*."""
     tally = Tally(len(data), wanted, hints)
     starts = list(range(0, len(data), step)) or [0]
     if order is not None and not tally.sequential:
@@ -84,7 +84,7 @@ def test_unknown_boundaries_are_found_in_one_read(name, part):
     sizes = [part] * (len(data) // part)
     sizes += [len(data) % part] if len(data) % part else []
     wanted = [composite(name, data, sizes)]
-    if part == 6_000_000:  # in no list, but as the source's other checksum has it
+    if part == 6_000_000:  # not a common size, but known from another checksum
         assert tallied(data, wanted, 4 * MIB)[0].why
         found = tallied(data, wanted, 4 * MIB, [composite("sha1", data, sizes, parts=True)])
     else:

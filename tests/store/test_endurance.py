@@ -1,4 +1,4 @@
-"""Runs that are killed, interrupted or very long."""
+"""Test runs that are killed, interrupted or very long."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ KILLS = 10
 OBJECTS = 800
 LARGEST_RSS = 300 << 20
 
-# Runs the command line, but pauses in the middle: before it reads a file for the n-th time it
-# writes to a pipe, and then waits for its standard input. So no test depends on how long
-# anything takes.
+# Run the command line, but pause before it reads a file for the n-th time: write to a pipe, then
+# wait for standard input. So tests do not depend on time.
 PAUSING = """
 import os, sys
 from numcrc.cli import main
@@ -48,7 +47,7 @@ sys.exit(main(sys.argv[3:]))
 
 @pytest.fixture
 def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Make a folder and a manifest that some of it contradicts; return how to verify it."""
+    """Make a folder and a manifest that differs in some files; return arguments that verify it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(numcrc.__file__).parents[1]))
     tree = tmp_path / "tree"
@@ -61,7 +60,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (tree / f"{number}\n").write_bytes(b"damage")
     (tree / "5\n").unlink()
     (tree / "new").touch()
-    # Groups of few objects, about 16.
+    # With little memory, groups have few objects, about 16.
     options = ["--report", "report.jsonl", "--max-in-flight", "128K", "-j", "1"]
     return ["verify", "tree", "--manifest", "sums.jsonl", *options]
 
@@ -117,10 +116,10 @@ def test_killed_again_and_again(arguments: list[str], options: list[str]) -> Non
     if not options:  # each run writes at least the groups before the one in which it is killed
         assert lines("state") > 20 * KILLS
     state = Path("state").read_bytes()
-    Path("state").write_bytes(state[: state.rindex(b"\n") - 7])  # the worst that a crash leaves
+    Path("state").write_bytes(state[: state.rindex(b"\n") - 7])  # as after a crash
     assert run(arguments).returncode == 1
     assert Path("report.jsonl").read_bytes() == whole
-    # A header, a line for each run and one for each result: none is written twice.
+    # A header, and one line for each run and each result.
     assert lines("state") <= OBJECTS + 1 + 1 + KILLS + 1
 
 

@@ -1,4 +1,4 @@
-"""Reads that fail, and objects that change."""
+"""Test reads that fail, and objects that change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stub answers like S3, with the injected faults only."""
+"""Test that the stub answers like S3, with the injected faults only."""
 
 from __future__ import annotations
 

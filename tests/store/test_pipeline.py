@@ -1,4 +1,4 @@
-"""Many objects: order, limits, and runs that end early."""
+"""Test runs over many objects: order, limits, and an early end."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_all_threads_may_begin_large_objects_at_once(fails):
 
 
 def test_a_bug_in_a_range_is_not_a_result(monkeypatch):
-    """The thread that wants the checksums does not take those of the other ranges for all."""
+    """Without the failed range the checksums are incomplete, so they are not compared."""
     add = Tally.add
 
     def buggy(tally, start, pieces):

@@ -1,4 +1,4 @@
-"""Selection of keys, their order, and joins of two sides."""
+"""Test the selection and order of keys, and joins of two sides."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_shards_share_out_the_keys_and_samples_nest() -> None:
     assert 300 < len(small) < 500
     assert 60 < len(small & shards[0]) < 140  # a shard does not skew a sample
     assert [k for k in keys if Selection(sample=1.0)(k)] == keys
-    # The shares must be the same on every machine and in every version.
+    # Shards must be the same on every machine and in every version.
     assert [k for k in map(str, range(20)) if Selection(shard=(1, 5))(k)] == ["5", "12", "13"]
     for wrong in ({"shard": (0, 4)}, {"shard": (5, 4)}, {"sample": 0.0}, {"sample": 1.5}):
         with pytest.raises(ValueError, match=r"shard|sample"):

@@ -1,4 +1,4 @@
-"""The servers behave like the stores that they replace."""
+"""Test that the servers behave like the stores that they replace."""
 
 from __future__ import annotations
 

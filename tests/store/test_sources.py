@@ -1,4 +1,4 @@
-"""The registry of sources: schemes, and sources opened by URL."""
+"""Test the registry of sources: schemes, and sources opened by URL."""
 
 from __future__ import annotations
 

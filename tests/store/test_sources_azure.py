@@ -1,4 +1,4 @@
-"""Azure Blob Storage as a source, against Azurite."""
+"""Test Azure Blob Storage as a source, against Azurite."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Azurite(Server):
 
 @pytest.fixture(scope="module")
 def azurite() -> Iterator[Azurite]:
-    """Azurite, with one account and no container."""
+    """Run Azurite with one account and no container."""
     yield from started(Azurite(), possible=shutil.which("npm") is not None)
 
 

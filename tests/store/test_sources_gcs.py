@@ -1,4 +1,4 @@
-"""Google Cloud Storage as a source, against an emulator."""
+"""Test Google Cloud Storage as a source, against an emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local folders and files as sources."""
+"""Test local folders and files as sources."""
 
 from __future__ import annotations
 

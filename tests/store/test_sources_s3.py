@@ -1,4 +1,4 @@
-"""S3 as a source: keys, ranges, checksums, prefixes and long listings."""
+"""Test S3 as a source: keys, ranges, checksums, prefixes and long listings."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_localstack_odd_keys(localstack: LocalStack, use: Callable[..., None]) -
     use(localstack.env)
     client = s3_client(localstack.env)
     client.create_bucket(Bucket="odd")
-    stored = [key for key in STRANGE if key != "."]  # its HTTP server removes this one
+    stored = [key for key in STRANGE if key != "."]  # the server's HTTP library removes it
     for key in stored:
         put(client, "odd", key, key.encode(), "crc32c")
     source = open_source("s3://odd")
@@ -75,7 +75,7 @@ def test_localstack_odd_keys(localstack: LocalStack, use: Callable[..., None]) -
 def test_rclone_keys_and_ranges(
     rclone_s3: RcloneS3, use: Callable[..., None], tmp_path: Path, configured: str
 ) -> None:
-    """The server checks signatures, by variables alone and by botocore's configuration."""
+    """The server checks signatures, with credentials from variables or configuration files."""
     env = rclone_s3.env | {"AWS_CONFIG_FILE": str(tmp_path / "config")}
     if configured == "files":
         keys = "aws_access_key_id = test\naws_secret_access_key = test"

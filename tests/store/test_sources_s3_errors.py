@@ -1,4 +1,4 @@
-"""S3 as a source: errors, connections, signatures and regions."""
+"""Test S3 as a source: errors, connections, signatures and regions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_errors(stub: FaultyServer, bucket: S3Source, fault: Fault, kind: type[S
 
 @pytest.mark.parametrize("at", [None, 4])
 def test_timeout(stub: FaultyServer, at: int | None) -> None:
-    """The server is silent until the test ends."""
+    """The server does not answer until the test ends."""
     stub.put("key", BODY)
     stub.inject("key", Stall(600, at))
     with pytest.raises(RetryError, match="timed out"):

@@ -1,4 +1,4 @@
-"""Web servers as sources."""
+"""Test web servers as sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``numcrc verify`` and ``numcrc manifest``, from their arguments to their exit status."""
+"""Test ``numcrc verify`` and ``numcrc manifest``, from arguments to exit status."""
 
 from __future__ import annotations
 

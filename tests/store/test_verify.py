@@ -1,4 +1,4 @@
-"""`verify` and `manifest`, from their arguments to reports."""
+"""Test `verify` and `manifest`, from arguments to reports."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_invalid_arguments(tree: Path) -> None:
         {"max_errors": 0},
         {"report": "report.doc"},
     ):
-        with pytest.raises(ValueError):  # noqa: PT011 -- the texts are various
+        with pytest.raises(ValueError):  # noqa: PT011 -- the messages differ
             store.verify(tree, **wrong)  # type: ignore[arg-type]
     unlisted = kept(a=b"a")
     unlisted.listable = False

@@ -1,4 +1,4 @@
-"""Multipart uploads as fixtures: with a checksum of each part, combined by the store or whole."""
+"""Upload objects, whole or in parts, with a checksum of each part and of the object."""
 
 from __future__ import annotations
 
