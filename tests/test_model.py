@@ -59,11 +59,21 @@ def test_width_out_of_range(width):
 
 
 @pytest.mark.parametrize("field", ["poly", "init", "xorout"])
-@pytest.mark.parametrize("value", [-1, 1 << 16, 1 << 200])
+@pytest.mark.parametrize("value", [-1, 1 << 17, 1 << 200])
 def test_parameters_must_fit_the_width(field, value):
     with pytest.raises(ValueError, match="must be") as caught:
         numcrc.Algorithm(**GOOD | {field: value})
     assert str(caught.value) == f"{field} must be 0 <= {field} < 2**16, not {value:#x}"
+    if field != "poly":
+        with pytest.raises(ValueError, match=f"{field} must be 0 <="):
+            numcrc.Algorithm(**GOOD | {field: 1 << 16})
+
+
+def test_a_polynomial_with_its_leading_term_gets_a_hint():
+    message = r"the leading term x\^32: pass 0x4c11db7, not 0x104c11db7$"
+    with pytest.raises(ValueError, match=message):
+        numcrc.Algorithm(32, 0x104C11DB7, 0xFFFFFFFF, True, True, 0xFFFFFFFF)
+    assert numcrc.Algorithm(32, 0x4C11DB7, 0xFFFFFFFF, True, True, 0xFFFFFFFF).check == 0xCBF43926
 
 
 def test_check_is_verified():
@@ -94,7 +104,25 @@ def test_numpy_integers_become_integers():
     assert crc == numcrc.Algorithm(16, 0x8005, 1, xorout=2)
     for field in ("width", "poly", "init", "xorout"):
         assert type(getattr(crc, field)) is int
-    assert type(numcrc.Algorithm(8, 7, refin=1).refin) is bool
+
+
+@pytest.mark.parametrize("field", ["refin", "refout"])
+def test_reflections_must_be_bools(field):
+    """The truth of other values misleads: that of "False" is true."""
+    for value in ("False", "", 0, 1, None, 1.0, np.int8(1), np.array(True), np.array([True])):
+        with pytest.raises(TypeError) as caught:
+            numcrc.Algorithm(16, 0x8005, **{field: value})
+        assert str(caught.value) == f"{field} must be a bool, not {type(value).__name__}"
+    for value in (True, False):
+        crc = numcrc.Algorithm(16, 0x8005, **{field: np.bool_(value)})
+        assert getattr(crc, field) is value
+
+
+def test_numbers_may_be_bools_and_become_integers():
+    crc = numcrc.Algorithm(True, True, init=True, xorout=False)
+    assert crc == numcrc.Algorithm(1, 1, 1)
+    assert [type(getattr(crc, field)) for field in ("width", "poly", "init", "xorout")] == [int] * 4
+    assert "width=1, poly=0x1" in repr(crc)
 
 
 @pytest.mark.parametrize("field", [*GOOD, "check", "residue", "aliases", "anything"])

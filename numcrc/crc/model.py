@@ -46,7 +46,7 @@ def validated(
     Raises
     ------
     TypeError
-        A parameter is not an integer.
+        A number is not an integer, or *refin* or *refout* is not a bool.
     ValueError
         The width is not 1..128, or a parameter is wider.
     """
@@ -54,14 +54,31 @@ def validated(
     numbers = {"width": width, "poly": poly, "init": init, "xorout": xorout}
     for name, number in numbers.items():
         try:
-            values[name] = operator.index(number)
+            values[name] = int(operator.index(number))  # index(True) is True
         except TypeError:
             raise TypeError(f"{name} must be an integer, not {type(number).__name__}") from None
     if not 1 <= values["width"] <= WIDEST:
         raise ValueError(f"width must be 1..{WIDEST}, not {values['width']}")
+    if values["poly"] >> values["width"] == 1:
+        raise ValueError(
+            f"poly must not include the leading term x^{values['width']}:"
+            f" pass {values['poly'] - (1 << values['width']):#x}, not {values['poly']:#x}"
+        )
     for name in ("poly", "init", "xorout"):
         fits(values[name], values["width"], name)
-    return Model(refin=bool(refin), refout=bool(refout), **values)
+    return Model(refin=_flag(refin, "refin"), refout=_flag(refout, "refout"), **values)
+
+
+def _flag(value: object, name: str) -> bool:
+    """Return *value*, a bool of Python or NumPy; any other type is a TypeError.
+
+    The truth of other values misleads: that of "False" is true.
+    """
+    kind = type(value)
+    # By name: NumPy is not imported here. Before NumPy 2 its bool is called bool_.
+    if kind is not bool and (kind.__module__, kind.__name__.rstrip("_")) != ("numpy", "bool"):
+        raise TypeError(f"{name} must be a bool, not {kind.__name__}")
+    return bool(value)
 
 
 def fits(value: int, width: int, what: str) -> int:
