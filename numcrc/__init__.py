@@ -17,8 +17,11 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
+    from numcrc import files as files
+    from numcrc import store as store
     from numcrc._info import info
     from numcrc.algorithm import Algorithm
+    from numcrc.crc.catalogue import UnknownAlgorithmError
     from numcrc.hasher import Hasher
     from numcrc.jit.target import TierError
     from numcrc.registry import algorithms, crc32, crc32c, crc64nvme, new
@@ -27,6 +30,7 @@ __all__ = [
     "Algorithm",
     "Hasher",
     "TierError",
+    "UnknownAlgorithmError",
     "__version__",
     "algorithms",
     "crc32",
@@ -40,11 +44,13 @@ _HOME = {
     "Algorithm": "numcrc.algorithm",
     "Hasher": "numcrc.hasher",
     "TierError": "numcrc.jit.target",
+    "UnknownAlgorithmError": "numcrc.crc.catalogue",
     "algorithms": "numcrc.registry",
     "info": "numcrc._info",
     "new": "numcrc.registry",
 }
 _NATIVE = ("crc32", "crc32c", "crc64nvme")
+_MODULES = ("files", "store")
 
 
 def __getattr__(name: str) -> Any:
@@ -52,10 +58,11 @@ def __getattr__(name: str) -> Any:
         from numcrc.registry import native
 
         value: Any = native(name)
-    elif name in _HOME:
+    elif name in _HOME or name in _MODULES:
         from importlib import import_module
 
-        value = getattr(import_module(_HOME[name]), name)
+        home = import_module(_HOME.get(name, f"numcrc.{name}"))
+        value = getattr(home, name) if name in _HOME else home
     else:
         raise AttributeError(f"module 'numcrc' has no attribute {name!r}")
     globals()[name] = value
@@ -63,4 +70,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *_MODULES])

@@ -56,7 +56,7 @@ class Algorithm:
     Raises
     ------
     TypeError
-        A parameter is not an integer, or *name* is not a string.
+        A number is not an integer, *refin* or *refout* not a bool, or *name* not a string.
     ValueError
         *width* is outside 1..128, a parameter is wider than that, or *check* does not match
         the other parameters.
@@ -129,14 +129,14 @@ class Algorithm:
         for field, value in fields.items():
             object.__setattr__(self, field, value)
 
-    def _first_call(self, data: Data, value: SupportsIndex | None = None) -> int:
+    def _first_call(self, *arguments: Any, **keywords: Any) -> int:
         """Compile the builtin and put it into the slot ``__call__``.
 
         Python looks ``__call__`` up on the class, where it is the slot, which gives the
         builtin. A method that calls the builtin would take twice as long.
         """
         object.__setattr__(self, "__call__", self.function)
-        return self.function(data, value)
+        return self.function(*arguments, **keywords)
 
     @property
     def function(self) -> Callable[..., int]:
@@ -150,7 +150,7 @@ class Algorithm:
         data : buffer or ndarray
             Any object with the buffer protocol, of any dtype and shape. An array that is not
             contiguous counts as its bytes in C order, ``a.tobytes()``, without a copy of the
-            whole.
+            whole. A subclass of ndarray counts as its memory.
         value : int, optional
             The CRC of the bytes before: ``crc(b, crc(a)) == crc(a + b)``.
 
@@ -162,7 +162,7 @@ class Algorithm:
         Raises
         ------
         TypeError
-            *data* is a str, holds Python objects, or is not a buffer.
+            *data* is a str, holds Python objects, is a masked array, or is not a buffer.
         ValueError
             *value* is negative or wider than the register.
 
@@ -361,7 +361,7 @@ class Algorithm:
 
     def rows(
         self,
-        a: npt.ArrayLike,
+        a: Data,
         axis: int | tuple[int, ...] | None = -1,
         value: npt.ArrayLike | None = None,
         out: npt.NDArray[Any] | None = None,
@@ -392,7 +392,7 @@ class Algorithm:
         Raises
         ------
         TypeError
-            *a* holds Python objects or is not a buffer, or *value* is not of integers.
+            *a* is a list, is masked or holds Python objects, or *value* is not of integers.
         ValueError
             A value is negative or wider than the register, *out* has another shape or dtype,
             or *axis* is out of bounds (``numpy.exceptions.AxisError``). *out* is not changed.
@@ -420,8 +420,7 @@ class Algorithm:
     ) -> Any:
         """Return the CRC of each of many buffers.
 
-        Errors are those of `rows`. The TypeError for an item that is not a buffer, or that
-        holds Python objects, has its index.
+        Errors are those of `rows`. The TypeError for an item has its index.
 
         Parameters
         ----------
@@ -541,8 +540,10 @@ class Algorithm:
 
         return prefixes(self._compiled, buffer, offsets, value, out)
 
-    def new(self, data: Data = b"") -> Hasher:
+    def new(self, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
         """Return a `numcrc.Hasher`, which has hashlib's interface, updated with *data*.
+
+        As in `numcrc.new`, *usedforsecurity* has no effect.
 
         Examples
         --------
@@ -564,8 +565,8 @@ class Algorithm:
 
         Parameters
         ----------
-        source : path or binary file object
-            A file object is read from its current position to its end.
+        source : path or file object
+            A file object is read from its current position to its end, in binary mode.
         threads : int, optional
             For a large file; by default the number of CPUs, at most ``NUMCRC_NUM_THREADS``.
         progress : callable, optional
@@ -573,6 +574,8 @@ class Algorithm:
 
         Raises
         ------
+        TypeError
+            *source* is a file object in text mode.
         OSError
             The file cannot be read, or changes meanwhile (`numcrc.files.ChangedError`).
 
@@ -585,6 +588,10 @@ class Algorithm:
         from numcrc.files import checksum
 
         return checksum([self], source, threads, progress)[0]
+
+
+# TypeErrors about arguments have this name. Builtins pass calls with wrong arguments to it.
+Compiled.general.__qualname__ = "Algorithm.__call__"
 
 
 def _restored(

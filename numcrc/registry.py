@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from numcrc.algorithm import Algorithm
-from numcrc.compiled import Compiled
+from numcrc.compiled import Compiled, index
 from numcrc.crc import catalogue
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Algorithms(Mapping[str, Algorithm]):
     """The algorithms of the RevEng catalogue by name.
 
-    A look-up ignores case, ``-``, ``_``, ``/`` and spaces, and also finds aliases. Iteration
-    yields the official names in the catalogue's order.
+    A look-up ignores case, ``-``, ``_``, ``/`` and spaces, and also finds aliases; an unknown
+    name is an `UnknownAlgorithmError`. Iteration yields the official names in the catalogue's
+    order.
 
     Examples
     --------
@@ -54,17 +55,26 @@ class Algorithms(Mapping[str, Algorithm]):
     def __repr__(self) -> str:
         return f"<{len(self)} CRC algorithms>"
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """Return the names and aliases that IPython offers after ``algorithms["``."""
+        return [
+            name for entry in catalogue.entries().values() for name in (entry.name, *entry.aliases)
+        ]
+
 
 algorithms = Algorithms()
 
 
-def new(name: str, data: Data = b"") -> Hasher:
+def new(name: str, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
     """Return a `Hasher` of the algorithm *name*, updated with *data*.
+
+    The parameters are those of ``hashlib.new``. *usedforsecurity* has no effect: no CRC is
+    secure.
 
     Raises
     ------
-    KeyError
-        *name* is not in the catalogue; the message has the closest names.
+    UnknownAlgorithmError
+        *name* is not in the catalogue; a KeyError and a ValueError.
 
     Examples
     --------
@@ -83,7 +93,8 @@ def crc32(data: Data, /, value: int = 0) -> int:
     data : buffer or ndarray
         Any object with the buffer protocol, of any dtype and shape; its bytes in C order.
     value : int, optional
-        The CRC of the bytes before: ``crc32(b, crc32(a)) == crc32(a + b)``.
+        The CRC of the bytes before: ``crc32(b, crc32(a)) == crc32(a + b)``. As in zlib, any
+        integer counts modulo 2**32; an `Algorithm` refuses those out of range.
 
     Returns
     -------
@@ -93,9 +104,7 @@ def crc32(data: Data, /, value: int = 0) -> int:
     Raises
     ------
     TypeError
-        *data* is a str, holds Python objects, or is not a buffer.
-    ValueError
-        *value* is negative or wider than 32 bits.
+        *data* is a str, holds Python objects, or is not a buffer; or *value* is not an integer.
 
     Notes
     -----
@@ -106,8 +115,10 @@ def crc32(data: Data, /, value: int = 0) -> int:
     >>> import numcrc, zlib
     >>> numcrc.crc32(b"123456789") == zlib.crc32(b"123456789")
     True
+    >>> numcrc.crc32(b"abc", -1) == numcrc.crc32(b"abc", 2**32 - 1) == zlib.crc32(b"abc", -1)
+    True
     """
-    return algorithms["CRC-32/ISO-HDLC"].function(data, value)
+    return _wrapped("CRC-32/ISO-HDLC", data, value)
 
 
 def crc32c(data: Data, /, value: int = 0) -> int:
@@ -121,7 +132,7 @@ def crc32c(data: Data, /, value: int = 0) -> int:
     >>> hex(numcrc.crc32c(b"123456789"))
     '0xe3069283'
     """
-    return algorithms["CRC-32/ISCSI"].function(data, value)
+    return _wrapped("CRC-32/ISCSI", data, value)
 
 
 def crc64nvme(data: Data, /, value: int = 0) -> int:
@@ -135,7 +146,13 @@ def crc64nvme(data: Data, /, value: int = 0) -> int:
     >>> hex(numcrc.crc64nvme(b"123456789"))
     '0xae8b14860a799888'
     """
-    return algorithms["CRC-64/NVME"].function(data, value)
+    return _wrapped("CRC-64/NVME", data, value)
+
+
+def _wrapped(name: str, data: Data, value: int | None) -> int:
+    """Return the CRC of *data*, continuing from *value* modulo 2**width."""
+    crc = algorithms[name]
+    return crc.function(data, None if value is None else index(value, "value") & crc.model.mask)
 
 
 def native(name: str) -> Callable[..., int]:

@@ -69,21 +69,48 @@ def test_keyword_that_is_not_interned(callee):
 
 
 @pytest.mark.parametrize("value", [-1, -(2**63), -(2**200), 2**128, 2**200])
-def test_value_outside_the_register(callee, value):
-    limit = f"value must be 0 <= value < 2**{callee.algorithm.width}, not {value:#x}"
-    for call in (lambda: callee.call(b"abc", value), lambda: callee.call(b"abc", value=value)):
-        with pytest.raises(ValueError, match="value must be") as caught:
-            call()
-        assert str(caught.value) == limit
-    assert callee.call(b"abc") == callee.expected(b"abc")
+def test_algorithms_refuse_a_value_outside_the_register(callee, value):
+    crc = callee.algorithm
+    for call in (crc, crc.function):
+        for keywords in (False, True):
+            with pytest.raises(ValueError, match="value must be") as caught:
+                call(b"abc", value=value) if keywords else call(b"abc", value)
+            assert str(caught.value) == (
+                f"value must be 0 <= value < 2**{crc.width}, not {value:#x}"
+            )
+        assert call(b"abc") == callee.expected(b"abc")
 
 
-def test_value_one_bit_too_wide(callee):
-    top = 1 << callee.algorithm.width
-    assert callee.call(b"abc", top - 1) == callee.expected(b"abc", top - 1)
+def test_algorithms_refuse_a_value_one_bit_too_wide(callee):
+    crc, top = callee.algorithm, 1 << callee.algorithm.width
+    assert crc(b"abc", top - 1) == callee.expected(b"abc", top - 1)
     for value in (top, top | 1, 2 * top - 1, max(top, 2**64)):
         with pytest.raises(ValueError, match="value must be"):
-            callee.call(b"abc", value)
+            crc(b"abc", value)
+
+
+@pytest.mark.parametrize("value", [-1, -5, 2**32, 2**32 + 5, 2**64 - 1, 2**64 + 7, 2**100 + 3])
+def test_drop_ins_take_a_value_modulo_the_register_as_zlib_does(value):
+    strided = np.frombuffer(b"abcdef", "u1")[::2]
+    for data in (b"abc", bytearray(b"abc"), strided, b""):
+        plain = bytes(data)
+        expected = zlib.crc32(plain, value & 0xFFFFFFFF)
+        assert numcrc.crc32(data, value) == numcrc.crc32(data, value=value) == expected
+        if abs(value) < 2**63:
+            assert zlib.crc32(plain, value) == expected
+        for name in ("crc32c", "crc64nvme"):
+            crc = numcrc.algorithms[name]
+            expected = crc(plain, value & crc.model.mask)
+            assert getattr(numcrc, name)(data, value) == expected
+    assert numcrc.crc32(b"abc", np.int64(-1)) == zlib.crc32(b"abc", 0xFFFFFFFF)
+    for wrong in (1.5, "1", b"1"):
+        with pytest.raises(TypeError, match=r"^value must be an integer, not "):
+            numcrc.crc32(b"abc", wrong)
+
+
+def test_the_idiom_of_a_raw_crc_by_zlib():
+    raw = [(crc32(b"123456789", -1) ^ -1) & 0xFFFFFFFF for crc32 in (numcrc.crc32, zlib.crc32)]
+    assert raw[0] == raw[1]
 
 
 @pytest.mark.parametrize("value", ["1", b"1", 1.0, np.float64(1), [1], (), object(), int])
@@ -116,8 +143,22 @@ def test_error_in_index_is_raised(callee):
     ],
 )
 def test_wrong_arguments(callee, arguments, keywords):
-    with pytest.raises(TypeError, match="argument"):
+    with pytest.raises(TypeError, match="argument") as caught:
         callee.call(*arguments, **keywords)
+    public = ("Algorithm.__call__()", "crc32()", "crc32c()", "crc64nvme()")
+    assert str(caught.value).startswith(public)
+
+
+def test_errors_about_arguments_name_public_functions():
+    for crc in (numcrc.Algorithm(16, 0x8005), numcrc.Algorithm(80, 0x8005)):
+        for _ in range(2):  # the first call compiles
+            with pytest.raises(TypeError, match=r"^Algorithm\.__call__\(\) missing 1 required"):
+                crc()
+            with pytest.raises(TypeError, match=r"^Algorithm\.__call__\(\) takes from 2 to 3"):
+                crc.function(b"", 0, 0)
+        for name in ("bits", "combine", "zeros", "rows", "batch", "segments", "blocks", "join"):
+            with pytest.raises(TypeError, match=rf"^Algorithm\.{name}\(\) missing"):
+                getattr(crc, name)()
 
 
 def test_data_by_keyword(drop_in):
@@ -137,6 +178,8 @@ def test_data_by_keyword(drop_in):
 )
 def test_data_that_is_not_a_buffer(callee, data):
     message = f"data must be bytes-like or an array, not {type(data).__name__}"
+    if isinstance(data, (list, tuple)):
+        message += ": pass np.asarray() of it"
     for value in (None, 1, np.uint8(1)):
         with pytest.raises(TypeError) as caught:
             callee.call(data, value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from collections.abc import Mapping
 
 import pytest
@@ -90,20 +92,72 @@ def test_common_names():
     ],
 )
 def test_unknown_name_with_close_matches(name, close):
-    with pytest.raises(KeyError) as caught:
-        numcrc.algorithms[name]
-    (message,) = caught.value.args
-    assert message.startswith(f"no CRC algorithm is called {name!r}; close matches: ")
-    assert close in message.partition("close matches: ")[2].split(", ")
+    assert close in suggested(name)
     assert name not in numcrc.algorithms
     assert numcrc.algorithms.get(name) is None
 
 
-@pytest.mark.parametrize("name", ["", "qqqqqqqqqq"])
-def test_unknown_name_without_close_matches(name):
+def suggested(name: object) -> list[str]:
+    """Return the close matches of a wrong name."""
     with pytest.raises(KeyError) as caught:
         numcrc.algorithms[name]
-    assert caught.value.args == (f"no CRC algorithm is called {name!r}",)
+    message, _, names = str(caught.value).partition("; close matches: ")
+    assert message == f"no CRC algorithm is called {name!r}"
+    return names.split(", ") if names else []
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("iscsi", ["CRC-32/ISCSI"]),
+        ("nvme", ["CRC-64/NVME", "CRC-32/ISCSI (CRC-32/NVME)"]),
+        ("castagnoli", ["CRC-32/ISCSI (CRC-32/CASTAGNOLI)"]),
+        ("crc64/castagnoli", ["CRC-32/ISCSI (CRC-32/CASTAGNOLI)"]),
+        ("ethernet", ["CRC-32/ISO-HDLC (ethernet)"]),
+        ("zlib", ["CRC-32/ISO-HDLC (zlib)"]),
+        ("crc-17", ["CRC-17/CAN-FD"]),
+        ("crc-16/ccit", ["CRC-16/IBM-3740 (CRC-16/CCITT-FALSE)", "CRC-16/KERMIT (CRC-16/CCITT)"]),
+        ("crv32c", ["CRC-32/ISCSI (CRC-32C)"]),
+        ("usb", ["CRC-5/USB", "CRC-16/USB"]),
+        ("CRC-32/SNEFRU", []),
+        ("sha256", []),
+        ("isco", []),
+    ],
+)
+def test_close_matches_are_related(name, close):
+    """Each has the alias that is close, if it is not the official name."""
+    assert suggested(name)[: len(close)] == close
+    if not close:
+        assert not suggested(name)
+    for match in suggested(name):
+        assert match.partition(" ")[0] in numcrc.algorithms
+
+
+@pytest.mark.parametrize("name", ["", "qqqqqqqqqq"])
+def test_unknown_name_without_close_matches(name):
+    assert suggested(name) == []
+
+
+def test_unknown_name_is_a_key_error_and_a_value_error():
+    """As mappings and hashlib raise; the message is not its repr."""
+    with pytest.raises(numcrc.UnknownAlgorithmError) as caught:
+        numcrc.algorithms["crc/31"]
+    assert isinstance(caught.value, KeyError)
+    assert isinstance(caught.value, ValueError)
+    assert traceback.format_exception_only(caught.value) == [
+        "numcrc.crc.catalogue.UnknownAlgorithmError: no CRC algorithm is called 'crc/31';"
+        " close matches: CRC-31/PHILIPS\n"
+    ]
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    with pytest.raises(ValueError, match=r"^no CRC algorithm is called 'crc/31'"):
+        numcrc.new("crc/31")
+
+
+def test_completion_of_names_in_ipython():
+    offered = numcrc.algorithms._ipython_key_completions_()
+    assert {"CRC-32/ISCSI", "CRC-32C", "XMODEM"} <= set(offered)
+    assert len(offered) == len(set(offered)) == 113 + 74
+    assert all(name in numcrc.algorithms for name in offered)
 
 
 @pytest.mark.parametrize("name", [32, None, b"crc32", ["crc32"]])

@@ -94,8 +94,19 @@ def test_new_by_name():
     assert numcrc.new("crc32c").name == "CRC-32/ISCSI"
     assert numcrc.new("crc_32_iscsi", b"123456789").hexdigest() == "e3069283"
     assert numcrc.new("CRC-64/NVME", data=b"123456789").hexdigest() == "ae8b14860a799888"
-    with pytest.raises(KeyError, match="CRC-32/ISCSI"):
-        numcrc.new("crc32/iscsy")
+    for kind in (KeyError, ValueError):  # as mappings and hashlib raise
+        with pytest.raises(kind, match="CRC-32/ISCSI"):
+            numcrc.new("crc32/iscsy")
+
+
+@pytest.mark.parametrize("usedforsecurity", [True, False])
+def test_the_signature_of_hashlib(crc, usedforsecurity):
+    hasher = numcrc.new(crc.name, b"123456789", usedforsecurity=usedforsecurity)
+    assert hasher.value == crc.check
+    assert numcrc.new(crc.name, usedforsecurity=usedforsecurity).value == crc(b"")
+    assert crc.new(b"123456789", usedforsecurity=usedforsecurity).value == crc.check
+    with pytest.raises(TypeError):
+        numcrc.new(crc.name, b"", usedforsecurity)
 
 
 def test_repr():

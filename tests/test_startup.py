@@ -52,3 +52,20 @@ def test_names_are_there_before_they_are_imported():
         assert getattr(numcrc, name) is not None
     with pytest.raises(AttributeError, match="module 'numcrc' has no attribute 'crc31'"):
         numcrc.crc31  # noqa: B018
+
+
+def test_modules_are_imported_when_first_used():
+    code = (
+        "import numcrc, sys\n"
+        "assert not {'numcrc.store', 'numcrc.files'} & set(sys.modules)\n"
+        "assert numcrc.store is sys.modules['numcrc.store']\n"
+        "assert issubclass(numcrc.files.ChangedError, OSError)\n"
+    )
+    result = run_python(code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_dir_shows_public_names_only():
+    """Also after modules have been imported, which are attributes then."""
+    assert numcrc.algorithms["crc32c"].rows(b"abc") == numcrc.crc32c(b"abc")
+    assert dir(numcrc) == sorted([*numcrc.__all__, "files", "store"])

@@ -7,6 +7,7 @@ and residues are in ``catalogue.json``.
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import NamedTuple
 
@@ -55,23 +56,104 @@ def spellings() -> dict[str, str]:
     return table
 
 
+class UnknownAlgorithmError(KeyError, ValueError):
+    """No CRC algorithm has this name. The message has the closest names.
+
+    Mappings raise a KeyError for an unknown name, ``hashlib.new`` raises a ValueError: this is
+    both.
+
+    Examples
+    --------
+    >>> import numcrc
+    >>> try:
+    ...     numcrc.new("castagnoly")
+    ... except ValueError as error:
+    ...     print(error)
+    no CRC algorithm is called 'castagnoly'; close matches: CRC-32/ISCSI (CRC-32/CASTAGNOLI)
+    """
+
+    def __str__(self) -> str:  # KeyError's is the repr of the name
+        return not_found(*self.args)
+
+
 def find(name: str) -> Entry:
-    """Return the entry of *name*, or raise KeyError with the closest names.
+    """Return the entry of *name*, or raise `UnknownAlgorithmError`.
 
     >>> find("crc32c").name
     'CRC-32/ISCSI'
     """
     official = spellings().get(spelling(name)) if isinstance(name, str) else None
     if official is None:
-        raise KeyError(not_found(name))
+        raise UnknownAlgorithmError(name)
     return entries()[official]
 
 
 def not_found(name: object) -> str:
     """Return the message about an unknown *name*, with the closest names."""
+    close = _close_matches(spelling(str(name)))
+    hint = f"; close matches: {', '.join(close)}" if close else ""
+    return f"no CRC algorithm is called {name!r}{hint}"
+
+
+# Names of uses that the catalogue does not have.
+_USES = {
+    **dict.fromkeys(("ethernet", "zlib", "gzip", "zip", "png"), "CRC-32/ISO-HDLC"),
+    **dict.fromkeys(("ext4", "btrfs", "sctp"), "CRC-32/ISCSI"),
+}
+_MOST = 5
+"""Close matches that a message has at most."""
+
+
+def _close_matches(wrong: str) -> list[str]:
+    """Return official names close to *wrong*, a `spelling`, each with the alias that matched."""
     import difflib
 
-    close = difflib.get_close_matches(spelling(str(name)), spellings(), n=5, cutoff=0.5)
-    names = dict.fromkeys(spellings()[key] for key in close)
-    hint = f"; close matches: {', '.join(names)}" if names else ""
-    return f"no CRC algorithm is called {name!r}{hint}"
+    names = {name: entry.name for entry in entries().values() for name in _names_of(entry)}
+    ranked = []
+    for name in names:
+        rank = _closeness(_parts(wrong), _parts(spelling(name)))
+        if rank is not None:
+            ranked.append((rank, name not in entries(), name))
+    found = [name for *_, name in sorted(ranked, key=lambda match: match[:2])]
+    if not found and re.search(r"\d", wrong):  # a slip in "crc" or in the digits
+        spelled = {spelling(name): name for name in names}
+        found = [spelled[key] for key in difflib.get_close_matches(wrong, spelled, cutoff=0.8)]
+    matched: dict[str, str] = {}
+    for name in found:
+        matched.setdefault(names[name], name)
+    shown = (name if name == alias else f"{name} ({alias})" for name, alias in matched.items())
+    return list(shown)[:_MOST]
+
+
+def _names_of(entry: Entry) -> list[str]:
+    return [entry.name, *entry.aliases, *(use for use, name in _USES.items() if name == entry.name)]
+
+
+def _parts(spelled: str) -> tuple[str, str]:
+    """Return the digits after "crc" and all the other characters, "" if there are none.
+
+    >>> _parts("crc32iscsi"), _parts("modbus"), _parts("rcrc16"), _parts("32")
+    (('32', 'iscsi'), ('', 'modbus'), ('16', 'r'), ('32', ''))
+    """
+    found = re.search(r"crc(\d*)|^(\d+)$", spelled)
+    if found is None:
+        return "", spelled
+    return found[1] or found[2] or "", spelled[: found.start()] + spelled[found.end() :]
+
+
+def _closeness(wrong: tuple[str, str], known: tuple[str, str]) -> tuple[bool, float] | None:
+    """Return a rank that ascends from the closest to the farthest, None if not close."""
+    import difflib
+
+    (digits, label), (known_digits, known_label) = wrong, known
+    if not label:
+        return (bool(known_label), 0.0) if digits and digits == known_digits else None
+    if not known_label:
+        return None
+    if label == known_label:
+        likeness = 1.0
+    elif min(len(label), len(known_label)) >= 3 and (label in known_label or known_label in label):
+        likeness = 0.9
+    else:
+        likeness = difflib.SequenceMatcher(None, label, known_label).ratio()
+    return (digits != known_digits and digits != "", -likeness) if likeness >= 0.8 else None
