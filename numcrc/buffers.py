@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,16 +27,18 @@ _SCRATCH = 256 * 1024
 def as_array(data: Data) -> npt.NDArray[Any]:
     """Return *data* as an ndarray on the same memory, its items unsigned integers or void.
 
-    Every byte of an item then counts, padding included, and copies take whole items.
+    Every byte of an item then counts, padding included, and copies take whole items. Memory
+    that NumPy cannot describe (suboffsets, unknown formats with strides) is copied.
 
     Raises
     ------
     TypeError
-        *data* is not a buffer, or holds Python objects.
+        *data* is not a buffer, holds Python objects, or is a masked array.
     """
     import numpy as np
 
     if isinstance(data, np.ndarray):
+        refuse_masked(data, "data")
         if data.dtype.hasobject:
             raise TypeError(_objects(f"an array of dtype {data.dtype}"))
         array = data.view(np.ndarray)
@@ -45,21 +48,31 @@ def as_array(data: Data) -> npt.NDArray[Any]:
     return array.view(f"u{size}" if size in (1, 2, 4, 8) else f"V{size}") if size else array
 
 
+def refuse_masked(array: object, what: str) -> None:
+    """Raise TypeError if *array* is masked: the data under a mask have no meaning."""
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(array, masked.MaskedArray):
+        raise TypeError(
+            f"{what} must not be a masked array: pass its .filled(), or its .data to count the"
+            " data under the mask"
+        )
+
+
 def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
     import numpy as np
 
     # Names of fields stand between colons; outside of them, O stands for a Python object.
     if "O" in re.sub(":[^:]*:", "", view.format):
         raise TypeError(_objects(f"a buffer of format {view.format!r}"))
+    dtype = f"V{view.itemsize}"
     if not view.nbytes:
-        return np.empty(view.shape or (), f"V{view.itemsize}")
-    if not view.c_contiguous:
-        try:
-            return np.asarray(view)
-        except (ValueError, NotImplementedError):  # NumPy has no dtype for this format
-            view = memoryview(view.tobytes())
-            return np.frombuffer(view, np.uint8)
-    return np.frombuffer(view, f"V{view.itemsize}").reshape(view.shape)
+        return np.empty(view.shape or (), dtype)
+    if view.c_contiguous:
+        return np.frombuffer(view, dtype).reshape(view.shape)
+    try:
+        return np.asarray(view)
+    except (BufferError, ValueError, NotImplementedError):
+        return np.frombuffer(view.tobytes(), dtype).reshape(view.shape)
 
 
 def _objects(what: str) -> str:
@@ -84,7 +97,7 @@ def pieces(data: Data) -> Iterator[memoryview]:
     Raises
     ------
     TypeError
-        *data* is not a buffer, or holds Python objects.
+        *data* is not a buffer, holds Python objects, or is a masked array.
     """
     import numpy as np
 
@@ -106,4 +119,17 @@ def _view(data: Data) -> memoryview:
     try:
         return memoryview(data)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(wrong) from None
+        if hasattr(type(data), "__buffer__"):  # its own error
+            raise
+        raise TypeError(wrong + _advice(type(data))) from None
+
+
+def _advice(kind: type) -> str:
+    """Return how to make an array of an object of type *kind*, "" if it is not like one."""
+    if hasattr(kind, "to_numpy"):  # of pandas, polars, xarray and pyarrow
+        return ": pass its .to_numpy()"
+    if hasattr(kind, "compute"):  # of Dask
+        return ": compute it first"
+    if hasattr(kind, "__array__") or issubclass(kind, (list, tuple)):
+        return ": pass np.asarray() of it"
+    return ""

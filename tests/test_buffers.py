@@ -8,7 +8,9 @@ import mmap
 import random
 import sys
 import tracemalloc
+import warnings
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,11 +187,133 @@ def test_subclasses_of_ndarray(callee, tmp_path):
     mapped = np.memmap(tmp_path / "map", ">u4", "w+", shape=(4, 6))
     mapped[:] = numbers
     records = np.rec.array(np.frombuffer(RAW, [("a", "u2"), ("b", "f4")]))
-    for data in (mapped, np.memmap(tmp_path / "map", ">u4", "r", shape=(4, 6)), records):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        matrix = np.matrix(numbers)
+    read_only = np.memmap(tmp_path / "map", ">u4", "r", shape=(4, 6))
+    for data in (mapped, read_only, records, matrix, numbers.view(type("Own", (np.ndarray,), {}))):
         holds(callee, data, data.tobytes())
         holds(callee, data[::2], data[::2].tobytes())
-    masked = np.ma.masked_array(numbers, numbers == 7)
-    holds(callee, masked[:, ::2], numbers[:, ::2].tobytes())
+
+
+MASKED = {
+    "contiguous": np.ma.masked_array(np.arange(6), [0, 1, 0, 0, 0, 1]),
+    "strided": np.ma.masked_array(np.arange(24).reshape(4, 6), False)[:, ::2],
+    "without a mask": np.ma.masked_array(np.arange(6)),
+    "records": np.ma.masked_array(np.zeros(3, "u1,f8")),
+    "subclass": type("Own", (np.ma.MaskedArray,), {})(np.arange(6)),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_arrays_are_refused(callee, name):
+    """The data under a mask have no meaning, and numcrc cannot know what is to count."""
+    masked = MASKED[name]
+    crc = callee.algorithm
+    message = r"must not be a masked array: pass its \.filled\(\), or its \.data"
+    for call in (
+        lambda: callee.call(masked),
+        lambda: callee.call(masked, np.uint8(1)),
+        lambda: crc.new(masked),
+        lambda: crc.rows(masked, axis=None),
+        lambda: crc.segments(masked, [0]),
+        lambda: crc.blocks(masked, 8),
+        lambda: crc.prefixes(masked, [0]),
+        lambda: crc.bits(masked, 8),
+        lambda: crc.verify(masked, 0),
+    ):
+        with pytest.raises(TypeError, match=f"^data {message}"):
+            call()
+    with pytest.raises(TypeError, match=f"^buffer 1: data {message}"):
+        crc.batch([b"abc", masked])
+    with pytest.raises(TypeError, match=f"^buffers {message}"):
+        crc.batch(np.ma.masked_array([b"abc", b"d"], dtype=object))
+    holds(callee, masked.filled(), masked.filled().tobytes())
+    holds(callee, masked.data, masked.data.tobytes())
+
+
+def test_masked_arguments_are_refused():
+    crc = numcrc.algorithms["CRC-32/ISO-HDLC"]
+    one, two = np.ma.masked_array([1], [True]), np.ma.masked_array([0, 1])
+    for name, call in {
+        "value": lambda: crc.rows(np.zeros((1, 3), "u1"), value=one),
+        "offsets": lambda: crc.segments(b"abc", two),
+        "lengths": lambda: crc.segments(b"abc", [0], one),
+        "n": lambda: crc.zeros(1, np.ma.masked_array(1, True)),
+        "crc1": lambda: crc.combine(one, 1, 1),
+        "len2": lambda: crc.combine(1, 1, one),
+        "crcs": lambda: crc.join(two, [1, 1]),
+        "out": lambda: crc.rows(np.zeros((1, 3), "u1"), out=one.astype("u4")),
+    }.items():
+        with pytest.raises(TypeError, match=f"^{name} must not be a masked array"):
+            call()
+
+
+# Suboffsets, as of images whose rows lie anywhere
+
+
+def image(shape: list[int], flags: str = "ND_PIL") -> Any:
+    """Return a buffer of CPython's own tests, its items numbers from 0 on."""
+    testbuffer = pytest.importorskip("_testbuffer")
+    items = list(range(int(np.prod(shape))))
+    return testbuffer.ndarray(items, shape=shape, format="B", flags=getattr(testbuffer, flags))
+
+
+def test_buffers_with_suboffsets(callee):
+    rows = image([3, 4])
+    assert memoryview(rows).suboffsets == (0, -1)
+    for data in (rows, memoryview(rows), memoryview(rows)[::2], memoryview(rows)[1:]):
+        holds(callee, data, memoryview(data).tobytes())
+    crc, plain = callee.algorithm, bytes(range(12))
+    assert np.ravel(crc.rows(rows)).tolist() == [crc(plain[i : i + 4]) for i in (0, 4, 8)]
+    assert np.ravel(crc.rows(rows, axis=0)).tolist() == [crc(plain[i::4]) for i in range(4)]
+    assert crc.batch([b"a", rows]).tolist() == [crc(b"a"), crc(plain)]
+    assert crc.segments(rows, [0, 5, 12]).tolist() == [crc(plain[:5]), crc(plain[5:])]
+    assert crc.bits(rows, 90) == crc.bits(plain, 90)
+
+
+def test_rows_of_strided_buffers_that_numpy_has_no_type_for():
+    crc = numcrc.algorithms["CRC-16/ARC"]
+    pairs = (_Pointers * 6)()
+    view = memoryview(pairs)[::2]
+    size = ctypes.sizeof(_Pointers)
+    assert crc.rows(view).shape == ()
+    assert crc.rows(view, axis=()).tolist() == [crc(bytes(size))] * 3
+
+
+# Objects that are like arrays
+
+
+def test_errors_name_the_conversion_to_an_array(callee):
+    class Series:
+        def to_numpy(self):
+            """Return an array."""
+
+    class Dask:
+        def compute(self):
+            """Return the result."""
+
+        def __array__(self):
+            raise AssertionError
+
+    class Tensor:
+        def __array__(self):
+            raise AssertionError
+
+    for data, conversion in (
+        (Series(), r"pass its \.to_numpy\(\)"),
+        (Dask(), "compute it first"),
+        (Tensor(), r"pass np\.asarray\(\) of it"),
+        ([1, 2], r"pass np\.asarray\(\) of it"),
+        ([[1], [2]], r"pass np\.asarray\(\) of it"),
+    ):
+        kind = type(data).__name__
+        message = f"^data must be bytes-like or an array, not {kind}: {conversion}$"
+        for call in (callee.call, callee.algorithm.rows):
+            with pytest.raises(TypeError, match=message):
+                call(data)
+    with pytest.raises(TypeError, match=r"^data must be bytes-like or an array, not int$"):
+        callee.call(5)
 
 
 def test_read_only_array(callee):

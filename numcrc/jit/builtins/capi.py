@@ -31,6 +31,7 @@ _MEMORYVIEW, _BYTEARRAY = abi.BUFFER_TYPES
 _REFUSALS = abi.BUFFER_REFUSALS
 _OBJECT_CODE = ord("O")
 _STRING = 1 << 28  # Py_TPFLAGS_UNICODE_SUBCLASS
+_HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
 
 BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
 """The C signature of a builtin: self, args, nargs, kwnames."""
@@ -113,13 +114,14 @@ def _plain_items(block, obj, view):
 def hold(block, obj, view):
     """Get the buffer of *obj* into *view*; False if machine code does not take it.
 
-    An error is then set if the object raised one that is not a refusal. NumPy's strings are
-    refused, though they have a buffer.
+    An error is then set if the object raised one that is not a refusal. Python decides on
+    NumPy's strings, and on objects of classes that are made in Python: masked arrays are of one.
     """
     kind = load64(obj, _OB_TYPE)
-    known = kind == load64(block, _MEMORYVIEW) or kind == load64(block, _BYTEARRAY)
-    if not known and type_flags(load_pointer(obj, _OB_TYPE)) & u64(_STRING):
-        return False
+    if kind != load64(block, _MEMORYVIEW) and kind != load64(block, _BYTEARRAY):
+        flags = type_flags(load_pointer(obj, _OB_TYPE))
+        if flags & u64(_STRING) or flags & u64(_HEAP | _IMMUTABLE) == u64(_HEAP):
+            return False
     if get_buffer(obj, view, _SIMPLE):
         _clear_refusal(block)
         return False
