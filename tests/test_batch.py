@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import run_python
 
 import numcrc
 
@@ -172,6 +173,39 @@ def test_arrow_with_nulls(kind):
     assert CRC.batch(items[2:4]).tolist() == expected[2:4]
     with pytest.raises(ValueError, match="nulls"):
         CRC.batch(items, out=np.zeros(len(plain), "u4"))
+
+
+def test_arrow_arrays_whose_offsets_decrease():
+    pa = pytest.importorskip("pyarrow")
+    buffers = [None, pa.py_buffer(np.array([0, 4, 2, 8], np.int32)), pa.py_buffer(b"abcdefgh")]
+    with pytest.raises(ValueError, match="record 1 at 4 has the negative length"):
+        CRC.batch(pa.Array.from_buffers(pa.binary(), 3, buffers))
+
+
+CHANGED = """
+import numpy as np, pyarrow as pa, numcrc
+crc = numcrc.algorithms["CRC-32/ISO-HDLC"]
+offsets = np.array([0, 4, 8])
+
+class Number:
+    def __index__(self):
+        offsets.fill(1 << 44)
+        return 1
+
+buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"abcdefgh")]
+items = pa.Array.from_buffers(pa.large_binary(), 2, buffers)
+try:
+    print(crc.batch(items, value=[Number(), 1]))
+except ValueError as error:
+    assert "outside the buffer" in str(error)
+"""
+
+
+def test_arrow_offsets_changed_by_a_conversion():
+    """In a process of its own, which would read at wrong addresses."""
+    pytest.importorskip("pyarrow")
+    process = run_python(CHANGED)
+    assert (process.returncode, process.stdout) == (0, ""), process.stderr
 
 
 def test_arrow_buffers_and_scalars_in_a_list():

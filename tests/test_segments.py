@@ -137,6 +137,98 @@ def test_offsets_beyond_int64(offsets):
         CRC.prefixes(DATA, offsets)
 
 
+# Memory that changes during a call
+
+CHANGED = """
+import numpy as np, numcrc
+crc = numcrc.algorithms["CRC-32/ISO-HDLC"]
+data = b"abcdefgh"
+offsets, lengths = np.array([0, 4, 8]), np.array([1, 1, 0])
+
+class Number:
+    def __index__(self):
+        offsets.fill(1 << 44)
+        lengths.fill(1 << 44)
+        return 1
+
+right = [crc(b"a"), crc(b"e"), crc(b"")]
+try:
+    assert ({call}).tolist() == right
+except ValueError as error:
+    assert "outside the buffer" in str(error) or "offsets must be" in str(error), error
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "crc.segments(data, offsets, lengths, [Number()] * 3)",
+        "crc.segments(data, offsets, None, [Number()] * 2)",
+        "crc.segments(data, offsets, lengths, threads=Number())",
+        "crc.segments(data, offsets, [Number(), 1, 0])",
+        "crc.prefixes(data, offsets, Number())",
+    ],
+)
+def test_offsets_changed_by_a_conversion(call):
+    """In a process of its own, which would read at wrong addresses.
+
+    The call has the right result, or refuses what it finds.
+    """
+    process = run_python(CHANGED.replace("{call}", call))
+    assert process.returncode == 0, process.stderr
+
+
+CHANGED_BY_THREAD = """
+import sys, threading, time
+import numpy as np, numcrc
+crc = numcrc.algorithms["CRC-32/ISO-HDLC"]
+data = bytes(range(64)) * 4
+sys.setswitchinterval(1e-6)
+offsets, lengths = np.arange(0, 65, 4), np.full(17, 3)
+values = np.full(17, 5, np.uint64)
+good = [offsets.copy(), lengths.copy(), values.copy()]
+calls = [
+    lambda: crc.segments(data, offsets),
+    lambda: crc.segments(data, offsets, lengths),
+    lambda: crc.prefixes(data, offsets),
+    lambda: crc.segments(data, good[0], good[1], values),
+    lambda: crc.join(good[2], lengths),
+    lambda: crc.combine(good[2], 7, lengths),
+]
+expected = [call().tolist() for call in calls]
+ended = False
+
+def change():
+    while not ended:
+        for array, right, wrong in zip((offsets, lengths, values), good, (1 << 44, -1, 1 << 40)):
+            array.fill(wrong)
+            array[:] = right
+
+thread = threading.Thread(target=change)
+thread.start()
+refused, end = 0, time.monotonic() + 3
+try:
+    while time.monotonic() < end:
+        for call, right in zip(calls, expected):
+            try:
+                found = call().tolist()
+            except ValueError:
+                refused += 1
+            else:
+                assert found == right, (found, right)
+finally:
+    ended = True
+print(refused)
+"""
+
+
+def test_arrays_changed_by_another_thread():
+    """A call has the right result, or refuses what it finds."""
+    process = run_python(CHANGED_BY_THREAD)
+    assert process.returncode == 0, process.stderr
+    assert int(process.stdout) > 0
+
+
 # blocks
 
 

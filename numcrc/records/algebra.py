@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numcrc.buffers import refuse_masked
 from numcrc.compiled import index
 from numcrc.records.arguments import Array, checked_values, dtype_of, integers, lengths_in_bytes
 from numcrc.records.run import address
@@ -20,6 +21,8 @@ TURN = 1 << 18
 
 def zeros(compiled: Compiled, value: Any, n: Any) -> Any:
     """Implement `Algorithm.zeros` for arguments that are not two ints."""
+    refuse_masked(value, "value")
+    refuse_masked(n, "n")
     if not (np.ndim(value) or np.ndim(n)):
         return compiled.zeros(compiled.checked(value), index(n, "n"))
     counts = integers(n, "n")
@@ -31,6 +34,8 @@ def zeros(compiled: Compiled, value: Any, n: Any) -> Any:
 
 def combine(compiled: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
     """Implement `Algorithm.combine` for arguments that are not three ints."""
+    for argument, name in ((crc1, "crc1"), (crc2, "crc2"), (len2, "len2")):
+        refuse_masked(argument, name)
     if not (np.ndim(crc1) or np.ndim(crc2) or np.ndim(len2)):
         length = index(len2, "len2")
         if length < 0:
@@ -57,7 +62,7 @@ def join(compiled: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
         sizes = np.broadcast_to(sizes, values.shape)
     except ValueError:
         raise ValueError(
-            f"cannot broadcast lengths of shape {np.shape(lengths)} to crcs of shape {values.shape}"
+            f"cannot broadcast lengths of shape {sizes.shape} to crcs of shape {values.shape}"
         ) from None
     values = np.ascontiguousarray(np.moveaxis(values, axis, -1))
     sizes = np.ascontiguousarray(np.moveaxis(sizes, axis, -1))
@@ -69,8 +74,33 @@ def join(compiled: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
                 lambda whole, pair: _combined(compiled, whole, *pair), pairs, compiled.empty
             )
     else:
-        compiled.join(address(values), address(sizes), address(out), out.size, values.shape[-1])
+        _join(compiled, values, sizes, out)
     return out.astype(dtype_of(compiled))[()]
+
+
+def _join(compiled: Compiled, values: Array, sizes: Array, out: Array) -> None:
+    """Join along the last axis, `TURN` CRCs at a time; all arrays are C-contiguous."""
+    each = values.shape[-1]
+    step = max(1, TURN // max(1, each))
+
+    def part(start: int, joined: int, number: int, count: int) -> None:
+        at = 8 * start
+        compiled.join(address(values) + at, address(sizes) + at, joined, number, count)
+
+    if each <= TURN:
+        for start in range(0, out.size, step):
+            part(start * each, address(out) + 8 * start, min(step, out.size - start), each)
+        return
+    results, joined = out.reshape(-1), np.empty(1, np.uint64)
+    lengths = sizes.reshape(-1)
+    for i in range(out.size):
+        whole = compiled.empty
+        for start in range(i * each, (i + 1) * each, TURN):
+            count = min(TURN, (i + 1) * each - start)
+            part(start, address(joined), 1, count)
+            length = sum(lengths[start : start + count].tolist())  # which may not fit 64 bits
+            whole = _combined(compiled, whole, int(joined[0]), length)
+        results[i] = whole
 
 
 def _combined(compiled: Compiled, first: int, second: int, length: int) -> int:

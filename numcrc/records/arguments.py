@@ -1,4 +1,8 @@
-"""Check the arguments of calls that compute many CRCs, and convert them to arrays."""
+"""Check the arguments of calls that compute many CRCs, and convert them to arrays.
+
+The arrays are copies, and the checks are on these: the caller's memory may change at any time,
+by another thread or by a method that a conversion calls.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from numcrc.buffers import refuse_masked
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
@@ -23,17 +29,18 @@ def dtype_of(compiled: Compiled) -> np.dtype[Any]:
 
 
 def checked_values(compiled: Compiled, value: Any, what: str = "value") -> Array:
-    """Return *value*, CRCs of any shape, as uint64 (object above 64 bits).
+    """Return a copy of *value*, CRCs of any shape, as uint64 (object above 64 bits).
 
     Raises
     ------
     TypeError
-        One is not an integer.
+        One is not an integer, or *value* is a masked array.
     ValueError
         One is negative or wider than the register.
     """
     word = np.dtype(object if compiled.width > 64 else np.uint64)
-    array = np.asarray(value)
+    refuse_masked(value, what)
+    array = np.array(np.asarray(value))
     if array.dtype.kind not in "iu" and not isinstance(value, np.ndarray):
         # NumPy converts a list to floats if it has values on both sides of 2**63.
         array = np.asarray(value, object)
@@ -44,7 +51,7 @@ def checked_values(compiled: Compiled, value: Any, what: str = "value") -> Array
         raise TypeError(f"{what} must be integers, not {array.dtype}")
     for extreme in (int(array.min()), int(array.max())):
         compiled.checked(extreme, what)
-    return array.astype(word)
+    return array.astype(word, copy=False)
 
 
 def per_record(values: Array, shape: tuple[int, ...]) -> Array:
@@ -60,16 +67,17 @@ def per_record(values: Array, shape: tuple[int, ...]) -> Array:
 
 
 def integers(numbers: Any, what: str) -> Array:
-    """Return *numbers* as int64.
+    """Return a copy of *numbers* as int64.
 
     Raises
     ------
     TypeError
-        One is not an integer.
+        One is not an integer, or *numbers* is a masked array.
     ValueError
         One does not fit.
     """
-    array = np.asarray(numbers)
+    refuse_masked(numbers, what)
+    array = np.array(np.asarray(numbers))
     if array.dtype.kind in "fO" and not isinstance(numbers, np.ndarray):
         # NumPy converts an empty list to floats, and one with values on both sides of 2**63.
         try:
@@ -88,7 +96,7 @@ def integers(numbers: Any, what: str) -> Array:
 
 
 def lengths_in_bytes(lengths: Any, what: str) -> Array:
-    """Return *lengths* as int64, or raise as `integers` does or if one is negative."""
+    """Return a copy of *lengths* as int64, or raise as `integers` does or if one is negative."""
     array = integers(lengths, what)
     if (array < 0).any():
         raise ValueError(f"{what} must not be negative, but one is {int(array.min())}")
@@ -103,6 +111,7 @@ class Output:
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError(f"out must be an array, not {type(out).__name__}")
+            refuse_masked(out, "out")
             if out.shape != shape or out.dtype != dtype:
                 raise ValueError(
                     f"out must have shape {shape} and dtype {dtype},"

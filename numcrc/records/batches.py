@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numcrc.buffers import refuse_masked
 from numcrc.jit.builtins import abi
 from numcrc.records.arguments import Array, Output, checked_values, per_record
 from numcrc.records.run import Records, address, compute
@@ -25,6 +26,7 @@ def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int |
         kind = type(buffers).__name__
         raise TypeError(f"buffers must be a sequence of buffers, not one {kind}")
     if isinstance(buffers, np.ndarray):
+        refuse_masked(buffers, "buffers")
         if buffers.ndim != 1:
             raise ValueError(f"an array of buffers must have one dimension, not {buffers.ndim}")
         if buffers.dtype != object:
@@ -35,9 +37,8 @@ def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int |
     items = tuple(buffers)  # holds every item, even if another thread changes a list
     shape = (len(items),)
     values = None if value is None else per_record(checked_values(compiled, value), shape)
+    threads = None if threads is None else checked_threads(threads)
     output = Output(compiled, shape, out)
-    if threads is not None:
-        checked_threads(threads)
     if compiled.width > 64:
         _in_python(compiled, items, range(len(items)), values, output.array)
     else:

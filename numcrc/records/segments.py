@@ -26,19 +26,23 @@ def segments(
     threads: int | None,
 ) -> Any:
     """Implement `Algorithm.segments`."""
-    data = flat_bytes(buffer)
+    # The buffer last: what is converted before it may run code that moves its memory.
+    values = None if value is None else checked_values(compiled, value)
     starts = integers(offsets, "offsets")
-    if lengths is None:
+    sizes = None if lengths is None else integers(lengths, "lengths")
+    threads = None if threads is None else checked_threads(threads)
+    data = flat_bytes(buffer)
+    if sizes is None:
         starts, sizes = _between(starts, data.size)
     else:
-        starts, sizes = np.broadcast_arrays(starts, integers(lengths, "lengths"))
+        starts, sizes = np.broadcast_arrays(starts, sizes)
         # Neither a sum nor a difference may overflow: the sizes first, then the bytes before.
         wrong = (sizes < 0) | (sizes > data.size) | (starts < 0) | (starts > data.size - sizes)
         if wrong.any():
             index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
             start, size = int(starts[index]), int(sizes[index])
             raise ValueError(_misplaced("segments", index, start, size, data.size))
-    values = None if value is None else per_record(checked_values(compiled, value), starts.shape)
+    values = None if values is None else per_record(values, starts.shape)
     output = Output(compiled, starts.shape, out)
     _compute(compiled, data, starts.reshape(-1), sizes.reshape(-1), values, output.array, threads)
     return output.result()
@@ -48,14 +52,16 @@ def blocks(
     compiled: Compiled, buffer: Any, size: int, value: Any, out: Any, threads: int | None
 ) -> Any:
     """Implement `Algorithm.blocks`."""
-    data = flat_bytes(buffer)
+    values = None if value is None else checked_values(compiled, value)
     step = operator.index(size)
     if step < 1:
         raise ValueError(f"size must be at least 1, not {step}")
+    threads = None if threads is None else checked_threads(threads)
+    data = flat_bytes(buffer)
     step = min(step, max(1, data.size))
     starts = np.arange(0, data.size, step)
     sizes = np.minimum(step, data.size - starts)
-    values = None if value is None else per_record(checked_values(compiled, value), starts.shape)
+    values = None if values is None else per_record(values, starts.shape)
     output = Output(compiled, starts.shape, out)
     _compute(compiled, data, starts, sizes, values, output.array, threads)
     return output.result()
@@ -63,13 +69,13 @@ def blocks(
 
 def prefixes(compiled: Compiled, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
     """Implement `Algorithm.prefixes`."""
-    data = flat_bytes(buffer)
-    ends = integers(offsets, "offsets")
-    _check_inside(ends, data.size)
-    output = Output(compiled, ends.shape, out)
     values = None if value is None else checked_values(compiled, value)
     if values is not None and values.ndim:
         raise ValueError(f"value must be one CRC, not an array of shape {values.shape}")
+    ends = integers(offsets, "offsets")
+    data = flat_bytes(buffer)
+    _check_inside(ends, data.size)
+    output = Output(compiled, ends.shape, out)
     # In ascending order of their ends, each prefix continues from the one before.
     order = np.argsort(ends, axis=None, kind="stable")
     stops = ends.reshape(-1)[order]
@@ -124,8 +130,6 @@ def _compute(
     chain: bool = False,
 ) -> None:
     """Compute the CRCs of records of *data* that are known to be inside it."""
-    if threads is not None:
-        checked_threads(threads)
     starts, sizes = np.ascontiguousarray(starts), np.ascontiguousarray(sizes)
     if compiled.width <= 64:
         records = Records(len(starts), sizes, address(data), offsets=starts, chain=chain)

@@ -26,15 +26,17 @@ _OFFSETS = 1 << 19
 
 def rows(compiled: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.rows`."""
+    # The array last: what is converted before it may run code that moves its memory.
+    values = None if value is None else checked_values(compiled, value)
+    axes = None if axis is None else _as_tuple(axis)
+    threads = None if threads is None else checked_threads(threads)
     array = as_array(a)
-    inner = _axes(axis, array.ndim)
+    inner = tuple(range(array.ndim)) if axes is None else _normalised(axes, array.ndim)
     outer = tuple(d for d in range(array.ndim) if d not in inner)
     view = array.transpose(outer + inner)
     shape = view.shape[: len(outer)]
-    values = None if value is None else per_record(checked_values(compiled, value), shape)
+    values = None if values is None else per_record(values, shape)
     output = Output(compiled, shape, out)
-    if threads is not None:
-        checked_threads(threads)
     length = math.prod(view.shape[len(outer) :]) * view.itemsize
     contiguous = not length or _contiguous(view, len(outer))
     if not output.array.size:
@@ -49,19 +51,19 @@ def rows(compiled: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: i
     return output.result()
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return *axis* as axes in ascending order, in which slices are read."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    axes = []
-    for one in map(operator.index, given):
+def _as_tuple(axis: Any) -> tuple[int, ...]:
+    return tuple(map(operator.index, axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _normalised(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return *axes* from 0 on, in ascending order, in which slices are read."""
+    for one in axes:
         if not -ndim <= one < ndim:
             raise np.exceptions.AxisError(one, ndim)
-        axes.append(one % ndim)
-    if len(set(axes)) < len(axes):
+    found = {one % ndim for one in axes}
+    if len(found) < len(axes):
         raise ValueError("duplicate value in 'axis'")
-    return tuple(sorted(axes))
+    return tuple(sorted(found))
 
 
 def _contiguous(view: Array, outer: int) -> bool:
