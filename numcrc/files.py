@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import deque
-from io import FileIO
-from itertools import chain, islice
+from _thread import allocate_lock, get_ident
+from io import FileIO, TextIOBase
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
-from numcrc.threads import thread_count
+from numcrc.threads import share, thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,7 +60,8 @@ def checksum(
     crcs
         The algorithms.
     source
-        A path, or a binary file object, which is read from its current position to its end.
+        A path, or a file object in binary mode, which is read from its current position to its
+        end.
     threads
         The number of threads for a large file; by default `numcrc.threads.thread_count`.
     progress
@@ -69,6 +70,10 @@ def checksum(
 
     Raises
     ------
+    TypeError
+        *source* is a file object in text mode.
+    BlockingIOError
+        A non-blocking file object has no data yet.
     ChangedError
         A regular file changes while it is being read.
     """
@@ -91,9 +96,11 @@ class Reader:
         self._piece: memoryview | None = None
 
     def read(self, source: Any) -> Sums:
-        """Return the length and the CRCs of *source*, a path or a binary file object."""
+        """Return the length and the CRCs of *source*, a path or a file object in binary mode."""
         # A file object that is also a path, as fsspec's are, counts as a file object.
         if not isinstance(source, (str, bytes)):
+            if _is_text(source):
+                raise TypeError(_TEXT)
             if hasattr(source, "readinto"):
                 return self._drain(self._filled(source.readinto), None)
             if hasattr(source, "read") and not isinstance(source, os.PathLike):
@@ -104,7 +111,11 @@ class Reader:
         """Return the length and the CRCs of the file at *path*."""
         fd = os.open(path, _FLAGS)
         try:
-            data = os.read(fd, WHOLE)
+            try:
+                data = os.read(fd, WHOLE)
+            except OSError as error:  # of a folder, for one
+                error.filename = path
+                raise
             more = os.read(fd, 1)
             if not more:
                 if self._progress is not None:
@@ -129,42 +140,48 @@ class Reader:
 
     def _share(self, fd: int, size: int, threads: int) -> Sums:
         """Read a large file in *threads*, chunk by chunk, and combine the CRCs in order."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        buffers = [memoryview(bytearray(PIECE)) for _ in range(threads)]
-
-        def read(offset: int) -> Sums:
-            buffer = buffers.pop()
-
-            def pieces() -> Iterator[memoryview]:
-                at, end = offset, min(offset + CHUNK, size)
-                while at < end and (count := os.preadv(fd, (buffer[: end - at],), at)):
-                    yield buffer[:count]
-                    at += count
-
-            sums = self._sums(pieces())
-            buffers.append(buffer)
-            return sums
-
         offsets = iter(range(0, size, CHUNK))
-        done, values = 0, self._empty
-        pool = ThreadPoolExecutor(threads)
-        try:
-            # Only so many chunks are submitted at once: memory does not grow with the file, nor
-            # does the number of chunks to cancel.
-            waiting = deque(pool.submit(read, offset) for offset in islice(offsets, 2 * threads))
-            while waiting:
-                count, part = waiting.popleft().result()
-                waiting.extend(pool.submit(read, offset) for offset in islice(offsets, 1))
+        lock, caller = allocate_lock(), get_ident()
+        found: dict[int, Sums] = {}
+        done, position, values = 0, 0, self._empty
+
+        def combine() -> None:
+            """Combine what is found of the chunks that come next, and report progress."""
+            nonlocal done, position, values
+            while (chunk := found.pop(position, None)) is not None:
+                count, parts = chunk
                 values = [
-                    crc.combine(a, b, count)
-                    for crc, a, b in zip(self._crcs, values, part, strict=True)
+                    crc.combine(whole, part, count)
+                    for crc, whole, part in zip(self._crcs, values, parts, strict=True)
                 ]
                 done += count
+                position += CHUNK
                 if self._progress is not None:
                     self._progress(done, size)
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+        def work(limit: int) -> int:
+            buffer = memoryview(bytearray(PIECE))
+            for count in range(limit):
+                with lock:
+                    offset = next(offsets, None)
+                if offset is None:
+                    return count
+                try:
+                    pieces = _range(fd, offset, min(offset + CHUNK, size), buffer)
+                    found[offset] = self._sums(pieces)
+                except BaseException:
+                    stop()  # no thread need read on
+                    raise
+                if get_ident() == caller:
+                    combine()
+            return limit
+
+        def stop() -> None:
+            nonlocal offsets
+            offsets = iter(range(0))
+
+        share(work, stop, threads)
+        combine()
         return done, values
 
     def _drain(self, pieces: Iterable[Any], total: int | None) -> Sums:
@@ -184,9 +201,18 @@ class Reader:
         if self._piece is None:
             self._piece = memoryview(bytearray(PIECE))
         while count := readinto(self._piece):
+            if not 0 < count <= len(self._piece):
+                raise OSError(f"readinto() returned {count} for a buffer of {len(self._piece)}")
             yield self._piece[:count]
         if count is None:
-            raise BlockingIOError(errno.EAGAIN, "the file is non-blocking and has no data yet")
+            raise BlockingIOError(errno.EAGAIN, _NO_DATA)
+
+
+def _range(fd: int, start: int, end: int, buffer: memoryview) -> Iterator[memoryview]:
+    """Yield the bytes of a file from *start* to *end*, read into *buffer*."""
+    while start < end and (count := os.preadv(fd, (buffer[: end - start],), start)):
+        yield buffer[:count]
+        start += count
 
 
 def _reporting(pieces: Iterable[Any], progress: Progress, total: int | None) -> Iterator[Any]:
@@ -198,11 +224,29 @@ def _reporting(pieces: Iterable[Any], progress: Progress, total: int | None) -> 
         progress(done, total)
 
 
+_TEXT = "the file must be opened in binary mode, not text mode"
+_NO_DATA = "the file is non-blocking and has no data yet"
+
+
+def _is_text(file: Any) -> bool:
+    """Return whether *file* is a file object in text mode; it is not read.
+
+    Wrappers in text mode have an encoding, and may pass readinto on to a binary file.
+    """
+    return isinstance(file, TextIOBase) or (
+        hasattr(file, "read") and getattr(file, "encoding", None) is not None
+    )
+
+
 def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
     while block := read(PIECE):
+        if isinstance(block, str):
+            raise TypeError(_TEXT)
         yield block
     if isinstance(block, str):
-        raise TypeError("the file must be opened in binary mode, not text mode")
+        raise TypeError(_TEXT)
+    if block is None:
+        raise BlockingIOError(errno.EAGAIN, _NO_DATA)
 
 
 def _unchanged(path: AnyPath, before: os.stat_result, after: os.stat_result, count: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
 import random
+import tempfile
 import threading
 import zlib
 
 import pytest
+from support import run_python
 
 import numcrc
 from numcrc import files
@@ -114,10 +117,77 @@ def test_file_object_that_is_also_a_path(path):
     assert crc32(Source(b"abc")) == zlib.crc32(b"abc")
 
 
+MODE = "^the file must be opened in binary mode, not text mode$"
+
+
 @pytest.mark.parametrize("text", ["", "abc"])
-def test_text_mode_is_refused(text):
-    with pytest.raises(TypeError):
-        crc32(io.StringIO(text))
+def test_text_mode_is_refused(text, tmp_path):
+    """Before anything is read, also where a wrapper passes readinto on to a binary file."""
+    path = tmp_path / "text"
+    path.write_text(text)
+
+    class Delegating(io.BytesIO):
+        encoding = "utf-8"
+
+    class Read:
+        read = io.StringIO(text).read
+
+    with (
+        open(path) as file,
+        open(path, newline="") as other,
+        open(path, "rb") as binary,
+        tempfile.NamedTemporaryFile("w+") as named,
+        tempfile.SpooledTemporaryFile(mode="w+") as spooled,
+    ):
+        utf_8 = codecs.lookup("utf-8")
+        coded = codecs.StreamReaderWriter(binary, utf_8.streamreader, utf_8.streamwriter)
+        texts = (io.StringIO(text), Delegating(text.encode()))
+        for source in (file, other, coded, named, spooled, *texts):
+            done = []
+            with pytest.raises(TypeError, match=MODE):
+                crc32(source, progress=lambda *at, done=done: done.append(at))
+            assert not done
+        assert file.read() == text
+    with pytest.raises(TypeError, match=MODE):
+        crc32(Read())
+
+
+def test_wrappers_in_binary_mode():
+    with tempfile.NamedTemporaryFile() as named, tempfile.SpooledTemporaryFile() as spooled:
+        for file in (named, spooled):
+            file.write(DATA)
+            file.seek(0)
+            assert crc32(file) == zlib.crc32(DATA)
+
+
+def test_read_that_has_no_data_yet():
+    """None is not the end, and not empty data."""
+
+    class Source:
+        def __init__(self, *results):
+            self.results = iter(results)
+
+        def read(self, size):
+            return next(self.results)
+
+    for results in ((None,), (b"abc", None)):
+        with pytest.raises(BlockingIOError, match="no data yet"):
+            crc32(Source(*results))
+    assert crc32(Source(b"abc", b"")) == zlib.crc32(b"abc")
+    with pytest.raises(TypeError, match="bytes-like"):
+        crc32(Source(5, b""))
+
+
+@pytest.mark.parametrize("count", [-1, -PIECE, PIECE + 1])
+def test_readinto_with_an_impossible_result(count):
+    results = iter([count, 0])
+
+    class Source:
+        def readinto(self, buffer):
+            return next(results)
+
+    with pytest.raises(OSError, match=rf"readinto\(\) returned {count} for a buffer of {PIECE}"):
+        crc32(Source())
 
 
 @pytest.mark.parametrize("source", [None, 3, 1.5, [b"abc"]])
@@ -164,8 +234,9 @@ def test_pseudo_files_with_a_wrong_size(name):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         crc32(tmp_path / "none")
-    with pytest.raises((IsADirectoryError, PermissionError)):
+    with pytest.raises((IsADirectoryError, PermissionError)) as caught:
         crc32(tmp_path)
+    assert caught.value.filename == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -268,3 +339,61 @@ def test_changing_file(path, threads, change, small_chunks):
         crc32(path, threads=threads, progress=progress)
     assert isinstance(caught.value, OSError)
     assert caught.value.filename == str(path)
+
+
+STORM = """
+import faulthandler, random, signal, zlib
+import numcrc
+from numcrc import files
+
+faulthandler.dump_traceback_later(120, exit=True)
+files.LARGE, files.CHUNK, files.PIECE = 0, 3000, 1000
+path, interrupts = {path!r}, 3000
+crc, generator, armed = numcrc.algorithms["CRC-32/ISO-HDLC"], random.Random(5), False
+
+def interrupt(number, frame):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+
+with open(path, "rb") as file:
+    expected = zlib.crc32(file.read())
+assert crc.file(path, threads=4) == expected
+signal.signal(signal.SIGALRM, interrupt)
+while interrupts:
+    try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, generator.uniform(1e-6, 1e-3))
+        found = crc.file(path, threads=4)
+        armed = False
+        assert found == expected
+    except KeyboardInterrupt:
+        interrupts -= 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+assert crc.file(path, threads=4) == expected
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_storm_of_interrupts_breaks_no_later_file(tmp_path):
+    path = tmp_path / "data"
+    path.write_bytes(DATA[:60_000])
+    process = run_python(STORM.replace("{path!r}", repr(str(path))))
+    assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="needs os.preadv")
+def test_read_error_ends_the_other_threads(path, small_chunks, monkeypatch):
+    real, read = os.preadv, []
+
+    def preadv(fd, buffers, offset):
+        read.append(offset)
+        if offset == 0:
+            raise OSError("the disk is broken")
+        return real(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    with pytest.raises(OSError, match="the disk is broken"):
+        crc32(path, threads=3)
+    assert len(read) < len(DATA) // files.PIECE // 2
