@@ -233,3 +233,30 @@ def test_the_longest_counts_of_64_bits(n):
         joined = crc.combine(5, 7, n)
         assert crc.combine([5], 7, n).tolist() == [joined]
         assert crc.join([crc.combine(0, 5, 0), 7], [0, n]) == crc.combine(crc.join([5], [0]), 7, n)
+
+
+@pytest.mark.parametrize("turn", [1, 5, 12, 1000])
+def test_join_and_zeros_in_turns(crc, turn, monkeypatch):
+    """Between turns signals are handled."""
+    if crc.width > 64:
+        pytest.skip("computed one by one")
+    numbers = np.random.default_rng(2).integers(0, 2**63, (3, 2, 12))
+    values = some(crc, 3, 2, 12)
+    expected = [crc.join(values, numbers, axis).tolist() for axis in (0, 1, 2)]
+    after = crc.zeros(values, numbers).tolist()
+    counts = []
+
+    def join(values, lengths, out, number, each):
+        counts.append(number * each)
+        return compiled(values, lengths, out, number, each)
+
+    monkeypatch.setattr(numcrc.records.algebra, "TURN", turn)
+    compiled = crc._compiled.join
+    monkeypatch.setitem(vars(crc._compiled), "join", join)
+    assert [crc.join(values, numbers, axis).tolist() for axis in (0, 1, 2)] == expected
+    assert crc.zeros(values, numbers).tolist() == after
+    assert all(count <= turn for count in counts)
+    whole = crc(b"")
+    for value, number in zip(values[0, 0].tolist(), numbers[0, 0].tolist(), strict=True):
+        whole = crc.combine(whole, value, number)
+    assert expected[2][0][0] == whole

@@ -254,6 +254,7 @@ def test_slices_larger_than_scratch():
 def small_pieces(monkeypatch):
     """Cut and share small records as if they were large."""
     monkeypatch.setattr(numcrc.records.run, "SPLIT", 1000)
+    monkeypatch.setattr(numcrc.records.run, "LONGEST", 2500)
     monkeypatch.setattr(numcrc.records.run, "CHUNK", 700)
     monkeypatch.setattr(numcrc.records.run, "THREAD_WORTH", 500)
 
@@ -277,6 +278,10 @@ def test_large_records_are_cut_and_joined(name, threads):
         ]
         for call in calls:
             assert call().tolist() == expected
+    for value in (None, top):
+        expected = [crc(DATA[:end].tobytes(), value) for end in ends]
+        assert crc.prefixes(DATA, ends, value).tolist() == expected
+        assert crc.prefixes(DATA, ends[::-1], value).tolist() == expected[::-1]
     a = DATA[:60000].reshape(4, 15000)
     for view in (a, a[::-1], a[::3, 5:], np.broadcast_to(a[1], (3, 15000))):
         for value in (None, top):
@@ -331,7 +336,7 @@ print(peak() - before)
     [
         ((1 << 13, 1 << 14), (1, 0)),
         ((1 << 10, 1 << 11, 64), (1, 0, 2)),
-        ((1 << 12, 1 << 12, 8), (1, 0, 2)),
+        ((1 << 11, 1 << 11, 32), (1, 0, 2)),
         ((1 << 6, 1 << 10, 1 << 11), (1, 2, 0)),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import zlib
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from strategies import few
 from support import run_python
 
 import numcrc
+from numcrc.records import run
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
 WIDE = numcrc.algorithms["CRC-82/DARC"]
@@ -206,7 +208,7 @@ def change():
 
 thread = threading.Thread(target=change)
 thread.start()
-refused, end = 0, time.monotonic() + 3
+refused, end = 0, time.monotonic() + 2
 try:
     while time.monotonic() < end:
         for call, right in zip(calls, expected):
@@ -276,6 +278,57 @@ def test_prefixes(crc):
 def test_prefixes_at_random(data, ends):
     ends = [end % (len(data) + 1) for end in ends]
     assert CRC.prefixes(data, ends).tolist() == [zlib.crc32(data[:end]) for end in ends]
+
+
+# Signals
+
+LONG_CALL = """
+import mmap, os, signal, threading, time
+import numpy as np, numcrc
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # without a reserve: one page of zeros
+size = 1 << 34
+data = np.frombuffer(mmap.mmap(-1, size, flags=flags), np.uint8)
+crc = numcrc.algorithms["CRC-32/BZIP2"]
+crc.segments(b"abc", [0, 1, 3])
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.monotonic()
+try:
+    {call}
+except KeyboardInterrupt:
+    pass
+assert time.monotonic() - start < 3, time.monotonic() - start
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs memory without a reserve")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "crc.segments(data, [0, 5, size], threads=1)",
+        "crc.segments(data, [0, 5, size], threads=2)",
+        "crc.prefixes(data, [9, size])",
+        "crc.blocks(data, size // 2, threads=1)",
+    ],
+)
+def test_long_calls_hear_an_interrupt(call):
+    """On the slowest kernel, where each call takes ten seconds and more."""
+    process = run_python(LONG_CALL.replace("{call}", call), NUMCRC_TIER="table")
+    assert process.returncode == 0, process.stderr
+
+
+def test_chunks_have_few_bytes():
+    """However unequal the records are."""
+    unequal = np.full(30_000, 9)
+    unequal[25_000:25_040] = run.LONGEST
+    for lengths in (unequal, np.full(100, run.LONGEST), np.arange(10_000), np.zeros(9, np.int64)):
+        for threads in (1, 2):
+            bounds, most = run._bounds(run.Records(len(lengths), lengths), threads)
+            assert (bounds[0], bounds[-1]) == (0, len(lengths))
+            chunks = [int(lengths[a:b].sum()) for a, b in pairwise(bounds.tolist())]
+            assert max(chunks) <= most <= 2 * run.LONGEST
+            assert sum(chunks) == lengths.sum()
 
 
 # out

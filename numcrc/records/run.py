@@ -18,8 +18,12 @@ CHUNK = 1 << 18
 """Bytes of records in a chunk, if several threads share them."""
 SPLIT = 1 << 21
 """Bytes above which a record is cut into pieces, so that several threads can share it."""
+LONGEST = 1 << 26
+"""Bytes above which a record is cut even for one thread, so that signals are heard."""
 _PIECES = 16
 """Pieces of a record for each thread, at most: larger pieces read memory faster."""
+_HEARD = 1 << 28
+"""Bytes between two checks for signals, at most."""
 _RECORD_COST = 64
 """Cost of a record besides its bytes, in bytes."""
 THREAD_WORTH = 1 << 20
@@ -93,12 +97,14 @@ def compute(
     threads
         As for the public functions.
     """
-    count = threads_worth(records.total, threads)
+    total = records.total
+    count = threads_worth(total, threads)
     if not records.number:
         return
     if records.chain:
         count = 1
-    if count > 1 and records.longest > SPLIT:
+    most = SPLIT if count > 1 else LONGEST
+    if total > most and records.longest > most:
         _compute_pieces(compiled, records, values, out, count)
     else:
         _compute_chunks(compiled, records, values, out, count)
@@ -126,7 +132,7 @@ def _compute_chunks(
     compiled: Compiled, records: Records, values: Array | None, out: Array, threads: int
 ) -> None:
     values = None if values is None else np.asarray(values, order="C")  # keeps 0-d
-    bounds = _bounds(records, threads)
+    bounds, most = _bounds(records, threads)
     fields = Work(
         base=records.base,
         pointers=_address_or_0(records.pointers),
@@ -149,8 +155,13 @@ def _compute_chunks(
     def stop() -> None:
         work[Work._fields.index("next")] = len(bounds)
 
+    turn = max(1, _HEARD // most)
+
     def chunks(limit: int) -> int:
-        done: int = run(where, limit) if keep else 0
+        done, count = 0, turn
+        while keep and done < limit and count == turn:  # signals are handled between turns
+            count = run(where, min(turn, limit - done))
+            done += count
         return done
 
     # The closure keeps the memory alive that a thread works on, even if the caller is gone.
@@ -162,24 +173,29 @@ def _address_or_0(array: Array | None) -> int:
     return 0 if array is None else address(array)
 
 
-def _bounds(records: Records, threads: int) -> Array:
-    """Return the first record of each chunk, and the end."""
+def _bounds(records: Records, threads: int) -> tuple[Array, int]:
+    """Return the first record of each chunk and the end, and the largest cost of a chunk."""
     count, lengths = records.number, records.lengths
     cost = records.total + _RECORD_COST * count
-    if isinstance(lengths, int) or threads == 1 or cost <= CHUNK:
-        return np.append(np.arange(0, count, max(1, CHUNK * count // cost)), count)
+    step = max(1, CHUNK * count // cost)
+    most = cost
+    if cost > LONGEST:
+        most = min(cost, step * (records.longest + _RECORD_COST))
+    if isinstance(lengths, int) or cost <= CHUNK or (threads == 1 and most <= LONGEST):
+        return np.append(np.arange(0, count, step), count), most
     # Chunks of equal bytes, not of equal numbers of records, so that no thread waits for
     # another. A chunk may be empty.
     ends = np.cumsum(lengths + _RECORD_COST)
     cuts = np.searchsorted(ends, np.arange(CHUNK, int(ends[-1]), CHUNK))
-    return np.concatenate(([0], cuts, [count]))
+    most = CHUNK + records.longest + _RECORD_COST
+    return np.concatenate(([0], cuts, [count])), most
 
 
 def _compute_pieces(
     compiled: Compiled, records: Records, values: Array | None, out: Array, threads: int
 ) -> None:
     """Cut long records into pieces of a multiple of `SPLIT` bytes, and join the pieces' CRCs."""
-    size = max(1, records.longest // (SPLIT * _PIECES * threads)) * SPLIT
+    size = max(1, min(LONGEST, records.longest // (_PIECES * threads)) // SPLIT) * SPLIT
     lengths = np.broadcast_to(records.lengths, records.number)
     pieces = np.maximum(1, -(-lengths // size))
     first = np.cumsum(pieces) - pieces
@@ -187,13 +203,16 @@ def _compute_pieces(
     start = (np.arange(len(record)) - first[record]) * size
     sizes = np.minimum(lengths[record] - start, size)
     pointers = records.addresses()[record] + start.view(np.uint64)
-    cut = Records(len(record), sizes, pointers=pointers)
-    if values is not None:
+    cut = Records(len(record), sizes, pointers=pointers, chain=records.chain)
+    if values is not None and not records.chain:
         each = np.broadcast_to(values, records.number)
         values = np.where(start == 0, each[record], compiled.empty)
     parts = np.empty(cut.number, out.dtype)
     _compute_chunks(compiled, cut, values, parts, threads)
     results = out.reshape(-1)
+    if records.chain:  # each piece continues from the one before, too
+        results[:] = parts[first + pieces - 1]
+        return
     results[:] = parts[first]
     # The builtin itself, not `numcrc.records.algebra.join`: after a long record nothing is left
     # in any cache, and the checks of `join` would miss every time.
