@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from io import StringIO
 
 TYPE_CHECKING = False  # not typing's: an interrupt during its import would miss main's handler
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
     from typing import NoReturn
 
 # By name: the module, and a summary.
 COMMANDS = {
     "sum": ("sums", "print the CRCs of files"),
-    "check": ("check", "check files against lists of CRCs"),
+    "check": ("check", "check files against lists of checksums"),
     "manifest": ("manifest", "list the objects of a store with their checksums"),
     "verify": ("verify", "check the objects of a store"),
     "list": ("listing", "list the algorithms"),
@@ -27,9 +30,13 @@ COMMANDS = {
 }
 
 # Exit statuses. An internal error must not look like a mismatch: it is EX_SOFTWARE of sysexits.h.
-# The last two are what shells report for a command that SIGINT or SIGPIPE ended.
+# The last three are what shells report for a command that SIGINT, SIGPIPE or SIGTERM ended.
 MISMATCH, USAGE, CANNOT_READ = 1, 2, 3
-INTERNAL, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
+INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 70, 130, 141, 143
+
+
+class TerminatedError(BaseException):
+    """SIGTERM arrived."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,14 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except TerminatedError:
+        return TERMINATED
     except BrokenPipeError:
         _discard_output()
         return BROKEN_PIPE
     except OSError as error:
-        _discard_output()
         print(f"numcrc: {error.strerror or error}", file=sys.stderr)
+        _discard_output()
         return CANNOT_READ
-    except Exception:
+    except Exception as error:
+        if _is_about_tier(error):
+            print(f"numcrc: NUMCRC_TIER: {error}", file=sys.stderr)
+            return USAGE
         sys.excepthook(*sys.exc_info())
         return INTERNAL
     return status
@@ -62,9 +74,23 @@ def entry() -> NoReturn:
     """
     gc.set_threshold(100_000)  # collections during start-up take milliseconds and find nothing
     sys.stderr = sys.stderr or StringIO()  # None if it was closed before the start
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     status = main()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """End the run as `KeyboardInterrupt` does; a second signal ends the process at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise TerminatedError
+
+
+def _is_about_tier(error: Exception) -> bool:
+    """Return whether ``NUMCRC_TIER`` is not a tier that this CPU runs."""
+    target = sys.modules.get("numcrc.jit.target")
+    return target is not None and isinstance(error, target.TierError)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -99,6 +125,7 @@ def _top(arguments: list[str]) -> int:
 def _discard_output() -> None:
     """Redirect standard output to the null device, so that a later flush succeeds."""
     if sys.stdout:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+        with suppress(OSError):  # there may be no descriptor left
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)

@@ -2,11 +2,12 @@
 
 Small files cost system calls and Python code: two threads take longer for them than one, because
 of the interpreter lock, so there are processes. They are forked, which shares the machine code
-that is already loaded, and starts no second interpreter.
+that is already loaded, and starts no second interpreter. A child ends when its parent does.
 """
 
 from __future__ import annotations
 
+import _thread
 import gc
 import marshal
 import os
@@ -36,6 +37,7 @@ BATCH = 256
 WORTHWHILE, PER_FILE, PER_BYTE = 5e-3, 5e-6, 1.2e-10
 SAMPLE = 32
 _HEADER = 8  # bytes for the length of a result
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def shares(paths: Sequence[str], jobs: int | None) -> tuple[int, int]:
@@ -70,21 +72,29 @@ def in_order(
     """Work on *items* in *count* processes, which live as long as the ``with`` block.
 
     The target of the ``with`` block iterates over the results of ``start(number)(batch)`` for
-    consecutive batches of at most *largest* items; *number* is that of the process.
+    consecutive batches of at most *largest* items; *number* is that of the process. There are
+    fewer processes if the system refuses to start *count* of them.
     """
     size = max(1, min(largest, len(items) // (4 * count)))
     batches = [items[i : i + size] for i in range(0, len(items), size)]
-    if count == 1:
-        yield map(start(0), batches)
-        return
     children: list[Child] = []
-    gc.freeze()  # a collection in a child would copy every page that it visits
+    if count > 1:
+        gc.freeze()  # a collection in a child would copy every page that it visits
     try:
-        for number in range(count):
-            _fork(start, number, batches[number::count], children)
-        # Each child has every count-th batch, so taking turns restores the order; a child that
-        # is ahead waits on its full pipe.
-        yield (_receive(children[turn % count][1]) for turn in range(len(batches)))
+        while count > 1 and not children:
+            try:
+                for number in range(count):
+                    _fork(start, number, batches[number::count], children)
+            except OSError:  # half of the descriptors or processes are left for other uses
+                count = len(children) // 2
+                while children:
+                    _end(children.pop())
+        if count > 1:
+            # Each child has every count-th batch, so taking turns restores the order; a child
+            # that is ahead waits on its full pipe.
+            yield (_receive(children[turn % count][1]) for turn in range(len(batches)))
+        else:
+            yield map(start(0), batches)
     finally:
         for child in children:
             _end(child)
@@ -96,7 +106,10 @@ def in_background(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
     if not CAN_FORK:
         return lambda: work(item)
     children: list[Child] = []
-    _fork(lambda number: work, 0, [item], children)
+    try:
+        _fork(lambda number: work, 0, [item], children)
+    except OSError:  # too few descriptors or processes
+        return lambda: work(item)
 
     def result() -> Any:
         try:
@@ -107,20 +120,32 @@ def in_background(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
     return result
 
 
+_lifeline: tuple[int, int] | None = None
+"""A pipe whose writing end only the parent holds: it closes when the parent ends, however."""
+
+
 def _fork(
     start: Start[T], number: int, batches: Sequence[Sequence[T]], children: list[Child]
 ) -> None:
     """Fork a process that works on *batches*, and append it to *children*."""
+    global _lifeline
+    if _lifeline is None:
+        _lifeline = os.pipe()
     reading, writing = os.pipe()
+    pipe = os.fdopen(reading, "rb")
     # An interrupt between the fork and the append would leave the child behind.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
         if not pid:  # never returns, since the stack is the parent's
-            _run_child(start, number, batches, children, reading, writing, mask)
-        os.close(writing)
-        children.append((pid, os.fdopen(reading, "rb")))
+            older = [pipe, *(other for _, other in children)]
+            _run_child(start, number, batches, older, writing, mask)
+        children.append((pid, pipe))
+    except OSError:
+        pipe.close()
+        raise
     finally:
+        os.close(writing)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
@@ -128,25 +153,25 @@ def _run_child(
     start: Start[T],
     number: int,
     batches: Sequence[Sequence[T]],
-    older: list[Child],
-    reading: int,
+    unused: Sequence[BinaryIO],
     writing: int,
     mask: set[int],
 ) -> NoReturn:
     """Write the results of *batches* to a pipe, and end the process."""
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _end_with_parent()
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.close(reading)
-        for _, pipe in older:
+        for pipe in unused:
             pipe.close()
         work = start(number)
-        with open(writing, "wb") as pipe:
+        with open(writing, "wb") as output:
             for batch in batches:
                 data = marshal.dumps(work(batch))
-                pipe.write(len(data).to_bytes(_HEADER, "little") + data)
-                pipe.flush()
+                output.write(len(data).to_bytes(_HEADER, "little") + data)
+                output.flush()
         status = 0
     except BrokenPipeError:
         pass
@@ -154,6 +179,20 @@ def _run_child(
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)  # without the parent's finalisers and buffers
+
+
+def _end_with_parent() -> None:
+    """Let a thread wait for the end of the parent, and end this process then."""
+    assert _lifeline is not None
+    reading, writing = _lifeline
+    os.close(writing)
+
+    def wait() -> NoReturn:
+        os.read(reading, 1)  # nothing is ever written
+        os._exit(1)
+
+    with suppress(RuntimeError):  # no thread can be started
+        _thread.start_new_thread(wait, ())
 
 
 def _end(child: Child) -> None:
