@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import shown
@@ -86,6 +87,17 @@ def print_error(path: str, why: str) -> None:
 def error_line(path: str, why: str) -> str:
     """Return the line that `print_error` prints."""
     return f"numcrc: {shown(path)}: {why}\n"
+
+
+def own_files() -> set[tuple[int, int]]:
+    """Return the device and inode of the files that standard output and error write."""
+    found = set()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # not a file, or closed
+            status = os.fstat(stream.fileno())
+            if stat.S_ISREG(status.st_mode):
+                found.add((status.st_dev, status.st_ino))
+    return found
 
 
 def exit_status(counts: Counter[str], malformed: int = 0) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EPILOG = f"""\
 Without PATH, or for "-", standard input is read. With --recursive, the files of a folder are
 sorted by path; links to files are followed; links to folders, pipes, sockets and devices are
-skipped.
+skipped. The file that the output is written to is not read.
 
 formats:
   gnu   HEX  path             as sha256sum; "numcrc check" assumes CRC-32C without -a
@@ -120,19 +120,29 @@ def _algorithms_and_format(options: Namespace) -> tuple[list[ChecksumAlgorithm],
 def _paths(options: Namespace) -> tuple[list[str], list[tuple[str, str]]]:
     """Return the paths of the files to read, and (path, reason) for each unreadable folder."""
     errors: list[tuple[str, str]] = []
-    if not options.recursive:
-        return options.paths or ["-"], errors
+    own = output.own_files()
 
     def unreadable(path: str, error: OSError) -> None:
         errors.append((path, output.reason(error)))
 
     paths: list[str] = []
-    for path in options.paths or ["."]:
-        if os.path.isdir(path):
-            paths += walk.files(path, unreadable)
+    for path in options.paths or (["."] if options.recursive else ["-"]):
+        if options.recursive and os.path.isdir(path):
+            paths += walk.files(path, unreadable, own)
+        elif own and path != "-" and _is_one_of(own, path):
+            output.print_error(path, "skipped, since the output is written to it")
         else:
             paths.append(path)
     return paths, errors
+
+
+def _is_one_of(files: set[tuple[int, int]], path: str) -> bool:
+    """Return whether *path* leads to a file with a device and inode in *files*."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) in files
 
 
 def _bar(paths: Sequence[str], processes: int) -> PathsBar | None:

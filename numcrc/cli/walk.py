@@ -7,15 +7,21 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 
-def files(folder: str, on_error: Callable[[str, OSError], object]) -> Iterator[str]:
+def files(
+    folder: str,
+    on_error: Callable[[str, OSError], object],
+    skip: Collection[tuple[int, int]] = (),
+) -> Iterator[str]:
     """Yield the paths of the files below *folder*, sorted.
 
     Links to files are files. Links to folders are skipped, since they could form a loop, as are
-    pipes, sockets and devices. *on_error* is called with each folder that cannot be read.
+    pipes, sockets, devices, and the files with a device and inode in *skip*. *on_error* is called
+    with each folder that cannot be read.
     """
+    inodes = {inode for _, inode in skip}
     # The paths of folders end with "/", which also sorts them among the files.
     pending = [folder if folder.endswith("/") else folder + "/"]
     while pending:
@@ -26,7 +32,9 @@ def files(folder: str, on_error: Callable[[str, OSError], object]) -> Iterator[s
         try:
             with os.scandir(path) as entries:
                 found = [
-                    entry.path if entry.is_file(follow_symlinks=False) else _other(entry)
+                    entry.path
+                    if entry.is_file(follow_symlinks=False) and entry.inode() not in inodes
+                    else _other(entry, skip)
                     for entry in entries
                 ]
         except OSError as error:
@@ -35,14 +43,14 @@ def files(folder: str, on_error: Callable[[str, OSError], object]) -> Iterator[s
         pending += sorted(filter(None, found), reverse=True)
 
 
-def _other(entry: os.DirEntry[str]) -> str:
-    """Return the path of a folder with "/", the path of a link to a file, or "" for the rest."""
+def _other(entry: os.DirEntry[str], skip: Collection[tuple[int, int]]) -> str:
+    """Return the path of a folder with "/", the path of a file or of a link to one, else ""."""
     if entry.is_dir(follow_symlinks=False):
         return entry.path + "/"
-    if entry.is_symlink():
-        try:
-            status = os.stat(entry.path)
-        except OSError:
-            return entry.path  # a broken link: reading it gives the error message
-        return entry.path if stat.S_ISREG(status.st_mode) else ""
-    return ""
+    try:
+        status = os.stat(entry.path)
+    except OSError:
+        # Reading a broken link gives the error message.
+        return entry.path if entry.is_symlink() else ""
+    skipped = (status.st_dev, status.st_ino) in skip or not stat.S_ISREG(status.st_mode)
+    return "" if skipped else entry.path
