@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
 
         print(dumps(rows, indent=2))
     elif rows:
-        print(_table(rows))
+        print(_fitting(rows))
     else:
         print(f"numcrc: no algorithm matches {options.pattern!r}", file=sys.stderr)
     return 0 if rows else 1
@@ -64,6 +64,40 @@ def _row(entry: Entry) -> dict[str, object]:
     for column in ("poly", "init", "xorout", "check", "residue"):
         row[column] = f"0x{row[column]:0{digits}x}"  # a number would exceed many JSON readers
     return row
+
+
+def _fitting(rows: list[dict[str, object]]) -> str:
+    """Return a table, or paragraphs if standard output is a terminal that is too narrow for it."""
+    table = _table(rows)
+    if not sys.stdout.isatty():
+        return table
+    from shutil import get_terminal_size
+
+    columns = get_terminal_size().columns
+    if max(map(len, table.splitlines())) <= columns:
+        return table
+    return "\n".join(_paragraph(row, columns) for row in rows)
+
+
+def _paragraph(row: dict[str, object], columns: int) -> str:
+    """Return the name of an algorithm, and below it the other cells as RevEng writes them."""
+    from textwrap import fill
+
+    lines = ["  ".join(f"{name}={_cell(row[name])}" for name in COLUMNS[1:-1])]
+    if row["aliases"]:
+        lines.append(f"aliases: {_cell(row['aliases'])}")
+    indent = "    "
+    texts = [
+        fill(
+            line,
+            max(columns, 2 * len(indent)),
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+        )
+        for line in lines
+    ]
+    return "\n".join([str(row["name"]), *texts])
 
 
 def _table(rows: list[dict[str, object]]) -> str:
