@@ -28,10 +28,10 @@ _SPELLINGS["blake2"] = "blake2b"
 _LIST_NAME = (
     r"(?:^|[^a-z0-9])(md[45]|sha-?512[-_]?(?:224|256)|sha-?[123]?-?(?:1|224|256|384|512)"
     r"|b[23](?=sum)|(?<=\.)b[23]|blake2[bs]?(?:-?\d{2,3})?|blake3|xxh(?:ash)?(?:3|32|64|128)"
-    r"|(?:rmd|ripemd)-?160|sm3|whirlpool|adler-?32|crc-?32c?|crc-?64nvme)"
-    r"(?:sums?)?(?:\.txt)?(?:\.gz|\.zst)?$"
+    r"|(?:rmd|ripemd)-?160|sm3|whirlpool|adler-?32|(?<=\.)sfv"
+    r"|crc-?32c?|crc-?64nvme)(?:sums?)?(?:\.txt)?(?:\.asc)?(?:\.gz|\.zst)?$"
 )
-_LIST_SPELLINGS = {"b2": "blake2b", "b3": "blake3", "rmd160": "ripemd160"}
+_LIST_SPELLINGS = {"b2": "blake2b", "b3": "blake3", "rmd160": "ripemd160", "sfv": "crc32"}
 # Bits of algorithms that are named by check files, but not computed here. Without the name,
 # their digits would be taken for those of another: BLAKE3's for SHA-256's.
 _NOT_COMPUTED = {"md4": 128, "ripemd160": 160, "sm3": 256, "blake3": 256, "whirlpool": 512}
@@ -310,8 +310,8 @@ def of_list_name(file_name: str) -> ChecksumAlgorithm | None:
     --------
     >>> of_list_name("SHA256SUMS").name, of_list_name("image.iso.md5").name
     ('sha256', 'md5')
-    >>> of_list_name("B2SUMS").name, of_list_name("sums.txt")
-    ('blake2b', None)
+    >>> of_list_name("photos.sfv").name, of_list_name("sums.txt")
+    ('crc32', None)
     """
     match = re.search(_LIST_NAME, file_name.lower(), re.ASCII)
     if not match:

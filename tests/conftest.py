@@ -6,11 +6,14 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support import DROP_IN, KERNELS, Callee, Machine
 
 import numcrc
+from numcrc.cli import main
 from numcrc.crc import catalogue
 from numcrc.jit import choice, target
 from numcrc.jit.plan import Plan
@@ -70,3 +73,25 @@ def callee(request: pytest.FixtureRequest) -> Callee:
     if name in DROP_IN:
         return Callee(getattr(numcrc, name), numcrc.algorithms[DROP_IN[name]])
     return Callee(numcrc.algorithms[name], numcrc.algorithms[name])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, where a new process finds the same package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(os.path.dirname(numcrc.__file__)))
+    return tmp_path
+
+
+@pytest.fixture
+def run(
+    folder: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line; return its status, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(arguments)
+        out, err = capfdbinary.readouterr()
+        return status, os.fsdecode(out), os.fsdecode(err)
+
+    return run

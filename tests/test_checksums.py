@@ -126,7 +126,7 @@ def test_an_unknown_algorithm_cannot_be_computed():
     [
         ("md5", "MD5SUMS md5sum.txt x.md5 image.iso.md5.txt md5sums.gz a-md5sums.zst"),
         ("sha1", "SHA1SUMS x.sha1 SHA-1SUMS"),
-        ("sha256", "SHA256SUMS sha256sum.txt x.sha256 x.sha2-256 numcrc_1.0_SHA256SUMS"),
+        ("sha256", "SHA256SUMS sha256sums.asc x.sha256 x.sha2-256 numcrc_1.0_SHA256SUMS"),
         ("sha3-256", "SHA3-256SUMS x.sha3-256 sha3_256sums.sha3-256"),
         ("sha3-512", "SHA3-512SUMS"),
         ("blake2b", "B2SUMS x.b2 x.b2sum x.blake2b BLAKE2SUMS BLAKE2b-512SUMS x.blake2"),
@@ -134,7 +134,7 @@ def test_an_unknown_algorithm_cannot_be_computed():
         ("blake2b-256", "BLAKE2b-256SUMS x.blake2b256"),
         ("xxhash64", "XXH64SUMS x.xxh64 x.xxhash64"),
         ("xxhash32", "x.xxh32"),
-        ("crc32", "CRC32SUMS x.crc32"),
+        ("crc32", "CRC32SUMS x.crc32 x.sfv X.SFV x.sfv.gz"),
         ("crc32c", "CRC32CSUMS x.crc32c"),
         ("crc64nvme", "x.crc64nvme"),
         ("blake3", "B3SUMS x.b3 x.blake3"),
@@ -142,7 +142,7 @@ def test_an_unknown_algorithm_cannot_be_computed():
         ("sm3", "SM3SUMS"),
         ("ripemd160", "x.rmd160 RIPEMD160SUMS"),
         ("sha512-256", "SHA512-256SUMS x.sha512-256"),
-        (None, "sums.txt SUMS x.sfv checksums.txt web2 report-b2.txt lab3.txt xmd5 mysha256 x.sha"),
+        (None, "sums.txt SUMS xsfv checksums.txt web2 report-b2.txt lab3.txt xmd5 mysha256 x.sha"),
     ],
 )
 def test_names_of_check_files(name, file_names):

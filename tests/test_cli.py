@@ -1,78 +1,28 @@
-"""The ``numcrc`` command, from its arguments to its exit status."""
+"""The ``numcrc`` command: ``sum``, ``list``, ``info``, options and errors."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
-import shlex
 import signal
 import subprocess
-import sys
-import threading
-import time
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from cli_support import COMMAND, POSIX, feed, write
 
 import numcrc
 from numcrc import files
-from numcrc.cli import COMMANDS, main, workers
+from numcrc.cli import COMMANDS
 
 # Forking while another test's pool has threads is safe here: a child uses none of them.
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-
-CRC32C = numcrc.algorithms["CRC-32/ISCSI"]
-POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
-COMMAND = [sys.executable, "-m", "numcrc"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """Work in an empty folder, where a new process finds the same package."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(os.path.dirname(numcrc.__file__)))
-
-
-@pytest.fixture
-def run(capfdbinary):
-    """Run a command line and return its status, standard output and standard error."""
-
-    def run(*arguments):
-        status = main(arguments)
-        out, err = capfdbinary.readouterr()
-        return status, os.fsdecode(out), os.fsdecode(err)
-
-    return run
-
-
-def write(path, data=b"123456789"):
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(data)
-
-
-def feed(monkeypatch, data):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-
-
-def pipe_to(process):
-    """Open the named pipe "pipe" for writing as soon as *process* reads it."""
-    descriptor = None
-    while descriptor is None:
-        assert process.poll() is None
-        time.sleep(0.01)
-        with suppress(OSError):
-            descriptor = os.open("pipe", os.O_WRONLY | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    return open(descriptor, "wb")
-
-
-def default_sigint():
-    """Undo that SIGINT is ignored where the tests run in the background; for preexec_fn."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+pytestmark = [
+    pytest.mark.usefixtures("folder"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
 
 
 # sum
@@ -251,99 +201,60 @@ def test_worker_that_dies(run, monkeypatch):
     assert (status, err) == (3, "numcrc: a worker process ended before its work was done\n")
 
 
-# check
-
-
-def test_check(run):
-    write("good")
-    write("bad", b"other")
-    write("list", b"e3069283  good\ne3069283  bad\ne3069283  none\nCRC32 (good) = cbf43926\n")
-    status, out, err = run("check", "list")
-    assert status == 1
-    assert out == "good: OK\nbad: FAILED\nnone: MISSING\ngood: OK\n"
-    assert err == (
-        "numcrc: WARNING: 1 listed file is missing\nnumcrc: WARNING: 1 file does NOT match\n"
-    )
-    assert run("check", "--quiet", "list")[1] == "bad: FAILED\nnone: MISSING\n"
-    assert run("check", "--status", "list") == (1, "", "")
-
-
-def test_check_of_a_list_on_standard_input(run, monkeypatch):
-    write("good")
-    feed(monkeypatch, b"e3069283  good\n")
-    assert run("check") == (0, "good: OK\n", "")
-
-
-def test_check_of_standard_input(run, monkeypatch):
-    write("list", b"e3069283  -\n")
-    feed(monkeypatch, b"123456789")
-    assert run("check", "list") == (0, "-: OK\n", "")
-
-
-def test_check_reads_windows_lists(run):
-    write("a b")
-    write("list", b"\xef\xbb\xbf; comment\r\n\r\na b CBF43926\r\n")
-    assert run("check", "list") == (0, "a b: OK\n", "")
-
-
-def test_check_with_an_algorithm(run):
-    write("a")
-    write("list", b"ae8b14860a799888  a\n")
-    assert run("check", "-a", "crc64nvme", "list") == (0, "a: OK\n", "")
-    assert run("check", "list")[0] == 2
-
-
-def test_lines_about_one_file_are_one_result(run):
-    write("a")
-    lines = run("sum", "-a", "crc32", "-a", "crc32c", "a")[1]
-    write("list", lines.encode())
-    assert run("check", "list") == (0, "a: OK\n", "")
-    write("list", lines.replace("cbf4", "cbf5").encode() + b"e3069283  a\n")
-    assert run("check", "list")[:2] == (1, "a: FAILED\n")
-
-
-def test_malformed_line(run):
-    write("a")
-    write("list", b"; comment\nnonsense\ne3069283  a\n")
-    status, out, err = run("check", "list")
-    assert (status, out) == (2, "a: OK\n")
-    assert err == (
-        "numcrc: list: line 2: not a line of CRCs\nnumcrc: WARNING: 1 line is malformed\n"
-    )
-    assert run("check", "--status", "list") == (2, "", "")
-
-
-@pytest.mark.parametrize("data", [b"", b"; only a comment\n"])
-def test_list_without_lines(run, data):
-    write("list", data)
-    status, out, err = run("check", "list")
-    assert (status, out) == (2, "")
-    assert err.startswith("numcrc: list: no line of CRCs found\n")
-
-
-def test_check_of_what_cannot_be_read(run):
-    os.mkdir("d")
-    write("a")
-    write("list", b"e3069283  d\ne3069283  a\n")
-    status, out, err = run("check", "list")
-    assert (status, out) == (3, "a: OK\n")
-    first, second = err.splitlines()
-    assert first.startswith("d: ERROR (")
-    assert second == "numcrc: WARNING: 1 file could not be read"
-    assert run("check", "--status", "list") == (3, "", "")
-    assert run("check", "no list")[0] == 3
-
-
-def test_mismatch_goes_before_unreadable_before_malformed(run):
-    os.mkdir("d")
-    write("a")
-    write("list", b"e3069284  a\ne3069283  d\nnonsense\n")
-    assert run("check", "list")[0] == 1
-    write("list", b"e3069283  a\ne3069283  d\nnonsense\n")
-    assert run("check", "list")[0] == 3
-
-
 # list, info and the rest
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_output_is_not_summed(jobs):
+    """``numcrc sum -r > sums.txt``, by device and inode; ``numcrc sum *`` too, with a note."""
+    os.makedirs("d/e")
+    for name in ("d/a", "d/b", "d/e/c"):
+        write(name)
+    os.symlink("sums.txt", "d/link")
+    os.symlink("../sums.txt", "d/e/link")
+    command = [*COMMAND, "sum", "-j", jobs]
+    expected = {"./a", "./b", "./e/c"}
+
+    def run(*arguments, mode="wb"):
+        with open("d/sums.txt", mode) as out, open("d/errors.txt", "wb") as err:
+            status = subprocess.run(
+                [*command, *arguments], cwd="d", stdout=out, stderr=err, check=False
+            ).returncode
+        text = Path("d/sums.txt").read_text()
+        return status, [line.split("  ")[1] for line in text.splitlines()]
+
+    status, listed = run("-r")
+    assert (status, set(listed)) == (0, expected)
+    checked = subprocess.run([*COMMAND, "check", "sums.txt"], cwd="d", stdout=-1, check=False)
+    assert checked.returncode == 0
+    status, listed = run("-r", mode="ab")
+    assert (status, set(listed), len(listed)) == (0, expected, 6)
+    status, listed = run("a", "sums.txt", "b", "link")
+    assert (status, listed) == (0, ["a", "b"])
+    note = "skipped, since the output is written to it"
+    assert Path("d/errors.txt").read_text() == (f"numcrc: sums.txt: {note}\nnumcrc: link: {note}\n")
+    os.link("d/sums.txt", "d/hard")
+    assert set(run("-r")[1]) == expected
+
+
+@POSIX
+def test_more_jobs_than_descriptors(folder):
+    """Fewer processes do the work."""
+    import resource
+
+    for number in range(40):
+        write(f"d/{number:02}")
+
+    def limited(count):
+        return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+    numcrc.crc32c(b"")  # so that the cache has the kernel
+    expected = "".join(f"e3069283  d/{number:02}\n" for number in range(40))
+    for count in (32, 20, 14):
+        command = [*COMMAND, "sum", "-j", "300", "-r", "d"]
+        done = subprocess.run(command, preexec_fn=limited(count), stdout=-1, stderr=-1, check=False)
+        assert (done.returncode, done.stdout.decode(), done.stderr) == (0, expected, b"")
 
 
 def test_list(run):
@@ -355,6 +266,32 @@ def test_list(run):
     assert row.split()[:3] == ["CRC-32/ISCSI", "32", "0x1edc6f41"]
     assert len(run("list", "crc-16/*")[1].splitlines()) > 25
     assert run("list", "md5")[0] == 1
+
+
+@POSIX
+@pytest.mark.parametrize("columns", [40, 80, 300])
+def test_list_fits_a_terminal(columns):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    with subprocess.Popen([*COMMAND, "list"], stdout=there, env=environment):
+        os.close(there)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal
+            while data := os.read(here, 1 << 16):
+                shown += data
+    os.close(here)
+    lines = shown.decode().split("\r\n")
+    assert max(map(len, lines)) <= columns
+    for name, crc in numcrc.algorithms.items():
+        assert any(line.split(" ")[0] == name for line in lines)
+        assert f"0x{crc.poly:0{-(-crc.width // 4)}x}" in shown.decode()
+    assert "CRC-32/CASTAGNOLI" in shown.decode()
 
 
 def test_list_json(run):
@@ -390,7 +327,8 @@ def test_help_and_version(run, monkeypatch):
         ("sum", "-j", "0", "a"),
         ("sum", "-j", "two", "a"),
         ("sum", "--format", "gnu", "-a", "crc32", "-a", "crc32c", "a"),
-        ("check", "-a", "md5", "list"),
+        ("check", "-a", "md6", "list"),
+        ("sum", "-a", "md5", "list"),
         ("list", "a", "b"),
     ],
 )
@@ -407,8 +345,24 @@ def test_wrong_environment(run, monkeypatch):
     assert "NUMCRC_NUM_THREADS must be a positive integer, not 'many'" in err
 
 
+@pytest.mark.parametrize(
+    "command", ["sum a", "check list", "info", "manifest a", "verify . --manifest list"]
+)
+def test_a_wrong_tier_is_wrong_usage(command):
+    write("a")
+    write("list", b"e3069283  a\n")
+    environment = os.environ | {"NUMCRC_TIER": "avx9"}
+    done = subprocess.run(
+        [*COMMAND, *command.split()], env=environment, stdout=-1, stderr=-1, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("numcrc: NUMCRC_TIER: no tier is called 'avx9'; there are: ")
+
+
 def test_unknown_algorithm_has_a_hint(run):
-    assert "CRC-32/ISCSI" in run("sum", "-a", "crc-32-castangoli", "a")[2]
+    for command in ("sum", "check"):
+        assert "CRC-32/ISCSI" in run(command, "-a", "crc-32-castangoli", "a")[2]
 
 
 def test_an_internal_error_is_not_a_mismatch(run, monkeypatch):
@@ -417,108 +371,3 @@ def test_an_internal_error_is_not_a_mismatch(run, monkeypatch):
     status, out, err = run("sum", "a")
     assert (status, out) == (70, "")
     assert err.startswith("Traceback")
-
-
-# processes
-
-
-def test_module():
-    write("a")
-    done = subprocess.run([*COMMAND, "sum", "a"], capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"e3069283  a\n", b"")
-
-
-@POSIX
-def test_output_closed_early():
-    for number in range(3000):
-        write(f"d/{'x' * 100}{number}", b"")
-    for jobs in ("1", "2"):
-        with subprocess.Popen(
-            [*COMMAND, "sum", "-j", jobs, "-r", "d"], stdout=-1, stderr=-1
-        ) as process:
-            assert process.stdout.readline().startswith(b"00000000  d/")
-            process.stdout.close()
-            assert process.stderr.read() == b""
-        assert process.returncode == 141
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk():
-    write("a")
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, "sum", "a"], stdout=full, stderr=-1, check=False)
-    assert (done.returncode, done.stderr) == (3, b"numcrc: No space left on device\n")
-
-
-@POSIX
-@pytest.mark.parametrize(
-    ("command", "status", "message"),
-    [
-        ("sum <&-", 3, "numcrc: -: Bad file descriptor\n"),
-        ("check <&-", 3, "numcrc: -: Bad file descriptor\nnumcrc: WARNING: 1 file"),
-        ("sum a >&-", 3, "numcrc: Bad file descriptor\n"),
-        ("sum none 2>&-", 3, ""),
-    ],
-)
-def test_closed_standard_streams(command, status, message):
-    write("a")
-    line = f"{shlex.join(COMMAND)} {command}"
-    done = subprocess.run(line, shell=True, stdout=-1, stderr=-1, check=False)
-    assert (done.returncode, done.stdout) == (status, b"")
-    assert done.stderr.decode().startswith(message)
-
-
-@POSIX
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_interrupt(jobs):
-    write("a")
-    os.mkfifo("pipe")
-    command = [*COMMAND, "sum", "-j", jobs, "a", "pipe", "a", "pipe"]
-    with subprocess.Popen(command, stdout=-1, stderr=-1, preexec_fn=default_sigint) as process:
-        with pipe_to(process):
-            process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 130
-        assert process.stderr.read() == b""
-
-
-@POSIX
-def test_interrupt_right_after_a_fork_leaves_no_child(monkeypatch):
-    children = []
-    real = os.fork
-
-    def fork():
-        pid = real()
-        if pid:
-            children.append(pid)
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        return pid
-
-    monkeypatch.setattr(os, "fork", fork)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt), workers.in_order(lambda _: list, [1, 2, 3], 2):
-            pass
-    finally:
-        signal.signal(signal.SIGINT, before)
-    (child,) = children
-    with pytest.raises(ChildProcessError):
-        os.waitpid(child, os.WNOHANG)
-
-
-@POSIX
-def test_progress_bar_only_on_a_terminal(monkeypatch):
-    import pty
-
-    write("a")
-    os.mkfifo("pipe")
-    here, there = pty.openpty()
-    with subprocess.Popen([*COMMAND, "sum", "pipe"], stdout=-1, stderr=there) as process:
-        os.close(there)
-        with pipe_to(process) as pipe:
-            pipe.write(bytes(1 << 20))
-            pipe.flush()
-            shown = b""
-            while b"1.0/?" not in shown:
-                shown += os.read(here, 1000)
-        assert process.stdout.read() == f"{CRC32C(bytes(1 << 20)):08x}  pipe\n".encode()
-    os.close(here)

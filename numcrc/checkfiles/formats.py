@@ -84,12 +84,15 @@ def _bsd(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     return bsd
 
 
-# How files of other formats begin: JSON, a byte order mark, Parquet, gzip, zstd.
-_BEGINNINGS = (b"{", b"\xef\xbb\xbf", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+# How other files begin: JSON, text with a byte order mark, Parquet, gzip, zstd.
+_BEGINNINGS = (
+    *(b"{", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"),
+    *(b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
+)
 
 
 def _sfv(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
-    from numcrc.checkfiles.lines import Parser
+    from numcrc.checkfiles.lines import Expected, Parser
 
     (algorithm,) = algorithms
     write, parse = writer(algorithm, base64), Parser(algorithm)
@@ -100,7 +103,8 @@ def _sfv(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
         for name in (path, f"./{path}") if plain else (f"./{path}",):
             text = f"{name} {write(values[0])}"
             with suppress(ValueError):
-                if "\n" not in name and parse(text) == (name, (algorithm,), values):
+                line = None if "\n" in name else parse(text)
+                if line and line[:2] == (name, (Expected(algorithm, values[0]),)):
                     return f"{text}\n"
         raise ValueError("an SFV list cannot hold this name")
 

@@ -6,30 +6,67 @@ import os
 import re
 from binascii import a2b_base64
 from contextlib import suppress
+from enum import Enum
 from string import hexdigits
 from typing import NamedTuple
 
 from numcrc.checkfiles import values
 from numcrc.checkfiles.names import unescaped
 from numcrc.checksums import ChecksumAlgorithm, find, known, unknown
-from numcrc.crc import catalogue
+
+BY_DIGITS = {
+    8: ("crc32c", "crc32", "xxhash32", "adler32"),
+    32: ("md5", "xxhash128", "md4", "blake2b-128"),
+    40: ("sha1", "ripemd160", "blake2b-160"),
+    56: ("sha224", "sha3-224", "sha512-224"),
+    64: ("sha256", "sha3-256", "blake2s", "blake2b-256", "blake3", "sha512-256", "sm3"),
+    96: ("sha384", "sha3-384", "blake2b-384"),
+    128: ("sha512", "sha3-512", "blake2b", "whirlpool"),
+}
+"""The algorithms of values by their number of hexadecimal digits, the usual one first."""
+
+_GNU = re.compile(r"[ \t]*(\\?)([0-9A-Za-z+/]+=*) [ *](.+)", re.DOTALL)
+_BSD = re.compile(r"[ \t]*(\\?)([^\s(]+) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)", re.DOTALL)
+_SFV = re.compile(r"(.*[^ \t])[ \t]+([0-9A-Za-z+/]+=*)", re.DOTALL)
+# As ``md5 -r``: one space, where GNU has two characters.
+_REVERSED = re.compile(r"[ \t]*(\\?)([0-9A-Fa-f]+)[ \t](.+)", re.DOTALL)
+# What rclone writes if it has no checksum of a file.
+_RCLONE = re.compile(r" *(?:ERROR|UNSUPPORTED)  (.+)", re.DOTALL)
+_BLAKE2 = ("blake2b", "blake2s")
+_MOST_UNKNOWN = 100
+
+
+class Basis(Enum):
+    """How the algorithm of a checksum is known."""
+
+    NAMED = "named"
+    """By its name: in the line, as an option, or in the name of the list."""
+    CONVENTION = "convention"
+    """A line without a name has CRC-32C, or in SFV CRC-32."""
+    DIGITS = "digits"
+    """A guess from the number of digits, which several algorithms share."""
+
+
+class Expected(NamedTuple):
+    """The expected value of one checksum of a file."""
+
+    algorithm: ChecksumAlgorithm
+    value: int
+    basis: Basis = Basis.NAMED
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the algorithm is not named."""
+        return self.basis is not Basis.NAMED
 
 
 class Line(NamedTuple):
     """A path and its expected checksums."""
 
     path: str
-    algorithms: tuple[ChecksumAlgorithm, ...]
-    values: list[int]
-
-
-_GNU = re.compile(r"(\\?)([0-9A-Za-z+/]+=*) [ *](.+)", re.DOTALL)
-_BSD = re.compile(r"(\\?)([^\s(]+) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)", re.DOTALL)
-_SFV = re.compile(r"(.*[^ \t])[ \t]+([0-9A-Za-z+/]+=*)", re.DOTALL)
-
-# Hashes by the number of their hexadecimal digits, for lines that name no algorithm.
-_BY_DIGITS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
-_MOST_UNKNOWN = 1000
+    checksums: tuple[Expected, ...]
+    windows_path: str = ""
+    """The path if its backslashes separate folders, as on Windows; empty if they cannot."""
 
 
 class Parser:
@@ -38,23 +75,22 @@ class Parser:
     Parameters
     ----------
     chosen : ChecksumAlgorithm, optional
-        The algorithm of lines that name none. By default the number of digits decides for
-        hashes; other gnu lines have CRC-32C, and SFV lines have CRC-32.
-    crcs_only : bool, optional
-        Whether a hash is an error.
+        The algorithm of lines that name none. By default SFV lines have CRC-32, other lines with
+        8 digits CRC-32C, and for those with more digits the usual hash is assumed.
+    sfv : bool, optional
+        Whether the list is SFV, so that values may lack leading zeros.
 
     Examples
     --------
-    >>> path, [algorithm], [value] = Parser()("CRC32 (a) = cbf43926")
-    >>> path, algorithm.name, hex(value)
-    ('a', 'crc32', '0xcbf43926')
+    >>> path, [(algorithm, value, basis)], _ = Parser()("CRC32 (a) = cbf43926")
+    >>> path, algorithm.name, hex(value), basis.value
+    ('a', 'crc32', '0xcbf43926', 'named')
     """
 
-    def __init__(self, chosen: ChecksumAlgorithm | None = None, *, crcs_only: bool = False) -> None:
+    def __init__(self, chosen: ChecksumAlgorithm | None = None, *, sfv: bool = False) -> None:
         self._chosen = chosen
-        self._crcs_only = crcs_only
-        self._gnu = chosen or find("crc32c")
-        self._sfv = chosen or find("crc32")
+        self._default = chosen or find("crc32c"), Basis.NAMED if chosen else Basis.CONVENTION
+        self._sfv = sfv
         self._unknown: dict[str, ChecksumAlgorithm] = {}
 
     def __call__(self, line: str) -> Line | None:
@@ -74,25 +110,51 @@ class Parser:
         return parsed
 
     def _text(self, line: str) -> Line | None:
-        problem = "not a line of CRCs" if self._crcs_only else "not a line of checksums"
+        problem = "not a line of checksums"
         if match := _GNU.fullmatch(line):
-            mark, text, name = match.groups()
-            algorithm = self._unnamed(text)
             try:
-                return Line(unescaped(mark, name), (algorithm,), [values.read(text, algorithm)])
+                return self._unnamed(*match.groups())
             except ValueError as error:
                 problem = str(error)  # the line may still be SFV with spaces in the path
         if match := _BSD.fullmatch(line):
             mark, tag, name, text = match.groups()
             algorithm = self._named(tag, text)
-            return Line(unescaped(mark, name), (algorithm,), [values.read(text, algorithm)])
+            return _line(mark, name, Expected(algorithm, values.read(text, algorithm)))
+        if not self._sfv and (match := _RCLONE.fullmatch(line)):
+            raise ValueError(f"rclone found no checksum of {match[1]!r}")
+        if line.startswith("#") and not self._sfv:
+            return None
         if match := _SFV.fullmatch(line):
             name, text = match.groups()
             with suppress(ValueError):
-                return Line(name, (self._sfv,), [values.read(text, self._sfv)])
+                return _line("", name, self._sfv_value(text))
+        if match := _REVERSED.fullmatch(line):
+            with suppress(ValueError):
+                return self._unnamed(*match.groups())
         if line.startswith("#"):
             return None
         raise ValueError(problem)
+
+    def _unnamed(self, mark: str, text: str, name: str) -> Line:
+        """Return a line that does not name its algorithm."""
+        algorithm, basis = self._default
+        if len(text) > 8:
+            if self._chosen is None and not text.strip(hexdigits):
+                if len(text) not in BY_DIGITS:
+                    raise ValueError(f"cannot tell the algorithm of {text!r}; pass -a")
+                algorithm, basis = find(BY_DIGITS[len(text)][0]), Basis.DIGITS
+            elif algorithm.name in _BLAKE2 and 4 * len(text) < algorithm.width:
+                algorithm = known(f"{algorithm.name}-{4 * len(text)}") or algorithm
+        return _line(mark, name, Expected(algorithm, values.read(text, algorithm), basis))
+
+    def _sfv_value(self, text: str) -> Expected:
+        algorithm, basis = self._chosen, Basis.NAMED
+        if algorithm is None:
+            algorithm, basis = find("crc32"), Basis.CONVENTION
+        digits = -(-algorithm.width // 4)
+        if self._sfv and len(text) < digits and not text.strip(hexdigits):
+            text = text.zfill(digits)  # cksfv omits leading zeros
+        return Expected(algorithm, values.read(text, algorithm), basis)
 
     def _json(self, line: str) -> Line:
         from json import loads
@@ -110,26 +172,12 @@ class Parser:
             raise ValueError('not JSON with a "path" and a "crc" of known algorithms') from None
         return Line(
             path,
-            tuple(algorithm for algorithm, _ in found),
-            [values.read(text, algorithm) for algorithm, text in found],
+            tuple(Expected(algorithm, values.read(text, algorithm)) for algorithm, text in found),
         )
-
-    def _unnamed(self, text: str) -> ChecksumAlgorithm:
-        """Return the algorithm of a gnu line with the value *text*."""
-        guess = self._chosen is None and not self._crcs_only
-        if guess and len(text) in _BY_DIGITS and not text.strip(hexdigits):
-            return find(_BY_DIGITS[len(text)])
-        return self._gnu
 
     def _named(self, name: str, text: object) -> ChecksumAlgorithm:
         """Return the algorithm called *name*; *text* is one of its values."""
-        found = known(name)
-        if self._crcs_only:
-            if found is None or found.crc is None:
-                raise ValueError(catalogue.not_found(name))
-        elif found is None:
-            found = self._unknown.get(name) or self._added(name, text)
-        return found
+        return known(name) or self._unknown.get(name) or self._added(name, text)
 
     def _added(self, name: str, text: object) -> ChecksumAlgorithm:
         """Return a new unknown algorithm, as wide as its value *text*."""
@@ -139,3 +187,9 @@ class Parser:
             raise ValueError(f"more than {_MOST_UNKNOWN} unknown algorithms in one list")
         found = self._unknown[name] = unknown(name, 4 * len(text))
         return found
+
+
+def _line(mark: str, name: str, expected: Expected) -> Line:
+    if "\\" not in name:
+        return Line(name, (expected,))
+    return Line(unescaped(mark, name), (expected,), "" if mark else name.replace("\\", "/"))

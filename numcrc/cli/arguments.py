@@ -110,6 +110,18 @@ def crc_algorithm(name: str) -> ChecksumAlgorithm:
     return found
 
 
+def checksum_algorithm(name: str) -> ChecksumAlgorithm:
+    """Return the algorithm called *name*, a CRC or a hash."""
+    from numcrc.checksums import known
+
+    found = known(name)
+    if found is None:
+        from numcrc.crc import catalogue
+
+        raise ArgumentTypeError(f"no hash and {catalogue.not_found(name)}")
+    return found
+
+
 def positive(text: str) -> int:
     """Return the positive integer *text*."""
     if not (text.isdecimal() and int(text)):

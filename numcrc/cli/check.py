@@ -1,4 +1,4 @@
-"""``numcrc check``: check files against lists of CRCs."""
+"""``numcrc check``: check files against lists of checksums."""
 
 from __future__ import annotations
 
@@ -6,34 +6,49 @@ import os
 import sys
 from collections import Counter
 from contextlib import nullcontext
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from numcrc.checkfiles.lines import Line, Parser
+from numcrc.checkfiles import reader
+from numcrc.checkfiles.lines import BY_DIGITS, Basis, Line
 from numcrc.checkfiles.names import escaped, shown
-from numcrc.cli import output, workers
-from numcrc.cli.arguments import add_jobs, crc_algorithm, new_parser, parsed
+from numcrc.checksums import find, reason
+from numcrc.cli import CANNOT_READ, output, workers
+from numcrc.cli.arguments import add_jobs, checksum_algorithm, new_parser, parsed
 from numcrc.files import Reader
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    from numcrc.checkfiles.lines import Expected
     from numcrc.checksums import ChecksumAlgorithm
-    from numcrc.files import Sums
+
+MOST_SHOWN = 10
+"""Malformed lines of a list that are named one by one; the rest is counted."""
+_MOST_READERS = 64
+# Bytes to read in search of the algorithm that a list may have instead.
+_MOST_TO_TRY = 1 << 30
+# Counts beside those of results: lines that cannot be parsed, and lines that match although their
+# algorithm is not named.
+_MALFORMED, _ASSUMED_RIGHTLY = "malformed", "assumed rightly"
+_RESULTS = (output.OK, output.FAILED, output.MISSING, output.UNREADABLE, output.UNSUPPORTED)
 
 EPILOG = f"""\
 Without FILE, or for "-", the list is read from standard input. Each line may have any format
-that "numcrc sum" writes, in hexadecimal or base64; lists of CRCs by rhash, cksfv and other
-programs have these formats too. A line that names no algorithm has CRC-32C, or CRC-32 if it is
-"path HEX" (SFV), unless -a says otherwise. Lines that begin with ";" or "#" are comments. Paths
-are relative to the current folder.
+that "numcrc sum" writes, or that of sha256sum, md5 -r, openssl dgst, rhash, cksfv and others; the
+value is in hexadecimal or base64. The algorithm of a line is the one that it names; otherwise that
+of -a; otherwise that of the list's name (SHA256SUMS, photos.crc32, photos.sfv). Otherwise 8 digits
+are CRC-32C, or CRC-32 in "path HEX" (SFV), and more digits those of the usual hash: SHA-256, ...
+
+Lines that begin with ";" or "#" are comments. Other lines that cannot be parsed are skipped with a
+warning. A PGP signature around a list is not verified. Paths are relative to the current folder, or
+to DIR.
 
 examples:
   numcrc check photos.crc32c
-  numcrc check --quiet photos.crc32c            only files that are not OK
+  numcrc check --quiet SHA256SUMS               only files that are not OK
   numcrc check -a crc32 sums.txt                lines that name no algorithm have CRC-32
+  numcrc check --ignore-missing -C /mnt SUMS    only the files that are in /mnt
   numcrc sum -r photos | ssh server numcrc check --quiet
 
 {output.STATUSES}"""
@@ -42,130 +57,241 @@ examples:
 def run(arguments: list[str]) -> int:
     """Run ``numcrc check`` and return its exit status."""
     options = parsed(_parser(), arguments)
+    if not os.path.isdir(options.directory or os.curdir):
+        if not options.status:
+            output.print_error(options.directory, "not a folder")
+        return CANNOT_READ
     counts: Counter[str] = Counter()
-    malformed = 0
-    parser = Parser(options.algorithm, crcs_only=True)
     for path in options.paths or ["-"]:
-        counts_here, malformed_here = _check_list(path, parser, options)
-        counts += counts_here
-        malformed += malformed_here
+        counts += _check_list(path, options)
     if not options.status:
-        _print_warnings(counts, malformed)
-    return output.exit_status(counts, malformed)
+        _print_warnings(counts)
+    return output.exit_status(counts)
 
 
-def _check_list(path: str, parser: Parser, options: Namespace) -> tuple[Counter[str], int]:
-    """Check one list; return the count of each result and of malformed lines."""
+def _check_list(path: str, options: Namespace) -> Counter[str]:
+    """Check one list; return the count of each result."""
 
     def print_error(why: str) -> None:
         if not options.status:
             output.print_error(path, why)
 
-    lines: list[Line] = []
-    malformed = 0
+    def malformed(number: int, why: str) -> None:
+        counts[_MALFORMED] += 1
+        if counts[_MALFORMED] <= MOST_SHOWN:
+            print_error(f"line {number}: {why}")
+
+    counts: Counter[str] = Counter()
     try:
-        for number, text in enumerate(_texts(path), 1):
-            try:
-                line = parser(text)
-            except ValueError as error:
-                malformed += 1
-                print_error(f"line {number}: {error}")
-                continue
-            if line is not None:
-                lines.append(line)
+        with nullcontext(output.binary(sys.stdin)) if path == "-" else open(path, "rb") as file:
+            numbered = reader.read(reader.lines(file), path, options.algorithm, malformed)
+            lines = list(reader.merged(line for _, line in numbered))
     except OSError as error:
         print_error(output.reason(error))
-        return Counter({output.UNREADABLE: 1}), malformed
-    if not lines:
-        print_error("no line of CRCs found")
-        return Counter(), malformed + 1
-    lines = list(_merged(lines))
-    paths = [line.path for line in lines]
-    processes, threads = workers.shares(paths, options.jobs)
-    for algorithm in {algorithm for line in lines for algorithm in line.algorithms}:
-        algorithm.of(b"")  # loads its machine code once for all processes
-
-    def start(_number: int) -> Callable[[Sequence[Line]], output.Printed]:
-        return _work(paths, threads, options.quiet, options.status)
-
-    return output.print_results(start, lines, processes), malformed
-
-
-def _texts(path: str) -> Iterator[str]:
-    """Yield the lines of a list without LF or CRLF, the first one without a byte order mark."""
-    with nullcontext(output.binary(sys.stdin)) if path == "-" else open(path, "rb") as file:
-        for number, line in enumerate(file):
-            text = os.fsdecode(line.rstrip(b"\n").removesuffix(b"\r"))
-            yield text if number else text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+        counts[output.UNREADABLE] += 1
+        return counts
+    except reader.ListError as error:
+        print_error(str(error))
+        counts[output.INVALID] += 1
+        return counts
+    if options.strict and counts[_MALFORMED]:
+        counts[output.INVALID] += 1
+    work = _Work(lines, options)
+    counts += output.print_results(work.start, lines, work.processes)
+    if options.ignore_missing:
+        del counts[output.MISSING]
+    if not counts[output.OK] and not counts[output.FAILED] and options.ignore_missing:
+        print_error("no file was verified")
+        counts[output.UNVERIFIED] += 1
+    if counts[output.FAILED] and not counts[_ASSUMED_RIGHTLY] and (hint := work.hint()):
+        print_error(hint)
+    return counts
 
 
-def _merged(lines: list[Line]) -> Iterator[Line]:
-    """Yield *lines*; consecutive ones with the same path are merged, to read the file once."""
-    for path, group in groupby(lines, key=itemgetter(0)):
-        first, *others = group
-        if others:
-            same = (first, *others)
-            algorithms = tuple(algorithm for line in same for algorithm in line.algorithms)
-            first = Line(path, algorithms, [value for line in same for value in line.values])
-        yield first
+class _HashLikeCrc:
+    """A hash with the calls of a CRC, so that one read of a file computes both."""
+
+    def __init__(self, algorithm: ChecksumAlgorithm) -> None:
+        self._new: Callable[[], Any] = algorithm.new
+
+    def __call__(self, data: Any, value: Any = None, /) -> Any:
+        """Return a hash object that has *data* after the bytes that *value* has."""
+        made = self._new() if value is None else value.copy()
+        made.update(data)
+        return made
+
+    def combine(self, crc1: int, crc2: int, len2: int, /) -> int:
+        """Raise: a hash is computed by one thread."""
+        raise NotImplementedError
 
 
-def _work(
-    paths: Sequence[str], threads: int, quiet: bool, silent: bool
-) -> Callable[[Sequence[Line]], output.Printed]:
-    readers: dict[tuple[ChecksumAlgorithm, ...], Callable[[str], Sums]] = {}
+class _Work:
+    """Checks the files of one list, in any of several processes."""
 
-    def checked(line: Line) -> tuple[str, str]:
-        """Return the result of a file, and the text that says so."""
-        read = readers.get(line.algorithms)
-        if read is None:
-            crcs = [algorithm.crc for algorithm in line.algorithms if algorithm.crc is not None]
-            read = readers[line.algorithms] = output.path_reader(Reader(crcs, threads), paths)
-        try:
-            result = output.OK if read(line.path)[1] == line.values else output.FAILED
-        except (FileNotFoundError, NotADirectoryError):
-            result = output.MISSING
-        except OSError as error:
-            return output.UNREADABLE, f"{shown(line.path)}: ERROR ({output.reason(error)})\n"
-        mark, name = escaped(line.path)
-        return result, f"{mark}{name}: {result}\n"
+    def __init__(self, lines: Sequence[Line], options: Namespace) -> None:
+        self._lines, self._options = lines, options
+        self._paths = [self._path(line.path) for line in lines]
+        self._standard_input = ["-"] if "-" in self._paths else []
+        self.processes, self._threads = workers.shares(self._paths, options.jobs)
+        self._readers: dict[tuple[ChecksumAlgorithm, ...], Callable[[str], list[int]]] = {}
+        self._uncomputable: dict[ChecksumAlgorithm, str] = {}
+        for algorithm in {each.algorithm for line in lines for each in line.checksums}:
+            if why := reason(algorithm.name):
+                self._uncomputable[algorithm] = why
+            else:
+                algorithm.of(b"")  # loads its machine code once for all processes
 
-    def work(batch: Sequence[Line]) -> output.Printed:
+    def start(self, _number: int) -> Callable[[Sequence[Line]], output.Printed]:
+        """Return the function that checks the files of some lines."""
+        return self._batch
+
+    def _batch(self, lines: Sequence[Line]) -> output.Printed:
+        silent, quiet = self._options.status, self._options.quiet
         texts: list[str] = []
         errors: list[str] = []
-        results: dict[str, int] = {}
-        for line in batch:
-            result, text = checked(line)
-            results[result] = results.get(result, 0) + 1
-            if not (silent or (quiet and result == output.OK)):
-                (errors if result == output.UNREADABLE else texts).append(text)
+        results = dict.fromkeys((*_RESULTS, _ASSUMED_RIGHTLY), 0)
+        for line in lines:
+            result, why = self._check(line)
+            results[result] += 1
+            if result == output.OK:
+                for each in line.checksums:
+                    results[_ASSUMED_RIGHTLY] += each.assumed
+                if quiet:
+                    continue
+            if silent:
+                continue
+            if why:
+                errors.append(f"{shown(line.path)}: {result} ({why})\n")
+            elif not (result == output.MISSING and self._options.ignore_missing):
+                mark, name = escaped(line.path)
+                texts.append(f"{mark}{name}: {result}\n")
         return "".join(texts), "".join(errors), results
 
-    return work
+    def _check(self, line: Line) -> tuple[str, str]:
+        """Return the result of a file, and the reason if it could not be checked."""
+        expected: Sequence[Expected] = line.checksums
+        if self._uncomputable:
+            expected = [each for each in expected if each.algorithm not in self._uncomputable]
+        algorithms = tuple([each.algorithm for each in expected])
+        try:
+            try:
+                values = self._values(algorithms, self._path(line.path))
+            except (FileNotFoundError, NotADirectoryError):
+                if not line.windows_path:
+                    raise
+                values = self._values(algorithms, self._path(line.windows_path))
+        except (FileNotFoundError, NotADirectoryError):
+            return output.MISSING, ""
+        except OSError as error:
+            return output.UNREADABLE, output.reason(error)
+        if not expected:
+            return output.UNSUPPORTED, self._uncomputable[line.checksums[0].algorithm]
+        same = values == [each.value for each in expected]
+        return (output.OK if same else output.FAILED), ""
+
+    def _path(self, path: str) -> str:
+        folder = self._options.directory
+        return os.path.join(folder, path) if folder and path != "-" else path
+
+    def _values(self, algorithms: tuple[ChecksumAlgorithm, ...], path: str) -> list[int]:
+        """Return the values of a file, which is read once."""
+        if not algorithms:
+            os.stat(path)  # raises if it is missing
+            return []
+        read = self._readers.get(algorithms)
+        if read is None:
+            if len(self._readers) == _MOST_READERS:  # each has a buffer
+                self._readers.clear()
+            read = self._readers[algorithms] = self._reader(algorithms)
+        return read(path)
+
+    def _reader(self, algorithms: Sequence[ChecksumAlgorithm]) -> Callable[[str], list[int]]:
+        only_crcs = all(algorithm.crc for algorithm in algorithms)
+        crcs = [algorithm.crc or cast(Any, _HashLikeCrc(algorithm)) for algorithm in algorithms]
+        reader = Reader(crcs, self._threads if only_crcs else 1)
+        read = output.path_reader(reader, self._standard_input)
+        if only_crcs:
+            return lambda path: read(path)[1]
+
+        def mixed(path: str) -> list[int]:
+            found: list[Any] = read(path)[1]
+            return [
+                value if isinstance(value, int) else int.from_bytes(value.digest(), "big")
+                for value in found
+            ]
+
+        return mixed
+
+    def hint(self) -> str:
+        """Return which algorithms the list may have, if no assumed one matches any file."""
+        assumed: dict[tuple[ChecksumAlgorithm, Basis], list[tuple[str, int]]] = {}
+        for line, path in zip(self._lines, self._paths, strict=True):
+            for each in line.checksums:
+                if each.assumed:
+                    key = each.algorithm, each.basis
+                    assumed.setdefault(key, []).append((path, each.value))
+        hints = []
+        for (algorithm, basis), expected in assumed.items():
+            name = algorithm.name
+            if other := self._mistaken_for(algorithm, expected):
+                hints.append(f"the lines match as {other}: pass -a {other}")
+            elif basis is Basis.DIGITS:
+                hints.append(f"no line matches as {name}; pass -a if the list has another")
+        return "; ".join(hints)
+
+    def _mistaken_for(self, assumed: ChecksumAlgorithm, expected: Sequence[tuple[str, int]]) -> str:
+        """Return the name of the algorithm that gives all *expected* values, or ""."""
+        names = [name for name in BY_DIGITS.get(-(-assumed.width // 4), ()) if not reason(name)]
+        others = tuple(find(name) for name in names if name != assumed.name)
+        left = list(range(len(others)))
+        files = size = 0
+        for path, value in expected:
+            if not left or size > _MOST_TO_TRY or path == "-":
+                break
+            try:
+                found = self._values(others, path)
+                size += os.stat(path).st_size
+            except OSError:
+                continue
+            files += 1
+            left = [index for index in left if found[index] == value]
+        return others[left[0]].name if files and left else ""
 
 
-def _print_warnings(counts: Counter[str], malformed: int) -> None:
+def _print_warnings(counts: Counter[str]) -> None:
     for count, one, many in (
-        (malformed, "line is malformed", "lines are malformed"),
+        (counts[_MALFORMED], "line is malformed", "lines are malformed"),
         (counts[output.MISSING], "listed file is missing", "listed files are missing"),
         (counts[output.UNREADABLE], "file could not be read", "files could not be read"),
+        (counts[output.UNSUPPORTED], *_UNSUPPORTED),
         (counts[output.FAILED], "file does NOT match", "files do NOT match"),
     ):
         if count:
             sys.stderr.write(f"numcrc: WARNING: {count} {one if count == 1 else many}\n")
 
 
+_UNSUPPORTED = (
+    "file has no checksum that can be computed",
+    "files have no checksum that can be computed",
+)
+
+
 def _parser() -> ArgumentParser:
-    description = "Check files against lists of CRCs, and print OK, FAILED or MISSING for each."
+    description = (
+        "Check files against lists of checksums, and print OK, FAILED or MISSING for each."
+    )
     parser = new_parser("check", description, EPILOG)
     add = parser.add_argument
-    add("paths", metavar="FILE", nargs="*", help='a list of CRCs, or "-" for standard input')
+    add("paths", metavar="FILE", nargs="*", help='a list of checksums, or "-" for standard input')
     add(
         *("-a", "--algorithm"),
         metavar="ALG",
-        type=crc_algorithm,
-        help="the algorithm of lines that name none",
+        type=checksum_algorithm,
+        help="the algorithm of lines that name none: a CRC or a hash",
     )
+    add("-C", "--directory", metavar="DIR", help="the folder that paths are relative to")
+    add("--ignore-missing", action="store_true", help="skip files that are missing")
+    add("--strict", action="store_true", help="exit with 2 if a line is malformed")
     add("--quiet", action="store_true", help="print nothing for files that are OK")
     add("--status", action="store_true", help="print nothing; use only the exit status")
     add_jobs(parser)

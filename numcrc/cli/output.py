@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     Printed: TypeAlias = tuple[str, str, dict[str, int]]
 
 # The results of a file.
-OK, FAILED, MISSING, UNREADABLE = "OK", "FAILED", "MISSING", "ERROR"
+OK, FAILED, MISSING, UNREADABLE, UNSUPPORTED = "OK", "FAILED", "MISSING", "ERROR", "UNSUPPORTED"
+# The results of a list: nothing in it was verified, or it has no line of checksums.
+UNVERIFIED, INVALID = "unverified list", "invalid list"
 
 STATUSES = """\
-exit status: 0 success; 1 a CRC does not match, or a listed file is missing; 2 wrong usage, or a
-malformed line in a list; 3 something could not be read. If several apply, 1 goes before 3, and
-3 before 2.
+exit status: 0 success; 1 a checksum does not match, or a listed file is missing; 2 wrong usage,
+or a list without a line of checksums; 3 something could not be read or computed. If several
+apply, 1 goes before 3, and 3 before 2.
 """
 
 
@@ -52,12 +54,24 @@ def print_results(
         bar or nullcontext(),
     ):
         for out, errors, results in printed:
-            output.write(os.fsencode(out))
+            output.write(os.fsencode(on_terminal(out) if at_once else out))
             if at_once or errors:
                 output.flush()
             sys.stderr.write(errors)
             counts.update(results)
     return counts
+
+
+def on_terminal(text: str) -> str:
+    r"""Return lines without control characters of a terminal, which paths may have.
+
+    Examples
+    --------
+    >>> print(on_terminal("a\nb\x1b[2J\n"), end="")
+    a
+    'b\x1b[2J'
+    """
+    return "\n".join(map(shown, text.split("\n")))
 
 
 def path_reader(reader: Reader, paths: Sequence[str]) -> Callable[[str], Sums]:
@@ -100,10 +114,10 @@ def own_files() -> set[tuple[int, int]]:
     return found
 
 
-def exit_status(counts: Counter[str], malformed: int = 0) -> int:
-    """Return the exit status for the count of each result and of malformed lines."""
-    if counts[FAILED] or counts[MISSING]:
+def exit_status(counts: Counter[str]) -> int:
+    """Return the exit status for the count of each result."""
+    if counts[FAILED] or counts[MISSING] or counts[UNVERIFIED]:
         return MISMATCH
-    if counts[UNREADABLE]:
+    if counts[UNREADABLE] or counts[UNSUPPORTED]:
         return CANNOT_READ
-    return USAGE if malformed else 0
+    return USAGE if counts[INVALID] else 0

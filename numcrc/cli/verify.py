@@ -21,16 +21,21 @@ from numcrc.store._verify import verify
 from numcrc.store.objects import Result, State
 from numcrc.store.pipeline import MODES
 from numcrc.store.progress import Progress
-from numcrc.store.report import letter
+from numcrc.store.report import Malformed, letter
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
 
 EPILOG = f"""\
 {SOURCES}
 FILE of --manifest has one of these formats, which is recognised by its content:
 {READ_FORMATS}\
 Without --manifest and --against, the checksums that the store keeps are expected.
+The algorithm of a line in a check file is the one that it names; otherwise that of -a, or of the
+name of FILE (SHA256SUMS). Otherwise 8 digits are CRC-32C, or CRC-32 in SFV; of other numbers the
+usual hash is tried, and a mismatch is not certain: unsupported-algorithm. Lines that cannot be
+parsed are skipped with a warning.
 
 Every result but a match is printed. The results, with the letters of --combined:
   =  match                 objects are equal
@@ -77,11 +82,12 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
             allow_outside=options.allow_outside,
             max_errors=options.max_errors,
             progress=progress,
-            on_result=_print_letter if options.combined else _print_failure,
+            on_result=_printer(options),
             keep=False,
             stop=interruption.stop,
             **selection_and_limits(options),
         )
+    _print_malformed(report.malformed)
     if not options.quiet:
         sys.stderr.write(f"numcrc: {report.summary()}\n")
     if interruption.status:
@@ -89,6 +95,22 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
         sys.stderr.write(f"numcrc: interrupted; {hint}\n")
         return interruption.status
     return report.exit_code
+
+
+def _printer(options: Namespace) -> Callable[[Result], None] | None:
+    """Return the function that prints a result, None if the report takes standard output."""
+    if options.report == "-":
+        return None
+    return _print_letter if options.combined else _print_failure
+
+
+def _print_malformed(malformed: Malformed) -> None:
+    """Warn of lines of the manifest that were skipped."""
+    for error in malformed.first:
+        sys.stderr.write(f"numcrc: WARNING: {error}\n")
+    if left := malformed.count - len(malformed.first):
+        lines = "line is" if left == 1 else "lines are"
+        sys.stderr.write(f"numcrc: WARNING: {left} more {lines} malformed\n")
 
 
 def _print_letter(result: Result) -> None:
@@ -129,7 +151,12 @@ def _parser() -> ArgumentParser:
         "keeps, and parts also those that follow from the checksums of parts",
     )
     add("-a", "--algorithm", metavar="ALG", help="the algorithm of lines that name none")
-    add("--report", metavar="FILE", help="write all results to a .jsonl, .csv or .parquet file")
+    add(
+        "--report",
+        metavar="FILE",
+        help="write all results to a .jsonl, .csv or .parquet file; to standard output if it is -, "
+        "as JSON Lines and instead of the results that are not matches",
+    )
     add("--state", metavar="FILE", help="record results in FILE, and go on from those in it")
     add("--one-way", action="store_true", help="do not look for extra objects")
     add("--max-errors", metavar="N", type=positive, help="stop after N results but matches")

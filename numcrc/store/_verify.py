@@ -16,8 +16,8 @@ from numcrc.store.merge import Spool, full_join, sorted_entries
 from numcrc.store.objects import Entry, Result, State
 from numcrc.store.pipeline import DEFAULT_LIMITS, MODES, Limits, check_pairs
 from numcrc.store.progress import Progress
-from numcrc.store.report import Report
-from numcrc.store.retries import StoppedError
+from numcrc.store.report import Malformed, Report
+from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import StrPath, opened
@@ -134,12 +134,15 @@ def verify(
             return selection.of(entries, stop)
 
         expected: Iterable[Entry] = ()
+        malformed = Malformed()
         if manifest is not None:
             rows = read_manifest(
                 manifest,
                 algorithm=algorithm,
                 allow_outside=allow_outside,
                 prefix=_prefix(here.url),
+                on_malformed=malformed.add,
+                exists=partial(_exists, here, Retries(limits.attempts, stop.wait)),
             )
             entries = selected(rows)
             expected = sorted_entries(progress.counted(entries) if progress else entries)
@@ -179,6 +182,7 @@ def verify(
         stack.enter_context(closing(results))
         partial_run = not selection.everything
         found = _record(results, report, keep, on_result, max_errors, partial=partial_run)
+    found.malformed = malformed
     if stop.is_set() and not found.stopped:
         found.stopped = "stopped early"
     found.seconds = time.monotonic() - start
@@ -196,15 +200,16 @@ def _record(
 ) -> Report:
     """Return the report of *results*, after writing them to the file *path*."""
     spool: Spool[Result] = Spool()
+    file = None if path == "-" else path  # standard output cannot be read
     report = Report(
-        (lambda: spool if path is None else read_results(path)) if keep else None, partial
+        (lambda: spool if file is None else read_results(file)) if keep else None, partial
     )
     sinks: list[Callable[[Result], object]] = [report.count]
     failure: StoreError | None = None
     with nullcontext() if path is None else report_writer(path) as writer:
         if writer is not None:
             sinks.append(writer.write)
-        elif keep:
+        if keep and file is None:
             sinks.append(spool.append)
         if on_result is not None:
             sinks.append(on_result)
@@ -225,6 +230,14 @@ def _record(
     if failure is not None:
         raise failure
     return report
+
+
+def _exists(source: Source, retries: Retries, key: str) -> bool:
+    try:
+        retries(source.stat, key)
+    except StoreError:
+        return False
+    return True
 
 
 def _prefix(url: str) -> str:

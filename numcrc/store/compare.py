@@ -191,6 +191,8 @@ class Comparison:
                 size = len(checksum.value)
                 detail = f"the expected value has {size} bytes, not {len(one.value)}"
                 return _result(State.ERROR, pair, entry, [checksum], one.value, detail=detail)
+            elif checksum.guessed:
+                unsure.append((checksum, one._replace(why=_not_as_guessed(checksum))))
             else:
                 parts = _differing_parts(checksum, one)
                 return _result(State.DIFFER, pair, entry, [checksum], one.value, parts)
@@ -214,14 +216,22 @@ class Comparison:
             there = whole_checksums(pair.expected, join=self._join)
         except PartsError as error:
             return _result(State.ERROR, pair, entry, wanted, detail=str(error))
-        both = [Checksum(name, there[name]) for name in there if name in here]
-        both.sort(key=lambda checksum: here[checksum.algorithm] == checksum.value)
+        spelled = {canonical(checksum.algorithm): checksum for checksum in wanted}
+        both = [
+            Checksum(name, there[name], guessed=spelled[name].guessed)
+            for name in there
+            if name in here
+        ]
+        # A mismatch decides, but that of a guess only if nothing matches.
+        both.sort(key=lambda c: 1 if here[c.algorithm] == c.value else 2 * c.guessed)
         if both:
-            spelled = {canonical(checksum.algorithm): checksum.algorithm for checksum in wanted}
             found = here[both[0].algorithm]
-            decisive = both[0]._replace(algorithm=spelled[both[0].algorithm])
+            decisive = both[0]._replace(algorithm=spelled[both[0].algorithm].algorithm)
             if found == decisive.value:
                 return _result(State.MATCH, pair, entry, [decisive], found)
+            if decisive.guessed:
+                why = _not_as_guessed(decisive)
+                return _result(State.UNSUPPORTED, pair, entry, [decisive], found, detail=why)
             parts = self._compare_composites(pair, entry, wanted).parts
             return _result(State.DIFFER, pair, entry, [decisive], found, parts)
         return self._compare_composites(pair, entry, wanted)
@@ -250,6 +260,11 @@ def computable(wanted: Sequence[Checksum]) -> bool:
         if not reason(checksum.algorithm):
             return True
     return False
+
+
+def _not_as_guessed(checksum: Checksum) -> str:
+    """Return the detail about a value whose algorithm was guessed, and which does not match."""
+    return f"not its {checksum.algorithm}; pass -a if the list has another algorithm"
 
 
 def any_differs(wanted: Sequence[Checksum], found: Sequence[Found]) -> bool:

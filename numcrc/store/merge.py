@@ -143,7 +143,8 @@ def union(one: Entry, other: Entry) -> Entry:
                 f"{known.value.hex()}, {checksum.value.hex()}"
             )
         if not known.parts:
-            checksums[checksum.algorithm, checksum.composite] = checksum
+            guessed = known.guessed and checksum.guessed
+            checksums[checksum.algorithm, checksum.composite] = checksum._replace(guessed=guessed)
     return Entry(
         one.key,
         other.size if one.size is None else one.size,

@@ -28,6 +28,8 @@ class Checksum(NamedTuple):
     checksums of this number of parts, as S3's COMPOSITE."""
     parts: tuple[Part, ...] = ()
     """The parts of a composite checksum: all of them, or none if they are unknown."""
+    guessed: bool = False
+    """Whether *algorithm* is only a guess from the number of digits of *value*."""
 
 
 class Entry(NamedTuple):

@@ -20,11 +20,35 @@ COULD_NOT_CHECK = "!"
 
 GOOD, BAD, UNCHECKED = 0, 1, 3
 _COMPARED = {State.MATCH, State.DIFFER}
+MOST_SHOWN = 10
+"""Malformed lines that are named one by one; the rest is counted."""
 
 
 def letter(state: State) -> str:
     """Return rclone's letter for a state."""
     return LETTERS.get(state, COULD_NOT_CHECK)
+
+
+class Malformed:
+    """The lines of a check file that cannot be parsed, and are skipped.
+
+    Attributes
+    ----------
+    count : int
+        The number of lines.
+    first : list of Exception
+        The errors about the first of them, with their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[Exception] = []
+
+    def add(self, error: Exception) -> None:
+        """Add a line."""
+        self.count += 1
+        if len(self.first) < MOST_SHOWN:
+            self.first.append(error)
 
 
 class Report:
@@ -45,6 +69,8 @@ class Report:
         How long the run took.
     stopped : str
         Why the run ended early; empty if it is complete.
+    malformed : Malformed
+        The lines of the manifest that were skipped.
     """
 
     def __init__(
@@ -55,6 +81,7 @@ class Report:
         self.bytes = 0
         self.seconds = 0.0
         self.stopped = ""
+        self.malformed = Malformed()
 
     def count(self, result: Result) -> None:
         """Count a result."""

@@ -134,6 +134,25 @@ def test_not_listed(data, size):
     assert result.state is State.MISSING
 
 
+def test_a_guessed_algorithm_never_decides_that_objects_differ(data):
+    wrong = checksum("sha256", flipped(data))._replace(guessed=True)
+    good = checksum("crc32", data)
+    for mode in ("full", "stored"):
+        source = FakeSource({"a": data})
+        source.stored["a"] = (checksum("sha256", data), good)
+        result = check_one(source, Entry("a", len(data), (wrong,)), mode=mode)
+        assert (result.state, result.algorithm) == (State.UNSUPPORTED, "sha256")
+        assert result.detail == "not its sha256; pass -a if the list has another algorithm"
+        for checksums in ((wrong, good), (good, wrong)):
+            result = check_one(source, Entry("a", len(data), checksums), mode=mode)
+            assert (result.state, result.algorithm) == (State.MATCH, "crc32")
+        bad = good._replace(value=bytes(4))
+        result = check_one(source, Entry("a", len(data), (wrong, bad)), mode=mode)
+        assert (result.state, result.algorithm) == (State.DIFFER, "crc32")
+        right = checksum("sha256", data)._replace(guessed=True)
+        assert check_one(source, Entry("a", len(data), (right,)), mode=mode).state is State.MATCH
+
+
 def test_stored():
     source = FakeSource(dict.fromkeys("abcde", SMALL))
     value = checksum("crc32", SMALL)

@@ -154,9 +154,14 @@ def test_coreutils(name, options, tmp_path):
         Entry(file, None, (Checksum(name, hashlib.new(name, os.fsencode(file)).digest()),))
         for file in names
     ]
-    assert read(lines) == expected
     assert read(lines, f"{name.upper()}SUMS") == expected
     assert read(lines, algorithm=name) == expected
+    if "--tag" not in options:  # a guess from the number of digits
+        expected = [
+            entry._replace(checksums=(entry.checksums[0]._replace(guessed=True),))
+            for entry in expected
+        ]
+    assert read(lines) == expected
     assert read(gzip.compress(lines)) == expected
     assert read(pa.compress(lines, "zstd", asbytes=True)) == expected
 

@@ -15,6 +15,7 @@ import numcrc
 from numcrc.cli import main
 from numcrc.cli.arguments import ArgumentTypeError, sample, shard, size
 from numcrc.cli.store_commands import print_line
+from numcrc.store import verify
 from store.fakes import NASTY
 
 
@@ -113,3 +114,25 @@ def test_keys_do_not_control_a_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_line("\x1b[2J: differ")
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_report_on_standard_output(tree: Path, run: Callable[..., Outcome]) -> None:
+    """JSON Lines of all results, in place of lines about those that are not matches."""
+    assert run("manifest", tree, "-o", "m.csv", "-q").status == 0
+    (tree / "-").unlink()
+    for options in ([], ["--combined"]):
+        found = run("verify", tree, "--manifest", "m.csv", "--report", "-", *options)
+        assert found.status == 1
+        mark, *rows = map(json.loads, found.lines)
+        assert mark == {"numcrc": "numcrc report 1"}
+        assert len(rows) == 2 * len(NASTY)
+        assert [row["key"] for row in rows if row["state"] != "match"] == ["-"]
+        assert "1 missing" in found.err
+
+
+def test_a_report_on_standard_output_is_kept(
+    tree: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    report = verify(tree, report="-")
+    assert len(capfdbinary.readouterr().out.splitlines()) == 1 + len(list(report))
+    assert report.objects == len(list(report)) == 2 * len(NASTY)

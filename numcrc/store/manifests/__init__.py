@@ -7,7 +7,7 @@ compute checksums are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -52,6 +52,8 @@ def read_manifest(
     allow_outside: bool = False,
     files: Source | None = None,
     prefix: str = "",
+    on_malformed: Callable[[ManifestError], object] | None = None,
+    exists: Callable[[str], bool] | None = None,
 ) -> Iterator[Entry]:
     r"""Yield the entries of a manifest in its order, in bounded memory.
 
@@ -63,8 +65,8 @@ def read_manifest(
         The manifest; ``-``: standard input. Files in gzip or zstd are decompressed.
     algorithm : str, optional
         The algorithm of lines in a check file that name none. By default it is taken from the
-        name of the file (SHA256SUMS, image.md5) or from the number of digits; 8 digits are
-        CRC-32C, or CRC-32 in SFV.
+        name of the file (SHA256SUMS, image.md5). Otherwise 8 digits are CRC-32C, or CRC-32 in
+        SFV, and other numbers of digits those of the usual hash: such checksums are `guessed`.
     format : str, optional
         The name of one of `formats`; by default recognised from the content.
     allow_outside : bool
@@ -74,6 +76,12 @@ def read_manifest(
     prefix : str
         For manifests of a whole bucket (S3 Inventory and Batch Operations): yield only the keys
         that begin with it, and remove it.
+    on_malformed : callable, optional
+        Called with the error about each line of a check file that cannot be parsed. By default
+        it is raised. A check file without any line of checksums is always an error.
+    exists : callable, optional
+        Returns whether a key exists, to tell whether the backslashes in a check file separate
+        folders.
 
     Raises
     ------
@@ -102,7 +110,7 @@ def read_manifest(
         else:
             stream = stack.enter_context(opened(source))
         chosen = chosen or _recognised(stream)
-        found = chosen.read(stream, Options(algorithm, allow_outside, files))
+        found = chosen.read(stream, Options(algorithm, allow_outside, files, on_malformed, exists))
         yield from _merged(found, prefix if chosen.whole_bucket else "", chosen.unit)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 
+from numcrc.checkfiles import reader
 from numcrc.checkfiles.formats import line
-from numcrc.checkfiles.lines import Parser
-from numcrc.checksums import ChecksumAlgorithm, known, of_list_name, unknown
+from numcrc.checkfiles.lines import Basis, Line
+from numcrc.checksums import ChecksumAlgorithm, known, unknown
 from numcrc.store.keys import key_bytes, key_of_path, key_text
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, Found, Options
@@ -31,22 +33,60 @@ def _recognises(_stream: Stream) -> bool:
 
 def _read(stream: Stream, options: Options) -> Iterator[Found]:
     """Yield the entries of a check file; each line says which format it has."""
-    name = options.algorithm
-    parser = Parser(algorithm_named(name) if name else of_list_name(os.path.basename(stream.name)))
-    for number, raw in stream.lines():
-        text = key_text(raw.rstrip(b"\n").removesuffix(b"\r"))
-        try:
-            found = parser(text)
-            if found is None:
-                continue
-            key = key_of_path(found.path, options.allow_outside)
-        except ValueError as error:
-            raise ManifestError(stream.name, str(error), number) from None
-        checksums = tuple(
-            Checksum(algorithm.name, algorithm.encode(value))
-            for algorithm, value in zip(found.algorithms, found.values, strict=True)
-        )
-        yield number, Entry(key, None, checksums), stream.name
+    chosen = algorithm_named(options.algorithm) if options.algorithm else None
+    key_of = _Keys(options)
+    skip: Callable[[int, str], object] | None = None
+    if options.on_malformed is not None:
+        skip = partial(_report, stream.name, options.on_malformed)
+    lines = reader.read(stream.lines(), stream.name, chosen, skip, key_text)
+    try:
+        for number, line in lines:
+            try:
+                key = key_of(line)
+            except ValueError as error:
+                raise reader.ListError(str(error), number) from None
+            checksums = tuple(
+                Checksum(
+                    algorithm.name,
+                    algorithm.encode(value),
+                    guessed=basis is Basis.DIGITS,
+                )
+                for algorithm, value, basis in line.checksums
+            )
+            yield number, Entry(key, None, checksums), stream.name
+    except reader.ListError as error:
+        raise ManifestError(stream.name, error.why, error.line) from None
+
+
+def _report(
+    name: str, on_malformed: Callable[[ManifestError], object], number: int, why: str
+) -> None:
+    on_malformed(ManifestError(name, why, number))
+
+
+class _Keys:
+    r"""Returns the keys of lines, whose paths may have ``\`` between folders, as on Windows.
+
+    The first line whose file exists by either path decides for the list.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._exists = options.exists
+        self._allow_outside = options.allow_outside
+        self._made_on_windows = True if os.name == "nt" else None
+
+    def __call__(self, line: Line) -> str:
+        """Return the key of *line*, or raise ValueError."""
+        windows = line.windows_path
+        if windows and self._made_on_windows is None and self._exists is not None:
+            if self._exists(line.path):
+                self._made_on_windows = False
+            else:
+                with suppress(ValueError):
+                    if self._exists(key_of_path(windows, self._allow_outside)):
+                        self._made_on_windows = True
+        path = windows if windows and self._made_on_windows else line.path
+        return key_of_path(path, self._allow_outside)
 
 
 def _write(list_format: str, path: StrPath | None, entries: Iterable[Entry]) -> int:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Entry
@@ -22,6 +23,8 @@ class Options(NamedTuple):
     algorithm: str | None = None
     allow_outside: bool = False
     files: Source | None = None
+    on_malformed: Callable[[ManifestError], object] | None = None
+    exists: Callable[[str], bool] | None = None
 
 
 class Format(NamedTuple):

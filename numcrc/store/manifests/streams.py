@@ -9,24 +9,27 @@ import shutil
 import sys
 import tempfile
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from secrets import token_hex
 from typing import Any, BinaryIO, cast
 
+from numcrc.checkfiles import reader
+from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.errors import ManifestError, blaming
 from numcrc.store.sources import StrPath
 
-# Several times the size of an object with ten thousand parts, each with its SHA-512.
-LONGEST_LINE = 8 << 20
+__all__ = ["LONGEST_LINE", "Stream", "opened", "written"]
+
 # Bytes from which the format of a file is recognised.
 _START = 1 << 13
-_BOM = b"\xef\xbb\xbf"
+_BOM, _UTF16 = b"\xef\xbb\xbf", (BOM_UTF16_LE, BOM_UTF16_BE)
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class Stream:
-    """A binary file to read, decompressed if it is gzip or zstd.
+    """A binary file to read, decompressed if it is gzip or zstd, in UTF-8 if it is UTF-16.
 
     Parameters
     ----------
@@ -38,30 +41,32 @@ class Stream:
 
     def __init__(self, name: str, file: Any) -> None:
         self.name, self.file = name, file
-        self._compressed = False
-        self._start = self._peek()
-        if not self._start.startswith((_GZIP, _ZSTD)):
-            return
-        if self._start.startswith(_GZIP):
-            content: Any = gzip.GzipFile(fileobj=self.file)
-        else:
-            try:
-                from pyarrow import CompressedInputStream
-            except ImportError as error:
-                raise ImportError("zstd needs pyarrow: pip install 'numcrc[store]'") from error
-            content = CompressedInputStream(_Rest(b"", self.file), "zstd")
-        self.file = io.BufferedReader(content)
-        self._compressed = True
-        self._start = self._peek()
+        self._start = self._peek(file.seekable())
+        if self._start.startswith((_GZIP, _ZSTD)):
+            self.file = io.BufferedReader(self._decompressed())
+            self._start = self._peek(seekable=False)
+        if self._start.startswith(_UTF16):
+            self.file = reader.utf8(self.file)
+            with blaming(name, "UTF-16", UnicodeError):
+                self._start = self._peek(seekable=False)
 
-    def _peek(self) -> bytes:
+    def _decompressed(self) -> Any:
+        if self._start.startswith(_GZIP):
+            return gzip.GzipFile(fileobj=self.file)
+        try:
+            from pyarrow import CompressedInputStream
+        except ImportError as error:
+            raise ImportError("zstd needs pyarrow: pip install 'numcrc[store]'") from error
+        return CompressedInputStream(_Rest(b"", self.file), "zstd")
+
+    def _peek(self, seekable: bool) -> bytes:
         """Return the first bytes, which can be read again."""
         with self._decompressing():
             start: bytes = self.file.read(_START)
-        if self._compressed or not self.file.seekable():
-            self.file = io.BufferedReader(_Rest(start, self.file))
-        else:
+        if seekable:
             self.file.seek(-len(start), os.SEEK_CUR)
+        else:
+            self.file = io.BufferedReader(_Rest(start, self.file))
         return start
 
     def start(self) -> bytes:
@@ -78,13 +83,11 @@ class Stream:
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield (number, line with its end)."""
-        number = 0
-        with self._decompressing():
-            while line := self.file.readline(LONGEST_LINE + 1):
-                number += 1
-                if len(line) > LONGEST_LINE:
-                    raise ManifestError(self.name, f"longer than {LONGEST_LINE >> 20} MiB", number)
-                yield number, line.removeprefix(_BOM) if number == 1 else line
+        try:
+            with self._decompressing():
+                yield from reader.lines(self.file)
+        except reader.ListError as error:
+            raise ManifestError(self.name, error.why, error.line) from None
 
     def text(self) -> Iterator[tuple[int, str]]:
         """Yield (number, line with its end) of a file in UTF-8."""

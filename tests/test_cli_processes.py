@@ -1,0 +1,207 @@
+"""The ``numcrc`` command in a process of its own: streams, signals, children, terminals."""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+from cli_support import COMMAND, POSIX, write
+
+import numcrc
+from numcrc.cli import workers
+
+# Forking while another test's pool has threads is safe here: a child uses none of them.
+pytestmark = [
+    pytest.mark.usefixtures("folder"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
+
+CRC32C = numcrc.algorithms["CRC-32/ISCSI"]
+
+
+def pipe_to(process):
+    """Open the named pipe "pipe" for writing as soon as *process* reads it."""
+    descriptor = None
+    while descriptor is None:
+        assert process.poll() is None
+        time.sleep(0.01)
+        with suppress(OSError):
+            descriptor = os.open("pipe", os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "wb")
+
+
+def default_sigint():
+    """Undo that SIGINT is ignored where the tests run in the background; for preexec_fn."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_module():
+    write("a")
+    done = subprocess.run([*COMMAND, "sum", "a"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"e3069283  a\n", b"")
+
+
+@POSIX
+def test_output_closed_early():
+    for number in range(3000):
+        write(f"d/{'x' * 100}{number}", b"")
+    for jobs in ("1", "2"):
+        with subprocess.Popen(
+            [*COMMAND, "sum", "-j", jobs, "-r", "d"], stdout=-1, stderr=-1
+        ) as process:
+            assert process.stdout.readline().startswith(b"00000000  d/")
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_disk():
+    write("a")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, "sum", "a"], stdout=full, stderr=-1, check=False)
+    assert (done.returncode, done.stderr) == (3, b"numcrc: No space left on device\n")
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        ("sum <&-", 3, "numcrc: -: Bad file descriptor\n"),
+        ("check <&-", 3, "numcrc: -: Bad file descriptor\nnumcrc: WARNING: 1 file"),
+        ("sum a >&-", 3, "numcrc: Bad file descriptor\n"),
+        ("sum none 2>&-", 3, ""),
+    ],
+)
+def test_closed_standard_streams(command, status, message):
+    write("a")
+    line = f"{shlex.join(COMMAND)} {command}"
+    done = subprocess.run(line, shell=True, stdout=-1, stderr=-1, check=False)
+    assert (done.returncode, done.stdout) == (status, b"")
+    assert done.stderr.decode().startswith(message)
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupt(jobs):
+    write("a")
+    os.mkfifo("pipe")
+    command = [*COMMAND, "sum", "-j", jobs, "a", "pipe", "a", "pipe"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, preexec_fn=default_sigint) as process:
+        with pipe_to(process):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        assert process.stderr.read() == b""
+
+
+@POSIX
+def test_interrupt_right_after_a_fork_leaves_no_child(monkeypatch):
+    children = []
+    real = os.fork
+
+    def fork():
+        pid = real()
+        if pid:
+            children.append(pid)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), workers.in_order(lambda _: list, [1, 2, 3], 2):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    (child,) = children
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, os.WNOHANG)
+
+
+@POSIX
+def test_progress_bar_only_on_a_terminal(monkeypatch):
+    import pty
+
+    write("a")
+    os.mkfifo("pipe")
+    here, there = pty.openpty()
+    with subprocess.Popen([*COMMAND, "sum", "pipe"], stdout=-1, stderr=there) as process:
+        os.close(there)
+        with pipe_to(process) as pipe:
+            pipe.write(bytes(1 << 20))
+            pipe.flush()
+            shown = b""
+            while b"1.0/?" not in shown:
+                shown += os.read(here, 1000)
+        assert process.stdout.read() == f"{CRC32C(bytes(1 << 20)):08x}  pipe\n".encode()
+    os.close(here)
+
+
+@POSIX
+def test_paths_do_not_control_a_terminal():
+    import pty
+
+    write("\x1b[2J")
+    write("list", b"e3069283  \x1b[2J\n")
+    for command in (["sum", "\x1b[2J"], ["check", "list"]):
+        here, there = pty.openpty()
+        with subprocess.Popen([*COMMAND, *command], stdout=there, stderr=there):
+            os.close(there)
+            shown = b""
+            with suppress(OSError):  # the end of a terminal
+                while data := os.read(here, 1 << 16):
+                    shown += data
+        os.close(here)
+        assert b"\\x1b[2J" in shown
+        assert b"\x1b" not in shown
+
+
+def members(group):
+    """Return the processes in a process group that still run."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+            state, _, member_of = file.read().rpartition(b") ")[2].split()[:3]
+            if int(member_of) == group and state not in b"ZX":
+                found.append(int(name))
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["sum", "check"])
+def test_no_process_outlives_the_command(command, number):
+    """Ten times: at a random moment, or while its children wait for a pipe."""
+    generator = random.Random(number)
+    for name in ("a", "b", "c"):
+        os.mkfifo(name)
+    write("list", "".join(f"e3069283  {name}\n" for name in "abcabc"))
+    arguments = ["sum", "-j", "3", *"abcabc"] if command == "sum" else ["check", "-j", "3", "list"]
+    for attempt in range(10):
+        process = subprocess.Popen([*COMMAND, *arguments], stderr=-1, start_new_session=True)
+        if attempt % 2:
+            while len(members(process.pid)) < 4:
+                time.sleep(0.01)
+        else:
+            time.sleep(generator.random() / 2)
+        process.send_signal(number)
+        status = process.wait(60)
+        deadline = time.monotonic() + 2
+        while (left := members(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left
+        with process.stderr as errors:
+            assert errors.read() == b""
+        # Before the command handles SIGTERM, that ends the process itself.
+        expected = {-number} if number == signal.SIGKILL else {128 + number}
+        assert status in (expected if attempt % 2 else expected | {-number})
