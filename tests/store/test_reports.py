@@ -1,4 +1,4 @@
-"""Reports: round trips, and files that are whole or continue."""
+"""Reports: round trips, and files that are whole or say that they are not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numcrc.store.manifests import ManifestError, read_manifest
+from numcrc.store.manifests.errors import CutError
 from numcrc.store.manifests.reports import read_results, report_writer
 from numcrc.store.objects import Result, State
+from numcrc.store.retries import StoppedError
+from numcrc.store.source import StoreError
 from store.manifest_support import SUFFIXES, keys, sizes, some
 
 results = st.builds(
@@ -45,30 +48,54 @@ def test_reports_hold_everything(suffix, tmp_path):
 def test_a_report_survives_its_process(tmp_path):
     first, second = Result("a", State.MATCH), Result("b", State.DIFFER, 9)
     path = tmp_path / "report.jsonl"
+    partial = tmp_path / "report.jsonl.numcrc-part"
     with report_writer(path) as report:
         report.write(first)
-        assert list(read_results(path)) == [first]
-    with open(path, "ab") as file:
-        file.write(b'{"state": "mat')
-    with pytest.raises(ManifestError, match="line 3: invalid JSON"):
-        list(read_results(path))
-    with report_writer(path, append=True) as report:
+        assert list(read_results(partial, partial=True)) == [first]
+        with pytest.raises(CutError, match=r"incomplete: no end mark after 1 row$"):
+            list(read_results(partial))
         report.write(second)
+        torn = tmp_path / "torn"
+        torn.write_bytes(partial.read_bytes()[:-7])
+        assert list(read_results(torn, partial=True)) == [first]
+        with pytest.raises(CutError, match="line 3: invalid JSON"):
+            list(read_results(torn))
+    assert sorted(os.listdir(tmp_path)) == ["report.jsonl", "torn"]
     assert list(read_results(path)) == [first, second]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl.gz"])
-def test_a_report_is_whole_or_not_there(suffix, tmp_path):
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_report_that_ends_early_leaves_the_old_one(suffix, tmp_path):
     path = tmp_path / f"report.{suffix}"
-    for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), report_writer(path) as report:  # noqa: PT012
-            report.write(Result("a", State.MATCH))
-            assert not path.exists()
+    partial = tmp_path / f"report.{suffix}.numcrc-part"
+    old, new = Result("a", State.MATCH), Result("b", State.DIFFER, 9)
+    with report_writer(path) as report:
+        report.write(old)
+    for error in (RuntimeError, KeyboardInterrupt, StoppedError, StoreError):
+        with pytest.raises(error), report_writer(path) as report:
             raise error
-        assert path.exists() == (error is KeyboardInterrupt)
-        assert len(os.listdir(tmp_path)) == path.exists()
-    assert list(read_results(path)) == [Result("a", State.MATCH)]
-    with pytest.raises(ManifestError, match="expected the mark 'numcrc manifest 1', got 'num"):
+        assert sorted(os.listdir(tmp_path)) == [path.name], "nothing was written"
+        with pytest.raises(error), report_writer(path) as report:  # noqa: PT012
+            report.write(new)
+            raise error
+        assert list(read_results(path)) == [old]
+        assert partial.exists() == (error is not RuntimeError)
+        if partial.exists():
+            assert list(read_results(partial, partial=True)) == [new]
+            with pytest.raises(CutError, match=r"no end mark after 1 row$"):
+                list(read_results(partial))
+    with report_writer(path) as report:
+        report.write(new)
+    assert os.listdir(tmp_path) == [path.name]
+    assert list(read_results(path)) == [new]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_report_is_not_a_manifest(suffix, tmp_path):
+    path = tmp_path / f"report.{suffix}"
+    with report_writer(path) as report:
+        report.write(Result("a", State.MATCH))
+    with pytest.raises(ManifestError, match="expected the mark 'numcrc manifest 2', got 'num"):
         list(read_manifest(path))
 
 

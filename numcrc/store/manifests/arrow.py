@@ -1,16 +1,26 @@
-"""Read and write Parquet, and read ORC, with pyarrow: one row group after another."""
+"""Read and write Parquet, and read ORC, with pyarrow.
+
+A few bytes of Parquet can stand for any number of values, and a dictionary for many copies of a
+long one. So pages are bounded before they are decoded, texts stay in their dictionary, and rows
+are measured before they become Python objects.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, BinaryIO
 
+from numcrc.store.manifests.ends import check_count, cut
 from numcrc.store.manifests.errors import ManifestError, blaming
+from numcrc.store.manifests.parquet_pages import pages
 from numcrc.store.manifests.rows import Row, Table
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import LONGEST_LINE, Stream
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 except ImportError as error:
     raise ImportError("Parquet and ORC need pyarrow: pip install 'numcrc[store]'") from error
@@ -18,11 +28,22 @@ except ImportError as error:
 # A row group is written once it has so many rows, or parts of objects.
 _GROUP = 1 << 14
 _PARTS = 1 << 18
-# Rows that are converted to Python objects at a time.
+# Rows that are read at a time.
 _BATCH = 1 << 12
-# Bytes of a row group, which has to fit in memory.
+# Bytes of a page. Writers aim at 1 MiB.
+_LARGEST_PAGE = 64 << 20
+# Bytes of a row group, and how often as long as its compressed form it may be if it is longer than
+# a page.
 _LARGEST_GROUP = 1 << 30
-_MARK = b"numcrc"
+_LARGEST_RATIO = 256
+# Values of a column within lists, in a row group: one row may have them all.
+_MOST_VALUES = 1 << 22
+# Assumed bytes of a Python object beside its content.
+_OBJECT = 32
+# Compressed bytes of a column that are read at a time.
+_READ = 1 << 18
+_TEXTS = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
+_MARK, _ROWS = b"numcrc", b"numcrc rows"
 
 
 def _types() -> dict[str, Any]:
@@ -55,7 +76,7 @@ class ParquetWriter:
         self._rows: list[Row] = []
         self._parts = 0
 
-    def write(self, row: Row) -> object:
+    def write(self, row: Row) -> None:
         """Add a row."""
         if "checksums" in row:
             flat = _flat(row["checksums"])
@@ -64,17 +85,18 @@ class ParquetWriter:
         self._rows.append(row)
         if len(self._rows) >= _GROUP or self._parts >= _PARTS:
             self._flush()
-        return None
 
     def _flush(self) -> None:
         rows, self._rows, self._parts = self._rows, [], 0
         self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema))
 
-    def finish(self) -> None:
+    def finish(self, rows: int | None) -> None:
         """Write buffered rows, and the end of the file."""
         try:
             if self._rows:
                 self._flush()
+            if rows is not None:
+                self._writer.add_key_value_metadata({_ROWS: str(rows).encode()})
         finally:
             self._writer.close()
 
@@ -82,12 +104,17 @@ class ParquetWriter:
 def table_rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
     """Yield (row number, row) of a table, without null values."""
     file = open_parquet(stream)
-    mark = (file.schema_arrow.metadata or {}).get(_MARK)
-    if mark is not None:
-        try:
-            table.check_mark(mark.decode(errors="replace"))
-        except ValueError as error:
-            raise ManifestError(stream.name, str(error)) from None
+    marks = file.metadata.metadata or {}
+    counted = False
+    try:
+        if _MARK in marks:
+            counted = table.is_counted(marks[_MARK].decode(errors="replace"))
+        if counted:
+            _check_extent(stream, file.metadata)
+        if _ROWS in marks:
+            check_count(int(marks[_ROWS]), file.metadata.num_rows)
+    except ValueError as error:
+        raise ManifestError(stream.name, str(error)) from None
     for number, row in parquet_rows(stream, file):
         found = {name: value for name, value in row.items() if value is not None}
         if "checksums" in found:
@@ -96,32 +123,99 @@ def table_rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
             except ValueError as error:
                 raise ManifestError(stream.name, str(error), number, "row") from None
         yield number, found
+    if counted and _ROWS not in marks:
+        raise cut(stream.name, file.metadata.num_rows)
+
+
+def _check_extent(stream: Stream, metadata: Any) -> None:
+    """Raise ValueError unless row groups and footer are the whole file.
+
+    In concatenated files, the last footer would be applied to the first rows.
+    """
+    end = len(b"PAR1")
+    for k in range(metadata.num_row_groups):
+        group = metadata.row_group(k)
+        ends = [sum(_extent(group.column(c))) for c in range(group.num_columns)]
+        end = max(end, *ends)
+    size = end + metadata.serialized_size + len(b"size") + len(b"PAR1")
+    if stream.file.seek(0, os.SEEK_END) != size:
+        raise ValueError("not one whole Parquet file")
+
+
+def _extent(column: Any) -> tuple[int, int]:
+    """Return where a column chunk starts, and its size."""
+    start = column.data_page_offset
+    if column.has_dictionary_page:
+        start = min(start, column.dictionary_page_offset)
+    return start, column.total_compressed_size
 
 
 def open_parquet(stream: Stream) -> Any:
-    """Return pyarrow's ParquetFile, whose row groups fit in memory."""
+    """Return pyarrow's ParquetFile, whose texts are read as dictionaries."""
     if not stream.file.seekable():
         raise ManifestError(stream.name, "cannot read Parquet from a pipe")
-    with blaming(stream.name, "Parquet", pa.ArrowException, OSError):
-        file = pq.ParquetFile(stream.file)
-    for k in range(file.metadata.num_row_groups):
-        if file.metadata.row_group(k).total_byte_size > _LARGEST_GROUP:
-            raise ManifestError(stream.name, f"row group {k} is larger than 1 GiB")
-    return file
+    with _blaming(stream, "Parquet"):
+        metadata = pq.read_metadata(stream.file)
+        schema = metadata.schema
+        columns = [schema.column(c) for c in range(metadata.num_columns)]
+        texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+        stream.file.seek(0)
+        return pq.ParquetFile(
+            stream.file,
+            metadata=metadata,
+            read_dictionary=texts,
+            buffer_size=_READ,
+            pre_buffer=False,
+        )
 
 
 def parquet_rows(
     stream: Stream, file: Any, columns: list[str] | None = None
 ) -> Iterator[tuple[int, Row]]:
     """Yield (row number, row) of some columns of a Parquet file."""
-    return _rows(stream, file.iter_batches(_BATCH, columns=columns), "Parquet")
+
+    def batches() -> Iterator[Any]:
+        for k in range(file.metadata.num_row_groups):
+            _check_group(stream, file.metadata, k, columns)
+            yield from file.iter_batches(_BATCH, row_groups=[k], columns=columns)
+
+    return _rows(stream, batches(), "Parquet")
+
+
+def _check_group(stream: Stream, metadata: Any, k: int, columns: Sequence[str] | None) -> None:
+    """Raise ManifestError if some columns of a row group may take too much memory."""
+    group = metadata.row_group(k)
+    size = compressed = 0
+    for c in range(group.num_columns):
+        column, schema = group.column(c), metadata.schema.column(c)
+        name = schema.path
+        if columns is not None and name.partition(".")[0] not in columns:
+            continue
+        if schema.physical_type == "FIXED_LEN_BYTE_ARRAY":
+            raise ManifestError(stream.name, f"column {name!r} is of an unsupported type")
+        start, length = _extent(column)
+        compressed += length
+        values = 0
+        for page in pages(stream.file, start, length):
+            size += page.size
+            values += page.values
+            if page.size > _LARGEST_PAGE:
+                raise ManifestError(stream.name, f"a page of {name!r} is larger than 64 MiB")
+            if schema.max_repetition_level and values > _MOST_VALUES:
+                problem = f"row group {k} has more than {_MOST_VALUES} values of {name!r}"
+                raise ManifestError(stream.name, problem)
+            if values >= column.num_values:  # pyarrow reads no further
+                break
+    if size > min(_LARGEST_GROUP, max(_LARGEST_PAGE, _LARGEST_RATIO * compressed)):
+        problem = f"row group {k} has {size} bytes, compressed {compressed}; expected less"
+        raise ManifestError(stream.name, problem)
 
 
 def open_orc(stream: Stream) -> Any:
     """Return pyarrow's ORCFile."""
     from pyarrow import orc
 
-    with blaming(stream.name, "ORC", pa.ArrowException, OSError):
+    with _blaming(stream, "ORC"):
         return orc.ORCFile(stream.file)
 
 
@@ -137,14 +231,65 @@ def orc_rows(stream: Stream, file: Any, columns: list[str]) -> Iterator[tuple[in
 def _rows(stream: Stream, batches: Iterator[Any], kind: str) -> Iterator[tuple[int, Row]]:
     number = 0
     while True:
-        with blaming(stream.name, kind, pa.ArrowException, OSError):
+        with _blaming(stream, kind):
             batch = next(batches, None)
-            if batch is None:
-                return
-            found = batch.to_pylist()
-        for row in found:
-            number += 1
-            yield number, row
+        if batch is None:
+            return
+        waiting = [batch]
+        while waiting:
+            batch = waiting.pop()
+            middle = len(batch) // 2
+            with _blaming(stream, kind):
+                small = _size(batch) <= LONGEST_LINE
+                found = _pylist(batch) if small else []
+            if not small and not middle:
+                problem = f"longer than {LONGEST_LINE >> 20} MiB"
+                raise ManifestError(stream.name, problem, number + 1, "row")
+            if not small:
+                waiting += [batch.slice(middle), batch.slice(0, middle)]
+            for row in found:
+                number += 1
+                yield number, row
+
+
+def _blaming(stream: Stream, kind: str) -> AbstractContextManager[None]:
+    # Texts that are not UTF-8 are a ValueError, and unexpected types are a TypeError.
+    return blaming(stream.name, kind, pa.ArrowException, OSError, ValueError, TypeError)
+
+
+def _size(data: Any) -> int:
+    """Return about how many bytes a batch or an array takes as Python objects."""
+    if isinstance(data, (pa.RecordBatch, pa.Table)):
+        return sum(map(_size, data.columns))
+    if isinstance(data, pa.ChunkedArray):
+        return sum(map(_size, data.chunks))
+    size: int = _OBJECT * len(data)
+    if isinstance(data, pa.DictionaryArray) and data.dictionary.type in _TEXTS:
+        lengths = pc.binary_length(data.dictionary).take(data.indices)
+        return size + (pc.sum(lengths).as_py() or 0)
+    if isinstance(data, pa.StructArray):
+        return size + sum(map(_size, data.flatten()))
+    if hasattr(data, "flatten") and pa.types.is_nested(data.type):
+        return size + _size(data.flatten())
+    return size + int(data.nbytes)
+
+
+def _pylist(batch: Any) -> list[Row]:
+    """Return the rows of a batch, whose texts may be dictionaries."""
+    columns = [column.cast(_plain(column.type)).to_pylist() for column in batch.columns]
+    names = batch.schema.names
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _plain(kind: Any) -> Any:
+    """Return a type of Arrow with values in place of dictionaries."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind.fields])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+    return kind
 
 
 def _flat(checksums: Row) -> list[Row]:

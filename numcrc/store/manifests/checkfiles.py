@@ -14,7 +14,8 @@ from numcrc.checksums import ChecksumAlgorithm, known, unknown
 from numcrc.store.keys import key_bytes, key_of_path, key_text
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, Found, Options
-from numcrc.store.manifests.streams import Stream, written
+from numcrc.store.manifests.output import written
+from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.sources import StrPath
 

@@ -1,4 +1,8 @@
-"""Read and write tables as CSV (RFC 4180), with a line of titles."""
+"""Read and write tables as CSV (RFC 4180), with a line of titles.
+
+The title of the last column is a mark. Its cells are empty but for that in the last record, which
+has the number of rows and is empty otherwise.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat, has_suffix
 from numcrc.store.manifests.rows import Row, Table
@@ -17,7 +22,8 @@ from numcrc.store.manifests.strict_json import check_unique, loads
 
 _SUFFIXES = (".csv",)
 # Lines of check files have spaces.
-_TITLES = re.compile(r"(?:[^, ]+,)*key(?:_base64)?(?:,[^, ]+)*(?:,numcrc .*)?")
+_MARK = "numcrc "
+_TITLES = re.compile(rf"(?:[^, ]+,)*key(?:_base64)?(?:,[^, ]+)*(?:,{_MARK}.*)?")
 # Characters that begin a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
@@ -28,27 +34,50 @@ def _recognises(stream: Stream) -> bool:
 
 def _rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
     records = csv_records(stream)
-    number, titles = next(records, (1, []))
-    own = bool(titles) and titles[-1].startswith("numcrc ")
-    try:
-        if own:
-            table.check_mark(titles.pop())
-        check_unique(titles)
-    except ValueError as error:
-        raise ManifestError(stream.name, str(error), number) from None
-    kinds = [(title, table.columns.get(title, "text")) for title in titles]
-    width = len(titles) + own
-    for number, cells in records:
-        try:
-            check_width(cells, width)
-            row = {
-                title: _value(kind, cell, own)
-                for (title, kind), cell in zip(kinds, cells, strict=False)
-                if cell
-            }
-        except ValueError as error:
-            raise ManifestError(stream.name, str(error), number) from None
-        yield number, row
+    ends = Ends(stream, table)
+    with ends.expected():
+        columns = None
+        for number, cells in records:
+            try:
+                if columns is None:
+                    marked = cells[-1].startswith(_MARK)
+                    if marked:
+                        ends.begin(cells[-1])
+                    else:
+                        ends.unmarked()
+                    columns = _columns(cells[: len(cells) - marked], table)
+                    width = len(cells)
+                    continue
+                check_width(cells, width)
+                if ends.awaited and cells[-1]:
+                    ends.end(_row_count(cells))
+                    columns = None
+                    continue
+                ends.row()
+                row = {
+                    title: _value(kind, cell, marked)
+                    for (title, kind), cell in zip(columns, cells, strict=False)
+                    if cell
+                }
+            except ValueError as error:
+                raise ManifestError(stream.name, str(error), number) from None
+            yield number, row
+        # Without its end, a line of titles may lack the mark.
+        if columns is not None and not marked and b"\n" not in stream.start():
+            raise ManifestError(stream.name, "incomplete: no end of line", 1)
+
+
+def _columns(titles: list[str], table: Table) -> list[tuple[str, str]]:
+    """Return the name and type of each column."""
+    check_unique(titles)
+    return [(title, table.columns.get(title, "text")) for title in titles]
+
+
+def _row_count(cells: list[str]) -> int:
+    """Return the row count in the last record."""
+    if any(cells[:-1]) or not cells[-1].isdecimal():
+        raise ValueError(f"expected an empty last cell, got {cells[-1][:80]!r}")
+    return int(cells[-1])
 
 
 def csv_records(
@@ -56,14 +85,24 @@ def csv_records(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, cells) of each record of a CSV file, but for empty lines.
 
-    Each line passes through *repair* first.
+    Each line passes through *repair* first. The length of a record is bounded like that of a line.
     """
     # The limit holds for the whole process; its default is too low for ten thousand parts.
     if csv.field_size_limit() < LONGEST_LINE:
         csv.field_size_limit(LONGEST_LINE)
-    records = csv.reader((repair(line) for _, line in stream.text()), strict=True)
+    size = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        for _, line in stream.text():
+            size += len(line)
+            if size > LONGEST_LINE:
+                raise ManifestError(stream.name, f"longer than {LONGEST_LINE >> 20} MiB", number)
+            yield repair(line)
+
+    records = csv.reader(lines(), strict=True)
     while True:
-        number = records.line_num + 1
+        number, size = records.line_num + 1, 0
         try:
             cells = next(records)
         except StopIteration:
@@ -81,7 +120,7 @@ def check_width(cells: list[str], width: int) -> None:
 
 
 class _CsvWriter:
-    """Writes rows as CSV; the last column is empty, and its title is the table's mark."""
+    """Writes rows as CSV."""
 
     def __init__(self, file: BinaryIO, table: Table) -> None:
         self._text = io.TextIOWrapper(file, "utf-8", newline="")
@@ -90,13 +129,15 @@ class _CsvWriter:
         self._columns = table.columns
         self._csv.writerow([*table.columns, table.mark])
 
-    def write(self, row: Row) -> object:
+    def write(self, row: Row) -> None:
         """Add a line."""
         cells = [_cell(kind, row.get(name)) for name, kind in self._columns.items()]
-        return self._csv.writerow([*cells, ""])
+        self._csv.writerow([*cells, ""])
 
-    def finish(self) -> None:
-        """Flush the text, and leave the file open."""
+    def finish(self, rows: int | None) -> None:
+        """Add the record that ends the table, and flush the text."""
+        if rows is not None:
+            self._csv.writerow([*[""] * len(self._columns), str(rows)])
         self._text.flush()
         self._text.detach()
 

@@ -34,7 +34,11 @@ class ManifestError(ValueError):
         super().__init__(f"{shown(name)}: {place}{why}")
 
     def __reduce__(self) -> tuple[type[ManifestError], tuple[str, str, int | None, str]]:
-        return ManifestError, (self.name, self.why, self.line, self.unit)
+        return type(self), (self.name, self.why, self.line, self.unit)
+
+
+class CutError(ManifestError):
+    """A manifest or a report that numcrc wrote ends early."""
 
 
 @contextmanager
@@ -42,6 +46,8 @@ def blaming(name: str, kind: str, *errors: type[Exception]) -> Iterator[None]:
     """Turn *errors* into a `ManifestError`: the file *name* is not a valid file of that kind."""
     try:
         yield
+    except ManifestError:
+        raise
     except errors as error:
         text = " ".join(str(error).split())
         raise ManifestError(name, f"invalid {kind} file: {text}") from error

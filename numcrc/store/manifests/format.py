@@ -52,11 +52,17 @@ class Format(NamedTuple):
 class RowWriter(Protocol):
     """Writes rows to a file."""
 
-    def write(self, row: Row) -> object:
+    def write(self, row: Row) -> None:
         """Add a row."""
 
-    def finish(self) -> None:
-        """Write rows that are still buffered, and leave the file open."""
+    def finish(self, rows: int | None) -> None:
+        """Write rows that are still buffered and the end mark, and leave the file open.
+
+        Parameters
+        ----------
+        rows : int or None
+            The number of rows for the end mark; None: the table is incomplete, and gets no mark.
+        """
 
 
 class TableFormat(NamedTuple):
@@ -101,7 +107,7 @@ def by_name(formats: Iterable[F], name: str) -> F:
 
 
 def for_writing(formats: Sequence[F], path: StrPath | None, name: str | None) -> F:
-    """Return the format called *name*; by default, the one of the path's suffix.
+    """Return the format called *name*; by default, that of the suffix of *path*.
 
     Standard output gets JSON Lines.
 

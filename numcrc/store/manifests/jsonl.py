@@ -1,4 +1,4 @@
-"""Read and write tables as JSON Lines: a mark that names the table, then a line for each row."""
+"""Read and write tables as JSON Lines: a mark, a line for each row, and the number of rows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.manifests.strict_json import loads
+
+_END = "end"
 
 
 def _recognises(stream: Stream) -> bool:
@@ -19,37 +22,48 @@ def _recognises(stream: Stream) -> bool:
 
 
 def _rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
-    for number, line in stream.text():
-        if line.isspace():
-            continue
-        try:
-            row = loads(line)
-            if not isinstance(row, dict):
-                raise ValueError("not a JSON object")
-            if number == 1 and "numcrc" in row:
-                table.check_mark(row["numcrc"])
+    ends = Ends(stream, table)
+    with ends.expected():
+        for number, line in stream.text():
+            if line.isspace():
                 continue
-        except ValueError as error:
-            raise ManifestError(stream.name, str(error), number) from None
-        yield number, row
+            try:
+                row = loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("not a JSON object")
+                mark = row.get("numcrc")
+                if mark is None:
+                    ends.row()
+                elif mark == _END:
+                    ends.end(row.get("rows"))
+                else:
+                    ends.begin(mark)
+            except ValueError as error:
+                raise ManifestError(stream.name, str(error), number) from None
+            if mark is None:
+                yield number, row
 
 
-class JsonLinesWriter:
-    """Writes rows as JSON Lines; with *append*, to a file that already has the mark."""
+class _JsonLinesWriter:
+    """Writes rows as JSON Lines."""
 
-    def __init__(self, file: BinaryIO, table: Table, *, append: bool = False) -> None:
+    def __init__(self, file: BinaryIO, table: Table) -> None:
         self._file = file
-        if not append:
-            self.write({"numcrc": table.mark})
+        self._write({"numcrc": table.mark})
 
-    def write(self, row: Row) -> object:
+    def write(self, row: Row) -> None:
         """Add a line."""
-        return self._file.write(json.dumps(row).encode() + b"\n")
+        self._write(row)
 
-    def finish(self) -> None:
-        """Do nothing: no row is buffered here."""
+    def finish(self, rows: int | None) -> None:
+        """Add the line that ends the table."""
+        if rows is not None:
+            self._write({"numcrc": _END, "rows": rows})
+
+    def _write(self, row: Row) -> None:
+        self._file.write(json.dumps(row).encode() + b"\n")
 
 
 FORMAT = TableFormat(
-    "jsonl", "JSON Lines", (".jsonl", ".ndjson"), _recognises, _rows, JsonLinesWriter
+    "jsonl", "JSON Lines", (".jsonl", ".ndjson"), _recognises, _rows, _JsonLinesWriter
 )

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any
 
+from numcrc.store.manifests.errors import CutError
 from numcrc.store.manifests.format import by_name, for_writing
-from numcrc.store.manifests.jsonl import JsonLinesWriter
 from numcrc.store.manifests.rows import RESULTS, Row, result_to_row, row_to_result
-from numcrc.store.manifests.streams import LONGEST_LINE, opened
+from numcrc.store.manifests.streams import opened
 from numcrc.store.manifests.tables import TABLES, parsed, recognised, row_writer
 from numcrc.store.objects import Result
+from numcrc.store.retries import StoppedError
+from numcrc.store.source import StoreError
 from numcrc.store.sources import StrPath
 
-_AddRow: TypeAlias = Callable[[Row], object]
+# A report with the results so far is kept after these.
+_EARLY_ENDS = (KeyboardInterrupt, StoppedError, StoreError)
 
 
 class ReportWriter:
     """Writes results to a report."""
 
-    def __init__(self, add: _AddRow) -> None:
+    def __init__(self, add: Callable[[Row], object]) -> None:
         self._add = add
 
     def write(self, result: Result) -> None:
@@ -33,14 +36,14 @@ class ReportWriter:
 def report_writer(
     path: StrPath | None,
     format: str | None = None,  # noqa: A002
-    *,
-    append: bool = False,
 ) -> Iterator[ReportWriter]:
     """Return a context manager for a report to write.
 
-    In a JSON Lines file, each result is there as soon as it is written. Other files appear when
-    the ``with`` block ends, also by `KeyboardInterrupt`; on other exceptions, *path* stays as it
-    was.
+    The report is written to a file beside *path*, whose name ends with ``.numcrc-part``. When the
+    ``with`` block ends, that file replaces *path*. If the block raises `KeyboardInterrupt`,
+    `StoppedError` or `StoreError`, it stays there with the results so far, and *path* stays as it
+    was; on other exceptions it is removed. In JSON Lines, each result is there as soon as it is
+    written.
 
     Parameters
     ----------
@@ -48,13 +51,13 @@ def report_writer(
         The file to write; ``-`` or None: standard output.
     format : str, optional
         "jsonl", "csv" or "parquet"; by default as the suffix of *path* says.
-    append : bool
-        Whether to append to an existing JSON Lines file. An incomplete last line is removed.
 
     Raises
     ------
     ValueError
         The format is unknown.
+    OSError
+        The file cannot be written.
 
     Examples
     --------
@@ -63,16 +66,18 @@ def report_writer(
     ...     report.write(Result("a", State.MATCH, 9, "crc32c", "e3069283", "e3069283"))
     """
     table = for_writing(TABLES, path, format)
-    plain = path is not None and path != "-" and not os.fspath(path).endswith(".gz")
-    if table.name == "jsonl" and plain and path is not None:
-        rows = _unbuffered(path, append)
-    else:
-        rows = row_writer(path, RESULTS, table, keep=KeyboardInterrupt)
-    with rows as add:
+    compressed = path is not None and os.fspath(path).endswith(".gz")
+    at_once = table.name == "jsonl" and not compressed
+    with row_writer(path, RESULTS, table, keep=_EARLY_ENDS, at_once=at_once) as add:
         yield ReportWriter(add)
 
 
-def read_results(path: Any, format: str | None = None) -> Iterator[Result]:  # noqa: A002
+def read_results(
+    path: Any,
+    format: str | None = None,  # noqa: A002
+    *,
+    partial: bool = False,
+) -> Iterator[Result]:
     r"""Yield the results of a report.
 
     Parameters
@@ -81,6 +86,8 @@ def read_results(path: Any, format: str | None = None) -> Iterator[Result]:  # n
         The report; ``-``: standard input.
     format : str, optional
         "jsonl", "csv" or "parquet"; by default recognised from the content.
+    partial : bool
+        Whether the report may end early, as a file ``.numcrc-part`` that an interrupted run left.
 
     Raises
     ------
@@ -98,23 +105,9 @@ def read_results(path: Any, format: str | None = None) -> Iterator[Result]:  # n
     """
     table = None if format is None else by_name(TABLES, format)
     with opened(path) as stream:
-        for _, result in parsed(stream, RESULTS, table or recognised(stream), row_to_result):
-            yield result
-
-
-@contextmanager
-def _unbuffered(path: StrPath, append: bool) -> Iterator[_AddRow]:
-    append = append and os.path.exists(path)
-    with open(path, "r+b" if append else "wb", buffering=0) as raw:
-        file = cast(BinaryIO, raw)
-        yield JsonLinesWriter(file, RESULTS, append=append and _seek_end(file)).write
-
-
-def _seek_end(file: BinaryIO) -> bool:
-    """Go to the end of the last whole line and cut the file there; return whether there is one."""
-    size = file.seek(0, os.SEEK_END)
-    start = file.seek(max(0, size - LONGEST_LINE))
-    end = start + file.read().rfind(b"\n") + 1
-    file.truncate(end)
-    file.seek(end)
-    return end > 0
+        try:
+            for _, result in parsed(stream, RESULTS, table or recognised(stream), row_to_result):
+                yield result
+        except CutError:
+            if not partial:
+                raise

@@ -33,13 +33,25 @@ class Table(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """The mark of files written by numcrc, which ends with the version of the columns."""
-        return f"numcrc {self.kind} 1"
+        """The mark of files written by numcrc, which ends with their version.
 
-    def check_mark(self, mark: object) -> None:
-        """Raise ValueError unless *mark* is the mark of this table."""
-        if mark != self.mark:
-            raise ValueError(f"expected the mark {self.mark!r}, got {str(mark)[:80]!r}")
+        Files with version 2 end with the number of their rows.
+        """
+        return f"numcrc {self.kind} 2"
+
+    def is_counted(self, mark: object) -> bool:
+        """Return whether a file with *mark* ends with the number of its rows.
+
+        Raises
+        ------
+        ValueError
+            *mark* is not a mark of this table.
+        """
+        if mark == self.mark:
+            return True
+        if mark == f"numcrc {self.kind} 1":
+            return False
+        raise ValueError(f"expected the mark {self.mark!r}, got {str(mark)[:80]!r}")
 
 
 ENTRIES = Table(

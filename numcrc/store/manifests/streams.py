@@ -1,24 +1,20 @@
-"""Read files in lines of bounded length, and write files that appear once they are whole."""
+"""Read files in lines of bounded length."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import os
-import shutil
 import sys
-import tempfile
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from secrets import token_hex
-from typing import Any, BinaryIO, cast
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from numcrc.checkfiles import reader
 from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.errors import ManifestError, blaming
-from numcrc.store.sources import StrPath
 
 __all__ = ["LONGEST_LINE", "Stream", "opened", "written"]
 
@@ -81,6 +77,14 @@ class Stream:
         """Return whether the file begins like a JSON object."""
         return self.start().lstrip().startswith(b"{")
 
+    def at_end(self) -> bool:
+        """Return whether nothing follows, or nothing that can be decompressed."""
+        try:
+            with self._decompressing():
+                return not self.file.read(1)
+        except ManifestError:
+            return True
+
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield (number, line with its end)."""
         try:
@@ -130,47 +134,3 @@ def opened(source: Any) -> Iterator[Stream]:
     else:
         name = getattr(source, "name", None)
         yield Stream(name if isinstance(name, str) else "manifest", source)
-
-
-@contextmanager
-def written(
-    path: StrPath | None, *, seekable: bool = False, keep: type[BaseException] | None = None
-) -> Iterator[BinaryIO]:
-    """Yield a file to write, which appears as *path* once the block ends.
-
-    If the block raises, *path* stays as it was, unless the exception is a *keep*. A path that
-    ends with ``.gz`` is compressed; ``-`` and None are standard output.
-    """
-    if path is None or path == "-":
-        with tempfile.TemporaryFile() if seekable else nullcontext(sys.stdout.buffer) as file:
-            yield cast(BinaryIO, file)
-            if seekable:
-                file.seek(0)
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        return
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not os.path.isfile(target):  # a pipe or a device
-        with open(target, "wb") as special:
-            yield special
-        return
-    temporary = f"{target}.{token_hex(4)}.part"
-    try:
-        with open(temporary, "xb") as plain:
-            gz = os.fspath(path).endswith(".gz")
-            with gzip.GzipFile("", "wb", fileobj=plain) if gz else nullcontext(plain) as file:
-                try:
-                    yield cast(BinaryIO, file)
-                except BaseException as error:
-                    if keep is None or not isinstance(error, keep):
-                        raise
-                    kept: BaseException | None = error
-                else:
-                    kept = None
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
-    if kept:
-        raise kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -9,8 +10,9 @@ from typing import TypeVar
 from numcrc.store.manifests import csv_table, jsonl, parquet
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, Found, Options, TableFormat
+from numcrc.store.manifests.output import written
 from numcrc.store.manifests.rows import ENTRIES, Row, Table, entry_to_row, row_to_entry
-from numcrc.store.manifests.streams import Stream, written
+from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Entry
 from numcrc.store.sources import StrPath
 
@@ -42,15 +44,49 @@ def row_writer(
     path: StrPath | None,
     table: Table,
     table_format: TableFormat,
-    keep: type[BaseException] | None = None,
+    *,
+    keep: tuple[type[BaseException], ...] = (),
+    at_once: bool = False,
 ) -> Iterator[Callable[[Row], object]]:
-    """Yield a function that adds a row to the file *path*, which appears as `written` says."""
-    with written(path, seekable=table_format.seekable, keep=keep) as file:
+    """Yield a function that adds a row to a file, which replaces *path* as `written` says.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    table : Table
+        Its columns.
+    table_format : TableFormat
+        Its format.
+    keep : tuple of exception types
+        If the block raises one of these after a row, the file stays at `partial_path`, without an
+        end mark.
+    at_once : bool
+        Whether each row is written to the file at once.
+    """
+    if table_format.seekable and path is not None and os.fspath(path).endswith(".gz"):
+        raise ValueError(f"{table_format.name} cannot be compressed as a whole: {path}")
+    rows = 0
+
+    def kept(error: BaseException) -> bool:
+        return rows > 0 and isinstance(error, keep)
+
+    with written(path, seekable=table_format.seekable, keep=kept) as file:
         writer = table_format.writer(file, table)
+
+        def add(row: Row) -> None:
+            nonlocal rows
+            writer.write(row)
+            rows += 1
+            if at_once:
+                file.flush()
+
         try:
-            yield writer.write
-        finally:
-            writer.finish()
+            yield add
+        except BaseException:
+            writer.finish(None)
+            raise
+        writer.finish(rows)
 
 
 def manifest_format(table: TableFormat) -> Format:

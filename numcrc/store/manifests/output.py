@@ -1,0 +1,179 @@
+"""Write files that replace older ones only once they are whole."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import BinaryIO, cast
+
+from numcrc.store.sources import StrPath
+
+PARTIAL = ".numcrc-part"
+"""The suffix of a file that is being written. Its name is fixed, so that the next run of the
+command takes over the file that a killed one has left."""
+# A link in place of the file is not followed.
+_FLAGS = os.O_RDWR | os.O_CREAT
+for _flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"):
+    _FLAGS |= getattr(os, _flag, 0)
+
+
+def partial_path(path: StrPath) -> str:
+    """Return the path of the file that is written before it replaces *path*.
+
+    Examples
+    --------
+    >>> partial_path("/none/a.csv")
+    '/none/a.csv.numcrc-part'
+    """
+    return os.path.realpath(path) + PARTIAL
+
+
+@contextmanager
+def written(
+    path: StrPath | None,
+    *,
+    seekable: bool = False,
+    keep: Callable[[BaseException], bool] | None = None,
+) -> Iterator[BinaryIO]:
+    """Yield a file to write, which replaces *path* once the block has ended.
+
+    Until then, the file is at `partial_path`. If the block raises, or the process is killed,
+    *path* stays as it was.
+
+    Parameters
+    ----------
+    path : path
+        ``-`` and None are standard output. A pipe or a device is written as a stream. A path that
+        ends with ``.gz`` is compressed.
+    seekable : bool
+        Whether the file must be seekable.
+    keep : callable, optional
+        Returns whether the file at `partial_path` stays there after an exception of the block.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written, or another process is writing it.
+    """
+    stream = _stream(path)
+    if stream is None:
+        assert path is not None
+        with _replacing(os.path.realpath(path), keep) as plain, _compressed(path, plain) as file:
+            yield file
+        return
+    with stream as out, _compressed(path, out) as packed:
+        with tempfile.TemporaryFile() if seekable else nullcontext(packed) as file:
+            yield file
+            if seekable:
+                file.seek(0)
+                shutil.copyfileobj(file, packed)
+        out.flush()
+
+
+def _stream(path: StrPath | None) -> AbstractContextManager[BinaryIO] | None:
+    """Return the stream at *path*; None if it is a regular file, or does not exist."""
+    if path is None or path == "-":
+        return nullcontext(_standard_output())
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    # /dev/stdout may be a regular file that must be appended to, not replaced.
+    with suppress(AttributeError, OSError, ValueError):
+        if os.path.samestat(found, os.fstat(sys.stdout.fileno())):
+            return nullcontext(_standard_output())
+    return None if stat.S_ISREG(found.st_mode) else open(path, "wb")
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
+    return sys.stdout.buffer
+
+
+def _compressed(path: StrPath | None, file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    if path is None or not os.fspath(path).endswith(".gz"):
+        return nullcontext(file)
+    return cast("AbstractContextManager[BinaryIO]", gzip.GzipFile("", "wb", fileobj=file))
+
+
+@contextmanager
+def _replacing(target: str, keep: Callable[[BaseException], bool] | None) -> Iterator[BinaryIO]:
+    partial = target + PARTIAL
+    with _opened(partial) as file:
+        try:
+            _copy_mode(target, partial, stat.S_IWUSR)  # so that the next run can open it
+            yield file
+            file.flush()
+            _copy_mode(target, partial)
+            os.fsync(file.fileno())
+        except BaseException as error:
+            if keep is None or not keep(error):
+                if os.name == "nt":
+                    file.close()
+                with suppress(FileNotFoundError):
+                    os.remove(partial)
+            raise
+        # Before it is closed, which unlocks it.
+        if os.name == "nt":
+            file.close()
+        os.replace(partial, target)
+    _sync_folder(os.path.dirname(target))
+
+
+def _opened(path: str) -> BinaryIO:
+    """Open and lock the regular file *path* to write it from its beginning."""
+    while True:
+        fd = os.open(path, _FLAGS, 0o666)
+        file = open(fd, "wb", closefd=True)  # noqa: SIM115
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                raise FileExistsError(errno.EEXIST, "not a file of an earlier run", path)
+            _lock(fd, path)
+            with suppress(FileNotFoundError):
+                # Another process may just have renamed it.
+                if os.path.samestat(found, os.lstat(path)):
+                    file.truncate()
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _lock(fd: int, path: str) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        why = "another process is writing this file"
+        raise BlockingIOError(errno.EAGAIN, why, path) from None
+    except OSError:  # a file system without locks
+        return
+
+
+def _copy_mode(target: str, partial: str, more: int = 0) -> None:
+    """Give *partial* the permissions of *target*, if that exists, and *more*."""
+    with suppress(OSError):  # such as a file system without permissions
+        os.chmod(partial, stat.S_IMODE(os.stat(target).st_mode) | more)
+
+
+def _sync_folder(path: str) -> None:
+    """Write the names in a folder to disk, where that is possible."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,147 @@
+"""Read the headers of the pages of a Parquet file, which say how much memory each will take.
+
+Parquet's footer says so too, but only pages cannot lie: they are decoded by their headers. A header
+is a struct in Thrift's compact protocol.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+_Struct: TypeAlias = dict[int, Any]
+
+# Bytes of a header: usually 20 to 100, but more with statistics, which contain values.
+_SHORT, _LONGEST = 1 << 9, 1 << 20
+# Its fields, and the kinds of pages with the field of their details.
+_KIND, _SIZE, _PACKED = 1, 2, 3
+_DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
+_DETAILS = {_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}
+_COUNT = 1  # of values, in all of these
+# The types of Thrift's compact protocol.
+_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
+_DEEPEST = 8
+
+
+class Page(NamedTuple):
+    """A page of a column."""
+
+    size: int
+    """Bytes, uncompressed."""
+    values: int
+    """The number of values; 0 if it is not a page of data."""
+
+
+def pages(file: Any, start: int, size: int) -> Iterator[Page]:
+    """Yield the pages of the column chunk of *size* bytes at *start*.
+
+    Raises
+    ------
+    ValueError
+        A header is invalid.
+    """
+    end = start + size
+    if start < 0 or size < 0 or end > file.seek(0, os.SEEK_END):
+        raise ValueError("a column is outside of the file")
+    while start < end:
+        header, length = _header(file, start, end)
+        kind, size, packed = (_number(header, field) for field in (_KIND, _SIZE, _PACKED))
+        details = header.get(_DETAILS.get(kind, 0), {_COUNT: 0})
+        values = _number(details, _COUNT)
+        if kind == _DICTIONARY and values > size:
+            raise ValueError("a dictionary has more values than bytes")
+        yield Page(size, 0 if kind == _DICTIONARY else values)
+        start += length + packed
+
+
+def _number(struct: Any, field: int) -> int:
+    number = struct.get(field) if isinstance(struct, dict) else None
+    if not isinstance(number, int) or number < 0:
+        raise ValueError("invalid page header")
+    return number
+
+
+def _header(file: Any, start: int, end: int) -> tuple[_Struct, int]:
+    """Return the header at *start*, and its length."""
+    size = _SHORT
+    while True:
+        file.seek(start)
+        data = file.read(min(size, end - start))
+        reader = _Compact(data)
+        try:
+            return reader.struct(), reader.at
+        except IndexError:
+            if len(data) < size or size >= _LONGEST:
+                raise ValueError("invalid page header") from None
+            size *= 8
+
+
+class _Compact:
+    """Reads Thrift's compact protocol; IndexError is an early end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+        self._depth = 0
+
+    def struct(self) -> _Struct:
+        """Return the fields of a struct by their numbers; those that are not needed are None."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError("invalid page header: nested too deep")
+        found: _Struct = {}
+        field = 0
+        while byte := self._byte():
+            field = field + (byte >> 4) if byte >> 4 else self._signed()
+            found[field] = self._value(byte & 15)
+        self._depth -= 1
+        return found
+
+    def _value(self, kind: int) -> Any:
+        if kind in (_I16, _I32, _I64):
+            return self._signed()
+        if kind == _STRUCT:
+            return self.struct()
+        if kind in (_BYTE, _DOUBLE):
+            self._skip(1 if kind == _BYTE else 8)
+        elif kind == _BINARY:
+            self._skip(self._unsigned())
+        elif kind in (_LIST, _SET):
+            byte = self._byte()
+            self._values(self._unsigned() if byte >> 4 == 15 else byte >> 4, byte & 15)
+        elif kind == _MAP:
+            count = self._unsigned()
+            kinds = self._byte() if count else 0
+            self._values(count, kinds >> 4, kinds & 15)
+        elif kind not in (_TRUE, _FALSE):  # a bool is its type
+            raise ValueError(f"invalid page header: unknown type {kind}")
+        return None
+
+    def _values(self, count: int, *kinds: int) -> None:
+        for _ in range(count):
+            for kind in kinds:
+                self._value(_BYTE if kind in (_TRUE, _FALSE) else kind)
+
+    def _byte(self) -> int:
+        self.at += 1
+        return self._data[self.at - 1]
+
+    def _skip(self, count: int) -> None:
+        self.at += count
+        if self.at > len(self._data):
+            raise IndexError
+
+    def _unsigned(self) -> int:
+        found = shift = 0
+        while shift < 70:
+            byte = self._byte()
+            found |= (byte & 127) << shift
+            if byte < 128:
+                return found
+            shift += 7
+        raise ValueError("invalid page header: a number has more than 64 bits")
+
+    def _signed(self) -> int:
+        found = self._unsigned()
+        return (found >> 1) ^ -(found & 1)
