@@ -143,6 +143,39 @@ def test_value_outside_the_register(value):
         with_values(DATA, value)
 
 
+@numba.njit
+def drop_ins_with_values(data, value):
+    """Call the drop-in functions with a value."""
+    return (
+        numcrc.crc32(data, value),
+        numcrc.crc32c(data, value=value),
+        numcrc.crc64nvme(data, value),
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [-1, 5, 2**32 + 5, -(2**63), np.int8(-1), np.uint64(2**64 - 1)], ids=repr
+)
+def test_drop_ins_take_a_value_modulo_the_register(value):
+    number = int(value)
+    expected = (
+        ZIP(DATA, number % 2**32),
+        ISCSI(DATA, number % 2**32),
+        NVME(DATA, number % 2**64),
+    )
+    assert drop_ins_with_values(DATA, value) == expected
+
+
+@pytest.mark.parametrize("function", [ARC.function, ARC], ids=["function", "algorithm"])
+def test_algorithms_and_their_functions_refuse_such_values(function):
+    @numba.njit
+    def call(data, value):
+        return function(data, value)
+
+    with pytest.raises(ValueError, match="value must not be negative or wider"):
+        call(DATA, -1)
+
+
 @pytest.mark.parametrize("dtype", ["u1", "u8"])
 def test_segments(dtype):
     ends = np.array([0, 0, 5, 100, 101, 255], dtype)
@@ -202,6 +235,47 @@ def test_unsigned_offsets_outside_the_buffer():
 def test_segments_value_outside_the_register():
     with pytest.raises(ValueError, match="value must not be negative"):
         segments_of_lengths(DATA, np.array([0]), np.array([1]), 2**32)
+
+
+CHANGED_BY_THREAD = """
+import threading, time
+import numba, numpy as np, numcrc
+
+crc = numcrc.algorithms["CRC-16/ARC"]
+
+@numba.njit(nogil=True)
+def segments(data, offsets):
+    return crc.segments(data, offsets)
+
+@numba.njit(nogil=True)
+def change(offsets, right, ended, copy):
+    turn = 0
+    while not ended[0]:
+        offsets[-2] = right[-2] if turn % 8 else 1 << 44
+        copy[:] = right  # takes some time
+        turn += 1
+
+data, right, ended = np.zeros(20_000, "u1"), np.arange(20_001), np.zeros(1)
+expected, offsets = segments(data, right).tolist(), right.copy()
+change(offsets, right, np.ones(1), right.copy())  # compiles
+thread = threading.Thread(target=change, args=(offsets, right, ended, right.copy()))
+thread.start()
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    try:
+        segments(data, offsets)
+    except ValueError:
+        pass
+ended[0] = 1
+thread.join()
+assert segments(data, right).tolist() == expected
+"""
+
+
+def test_offsets_changed_by_another_thread():
+    """In a process of its own, which would read at wrong addresses."""
+    process = run_python(CHANGED_BY_THREAD)
+    assert process.returncode == 0, process.stderr
 
 
 def test_in_parallel_loops():
@@ -319,3 +393,141 @@ def test_the_function_of_an_algorithm():
         return arc(data)
 
     assert compiled(DATA) == ARC(DATA)
+
+
+# combine and zeros
+
+ALGEBRA = [
+    "CRC-3/GSM",
+    "CRC-12/UMTS",
+    "CRC-16/ARC",
+    "CRC-24/OPENPGP",
+    "CRC-32/ISCSI",
+    "CRC-32/BZIP2",
+    "CRC-64/NVME",
+    "CRC-64/ECMA-182",
+]
+COUNTS = np.array([0, 1, 2, 1000, 2**31 - 1, 2**40 + 3, 2**62, 2**63 - 1])
+
+
+@pytest.mark.parametrize("name", ALGEBRA)
+def test_combine_and_zeros_of_scalars(name):
+    crc = numcrc.algorithms[name]
+
+    @numba.njit
+    def call(first, second, counts):
+        found = np.empty((3, len(counts)), np.uint64)
+        for i, n in enumerate(counts):
+            found[0, i] = crc.combine(first, second, n)
+            found[1, i] = crc.zeros(first, n=n)
+            found[2, i] = crc.zeros(value=first, n=-n - 1)
+        return found
+
+    top = np.uint64(crc.model.mask)
+    for first, second in ((np.uint64(crc(b"1234")), np.uint64(crc(b"56789"))), (top, top)):
+        found = call(first, second, COUNTS)
+        assert found[0].tolist() == crc.combine(first, second, COUNTS).tolist()
+        assert found[1].tolist() == crc.zeros(first, COUNTS).tolist()
+        assert found[2].tolist() == [crc.zeros(int(first), -int(n) - 1) for n in COUNTS]
+
+
+@numba.njit
+def combined(first, second, length):
+    """Call combine."""
+    return ARC.combine(first, second, length)
+
+
+@numba.njit
+def with_zeros(value, n):
+    """Call zeros."""
+    return ARC.zeros(value, n)
+
+
+def test_scalars_of_every_type():
+    first, second = ARC(b"1234"), ARC(b"56789")
+    for number in (int, np.uint8, np.uint64):
+        assert combined(first, second, number(5)) == ARC.check
+        assert with_zeros(first, number(5)) == ARC(b"1234" + bytes(5))
+    assert combined(np.uint64(first), second, 5) == ARC.check
+    assert with_zeros(first, np.uint64(2**64 - 1)) == ARC.zeros(first, 2**64 - 1)
+    assert type(with_zeros(first, 1)) is type(combined(first, second, 1)) is int
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1, 2, -1), "len2 must not be negative"),
+        ((-1, 0, 1), "crc1 must not be negative or wider"),
+        ((0, 2**16, 1), "crc2 must not be negative or wider"),
+    ],
+)
+def test_wrong_scalars(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        combined(*arguments)
+    if message.startswith("crc1"):
+        with pytest.raises(ValueError, match="value must not be negative or wider"):
+            with_zeros(*arguments[:2])
+
+
+@pytest.mark.parametrize("refout", [False, True])
+def test_zeros_of_an_even_polynomial(refout):
+    crc = numcrc.Algorithm(16, 0x8004, init=0x1234, refin=refout, refout=refout)
+
+    @numba.njit
+    def zeros(value, n):
+        return crc.zeros(value, n)
+
+    value = crc(b"abc")
+    for n in (0, 1, 2, 300):
+        assert zeros(value, n) == crc(b"abc" + bytes(n))
+    with pytest.raises(ValueError, match="polynomial has no constant term"):
+        zeros(value, -1)
+
+
+def test_parts_are_combined_in_compiled_code():
+    @numba.njit
+    def whole(parts):
+        crc = ISCSI(parts[0])
+        for part in parts[1:]:
+            crc = ISCSI.combine(crc, ISCSI(part), part.nbytes)
+        return crc
+
+    assert whole(DATA.reshape(8, 512)) == ISCSI(DATA)
+
+
+@pytest.mark.parametrize("wrong", [np.array([1, 2]), 1.0, None], ids=["array", "float", "None"])
+def test_combine_and_zeros_take_integers_only(wrong):
+    for call in (
+        lambda: combined(wrong, 1, 1),
+        lambda: combined(1, wrong, 1),
+        lambda: combined(1, 1, wrong),
+        lambda: with_zeros(wrong, 1),
+        lambda: with_zeros(1, wrong),
+    ):
+        with pytest.raises(numba.TypingError, match="must be an integer, not "):
+            call()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rows", "batch", "join", "blocks", "prefixes", "bits", "verify", "new", "file", "width"],
+)
+def test_what_compiled_code_lacks(name):
+    """The error says so in a sentence."""
+    scope: dict[str, Any] = {"crc": ARC}
+    exec(f"def call(data):\n    return crc.{name}(data)", scope)
+    message = (
+        f"{name} of an algorithm is not available in compiled code; call the algorithm, or use"
+        " its segments, combine or zeros"
+    )
+    with pytest.raises(numba.TypingError, match=message):
+        numba.njit(scope["call"])(DATA)
+
+
+def test_unknown_attributes():
+    @numba.njit
+    def call(data):
+        return ARC.colour
+
+    with pytest.raises(numba.TypingError, match="Unknown attribute 'colour'"):
+        call(DATA)

@@ -5,6 +5,10 @@ drop-in functions and of every `numcrc.Algorithm`. They call the same kernel as 
 address in this process. For that reason Numba does not cache a function with such a call, and
 no cache can carry it to another CPU.
 
+Of an algorithm's methods there are `segments` (one thread, a scalar value), and `combine` and
+`zeros` of scalars. An algorithm refuses a value out of range; the drop-in functions take it
+modulo 2**width, as in Python.
+
 Examples
 --------
 >>> import numba, numcrc, numpy as np
@@ -41,24 +45,28 @@ from numba.extending import (
 
 from numcrc.algorithm import Algorithm
 from numcrc.compiled import Compiled
+from numcrc.crc import gf2
 from numcrc.crc.model import Model
 from numcrc.jit import engine
 from numcrc.records.arguments import dtype_of
 
 
 class AlgorithmType(types.Function):  # type: ignore[misc]
-    """The Numba type of one algorithm: a function with methods."""
+    """The Numba type of one algorithm: a function with methods.
 
-    def __init__(self, compiled: Compiled) -> None:
-        self.compiled = compiled
-        super().__init__(_call_template(compiled))
+    If it *wraps*, values count modulo 2**width, as those of the drop-in functions do.
+    """
+
+    def __init__(self, compiled: Compiled, wraps: bool) -> None:
+        self.compiled, self.wraps = compiled, wraps
+        super().__init__(_call_template(compiled, wraps))
 
 
 @typeof_impl.register(Algorithm)
 def _typeof_algorithm(crc: Algorithm, context: Any) -> Any:
     if crc.width > 64:
         raise errors.TypingError(f"{crc.name}: compiled code takes widths up to 64 bits")
-    return _type_of(crc.model)
+    return _type_of(crc.model, False)
 
 
 @typeof_impl.register(BuiltinFunctionType)
@@ -67,12 +75,12 @@ def _typeof_builtin(function: Any, context: Any) -> Any:
     block = function.__self__
     if not isinstance(block, engine.Block) or block.model is None:
         return None
-    return _type_of(block.model)
+    return _type_of(block.model, not hasattr(block.fallback, "__self__"))
 
 
 @cache
-def _type_of(model: Model) -> AlgorithmType:
-    return AlgorithmType(Compiled(model))
+def _type_of(model: Model, wraps: bool) -> AlgorithmType:
+    return AlgorithmType(Compiled(model), wraps)
 
 
 register_model(AlgorithmType)(models.OpaqueModel)
@@ -143,30 +151,41 @@ def _contiguous(buffer: Any) -> Any:
     return _as_it_is if buffer.layout == "C" else _in_order
 
 
-def _start(compiled: Compiled, value: Any) -> Any:
+def _start(compiled: Compiled, wraps: bool, value: Any, name: str = "value") -> Any:
     """Return the jitable function that checks *value* and returns the CRC to continue from."""
     empty, mask = np.uint64(compiled.empty), np.uint64(compiled.model.mask)
     if value is None or isinstance(value, (types.Omitted, types.NoneType)):
         return register_jitable(lambda value: empty)
-    if not isinstance(value, types.Integer):
-        raise errors.TypingError(f"value must be an integer, not {value}")
+    _require_integer(value, name)
+    if wraps:
+        return register_jitable(lambda value: types.uint64(value) & mask)
+    message = f"{name} must not be negative or wider than the register"
 
     @register_jitable
     def checked(value: Any) -> Any:
         if value < 0 or types.uint64(value) > mask:
-            raise ValueError("value must not be negative or wider than the register")
+            raise ValueError(message)
         return types.uint64(value)
 
     return checked
 
 
-def _call_template(compiled: Compiled) -> Any:
-    """Return the typing template of ``crc(data, value=None)``.
+def _require_integer(argument: Any, name: str) -> None:
+    if not isinstance(argument, types.Integer):
+        raise errors.TypingError(f"{name} must be an integer, not {argument}")
 
-    The result is a uint64 for a width of 64 and an int64 for others, since Numba converts the
-    sum of an int64 and a uint64 to a float.
+
+def _result(compiled: Compiled) -> Any:
+    """Return the type of a CRC: uint64 for a width of 64, int64 for others.
+
+    Numba converts the sum of an int64 and a uint64 to a float.
     """
-    result = types.int64 if compiled.width < 64 else types.uint64
+    return types.int64 if compiled.width < 64 else types.uint64
+
+
+def _call_template(compiled: Compiled, wraps: bool) -> Any:
+    """Return the typing template of ``crc(data, value=None)``."""
+    result = _result(compiled)
 
     def call(data: Any, value: Any = None) -> Any:
         """Serve as the template's key, which must be a function."""
@@ -175,7 +194,7 @@ def _call_template(compiled: Compiled) -> Any:
         contiguous = _contiguous(data)
         if contiguous is None:
             return None
-        kernel, start = _kernel(compiled), _start(compiled, value)
+        kernel, start = _kernel(compiled), _start(compiled, wraps, value)
 
         def implementation(data: Any, value: Any = None) -> Any:
             buffer = contiguous(data)
@@ -192,34 +211,52 @@ class _Methods(AttributeTemplate):  # type: ignore[misc]
 
     def resolve_segments(self, algorithm_type: AlgorithmType) -> Any:
         """Return the type of ``crc.segments`` of this algorithm."""
-        return types.Function(_segments_template(algorithm_type.compiled))
+        return types.Function(_segments_template(algorithm_type.compiled, algorithm_type.wraps))
+
+    def resolve_combine(self, algorithm_type: AlgorithmType) -> Any:
+        """Return the type of ``crc.combine`` of this algorithm."""
+        return types.Function(_combine_template(algorithm_type.compiled, algorithm_type.wraps))
+
+    def resolve_zeros(self, algorithm_type: AlgorithmType) -> Any:
+        """Return the type of ``crc.zeros`` of this algorithm."""
+        return types.Function(_zeros_template(algorithm_type.compiled, algorithm_type.wraps))
+
+    def generic_resolve(self, algorithm_type: AlgorithmType, name: str) -> None:
+        """Refuse all else that an algorithm has in Python."""
+        if hasattr(Algorithm, name) and not name.startswith("_"):
+            raise errors.TypingError(
+                f"{name} of an algorithm is not available in compiled code; call the algorithm, or"
+                " use its segments, combine or zeros"
+            )
 
 
 @lower_getattr(AlgorithmType, "segments")
+@lower_getattr(AlgorithmType, "combine")
+@lower_getattr(AlgorithmType, "zeros")
 def _method(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
     return context.get_dummy_value()
 
 
 @cache
-def _segments_template(compiled: Compiled) -> Any:
+def _segments_template(compiled: Compiled, wraps: bool) -> Any:
     """Return the typing template of ``crc.segments`` for one thread and a scalar value."""
 
     def call(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
         """Serve as the template's key, which must be a function."""
 
     def implement(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
-        contiguous = _contiguous(buffer)
-        return contiguous and _segments(compiled, contiguous, offsets, lengths, value)
+        contiguous, start = _contiguous(buffer), _start(compiled, wraps, value)
+        return contiguous and _segments(compiled, contiguous, offsets, lengths, start)
 
     return make_overload_template(call, implement, {}, strict=True, inline="never")
 
 
-def _segments(compiled: Compiled, contiguous: Any, offsets: Any, lengths: Any, value: Any) -> Any:
+def _segments(compiled: Compiled, contiguous: Any, offsets: Any, lengths: Any, start: Any) -> Any:
     for what in (offsets, lengths):
         if isinstance(getattr(what, "dtype", types.int64), types.Integer):
             continue
         raise errors.TypingError(f"offsets and lengths must be integers, not {what}")
-    kernel, start, dtype = _kernel(compiled), _start(compiled, value), dtype_of(compiled)
+    kernel, dtype = _kernel(compiled), dtype_of(compiled)
     alone = lengths is None or isinstance(lengths, (types.Omitted, types.NoneType))
     length_of = _next_minus_this if alone else _given_length
 
@@ -231,13 +268,12 @@ def _segments(compiled: Compiled, contiguous: Any, offsets: Any, lengths: Any, v
             raise ValueError("offsets without lengths must be n + 1 for n records, not 0")
         if not alone and len(lengths) != count:
             raise ValueError("offsets and lengths must have the same size")
+        out = np.empty(count, dtype)
         for i in range(count):
+            # Read once: another thread may change them between a check and a second read.
             offset, length = types.int64(offsets[i]), types.int64(length_of(offsets, lengths, i))
             if length < 0 or length > size or offset < 0 or offset > size - length:
                 raise ValueError("a segment is outside the buffer, or offsets decrease")
-        out = np.empty(count, dtype)
-        for i in range(count):
-            offset, length = types.int64(offsets[i]), types.int64(length_of(offsets, lengths, i))
             out[i] = kernel(data, offset, length, first)
         return out
 
@@ -252,6 +288,127 @@ def _next_minus_this(offsets: Any, lengths: Any, i: Any) -> Any:
 @register_jitable
 def _given_length(offsets: Any, lengths: Any, i: Any) -> Any:
     return lengths[i]
+
+
+@cache
+def _zeros_template(compiled: Compiled, wraps: bool) -> Any:
+    """Return the typing template of ``crc.zeros(value, n)`` of scalars."""
+    result, after = _result(compiled), _after_zeros(compiled.model)
+    even = not compiled.model.poly & 1
+
+    def call(value: Any, n: Any) -> Any:
+        """Serve as the template's key, which must be a function."""
+
+    def implement(value: Any, n: Any) -> Any:
+        _require_integer(n, "n")
+        _require_integer(value, "value")
+        start = _start(compiled, wraps, value)
+
+        def implementation(value: Any, n: Any) -> Any:
+            if even and n < 0:
+                raise ValueError("n must not be negative: the polynomial has no constant term")
+            return result(after(start(value), n))
+
+        return implementation
+
+    return make_overload_template(call, implement, {}, strict=True, inline="never")
+
+
+@cache
+def _combine_template(compiled: Compiled, wraps: bool) -> Any:
+    """Return the typing template of ``crc.combine(crc1, crc2, len2)`` of scalars."""
+    result, after, model = _result(compiled), _after_zeros(compiled.model), compiled.model
+    xorout, difference = np.uint64(model.xorout), np.uint64(compiled.empty ^ model.xorout)
+
+    def call(crc1: Any, crc2: Any, len2: Any) -> Any:
+        """Serve as the template's key, which must be a function."""
+
+    def implement(crc1: Any, crc2: Any, len2: Any) -> Any:
+        _require_integer(len2, "len2")
+        _require_integer(crc1, "crc1")
+        _require_integer(crc2, "crc2")
+        first = _start(compiled, wraps, crc1, "crc1")
+        second = _start(compiled, wraps, crc2, "crc2")
+
+        def implementation(crc1: Any, crc2: Any, len2: Any) -> Any:
+            if len2 < 0:
+                raise ValueError("len2 must not be negative")
+            # crc(AB) = crc(B) + xorout + zeros(crc(A) + crc of nothing + xorout, len(B)).
+            return result(second(crc2) ^ xorout ^ after(first(crc1) ^ difference, len2))
+
+        return implementation
+
+    return make_overload_template(call, implement, {}, strict=True, inline="never")
+
+
+@cache
+def _after_zeros(model: Model) -> Any:
+    """Return the jitable function ``(value, n) -> value`` after n more zero bytes.
+
+    The register is multiplied by ``x^(8n) mod P``, the product of the ``x^(8 * 2^k)`` for the
+    bits k of n. The bits stand as in a CRC: highest term first, lowest first if refout is set.
+    """
+    multiply, xorout = _multiply(model), np.uint64(model.xorout)
+    forward, back = _powers(model, 8), _powers(model, -8 if model.poly & 1 else 8)
+    zero, one = np.uint64(0), np.uint64(1)
+
+    @register_jitable
+    def after(value: Any, n: Any) -> Any:
+        count = types.uint64(n)
+        powers = forward
+        if n < 0:
+            count = zero - count
+            powers = back
+        register, k = value ^ xorout, 0
+        while count:
+            if count & one:
+                register = multiply(register, powers[k])
+            count >>= one
+            k += 1
+        return register ^ xorout
+
+    return after
+
+
+def _powers(model: Model, exponent: int) -> Any:
+    """Return ``x^(exponent * 2^k) mod P`` for k = 0..63, as `_multiply` takes them."""
+    power, found = gf2.power_of_x(exponent, model.generator), []
+    for _ in range(64):
+        found.append(gf2.reflect(power, model.width) if model.refout else power)
+        power = gf2.mod(gf2.multiply(power, power), model.generator)
+    return np.array(found, np.uint64)
+
+
+def _multiply(model: Model) -> Any:
+    """Return the jitable function that multiplies two polynomials modulo P, bit by bit."""
+    zero, one, width = np.uint64(0), np.uint64(1), model.width
+    if model.refout:
+        reflected, unused = np.uint64(gf2.reflect(model.poly, width)), np.uint64(64 - width)
+        sign = np.uint64(63)
+
+        @register_jitable
+        def multiply(a: Any, b: Any) -> Any:
+            product, b = zero, b << unused
+            while b:
+                product ^= a & (zero - (b >> sign))
+                a = (a >> one) ^ (reflected & (zero - (a & one)))
+                b <<= one
+            return product
+
+        return multiply
+
+    poly, mask, top = np.uint64(model.poly), np.uint64(model.mask), np.uint64(width - 1)
+
+    @register_jitable
+    def multiply_normal(a: Any, b: Any) -> Any:
+        product = zero
+        while b:
+            product ^= a & (zero - (b & one))
+            a = (a << one & mask) ^ (poly & (zero - (a >> top)))
+            b >>= one
+        return product
+
+    return multiply_normal
 
 
 def init() -> None:
