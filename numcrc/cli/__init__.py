@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -16,7 +15,6 @@ from io import StringIO
 TYPE_CHECKING = False  # not typing's: an interrupt during its import would miss main's handler
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
     from typing import NoReturn
 
 # By name: the module, and a summary.
@@ -30,13 +28,9 @@ COMMANDS = {
 }
 
 # Exit statuses. An internal error must not look like a mismatch: it is EX_SOFTWARE of sysexits.h.
-# The last three are what shells report for a command that SIGINT, SIGPIPE or SIGTERM ended.
+# The last two are what shells report for a command that SIGINT or SIGPIPE ended.
 MISMATCH, USAGE, CANNOT_READ = 1, 2, 3
-INTERNAL, INTERRUPTED, BROKEN_PIPE, TERMINATED = 70, 130, 141, 143
-
-
-class TerminatedError(BaseException):
-    """SIGTERM arrived."""
+INTERNAL, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,8 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except TerminatedError:
-        return TERMINATED
     except BrokenPipeError:
         _discard_output()
         return BROKEN_PIPE
@@ -74,17 +66,9 @@ def entry() -> NoReturn:
     """
     gc.set_threshold(100_000)  # collections during start-up take milliseconds and find nothing
     sys.stderr = sys.stderr or StringIO()  # None if it was closed before the start
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
     status = main()
     sys.stderr.flush()
     os._exit(status)
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    """End the run as `KeyboardInterrupt` does; a second signal ends the process at once."""
-    signal.signal(number, signal.SIG_DFL)
-    raise TerminatedError
 
 
 def _is_about_tier(error: Exception) -> bool:
