@@ -357,7 +357,8 @@ def test_a_wrong_tier_is_wrong_usage(command):
     )
     assert done.returncode == 2
     (line,) = done.stderr.decode().splitlines()
-    assert line.startswith("numcrc: NUMCRC_TIER: no tier is called 'avx9'; there are: ")
+    assert line.startswith("numcrc: NUMCRC_TIER: ")
+    assert "'avx9'" in line
 
 
 def test_unknown_algorithm_has_a_hint(run):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 8 << 20
 """Bytes: several times the size of an object with ten thousand parts, each with its SHA-512."""
+MOST_SHOWN = 10
+"""Malformed lines of a list that messages name one by one; the rest is counted."""
 
 _UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd

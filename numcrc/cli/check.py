@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from numcrc.checkfiles.lines import Expected
     from numcrc.checksums import ChecksumAlgorithm
 
-MOST_SHOWN = 10
-"""Malformed lines of a list that are named one by one; the rest is counted."""
 _MOST_READERS = 64
 # Bytes to read in search of the algorithm that a list may have instead.
 _MOST_TO_TRY = 1 << 30
@@ -57,7 +55,7 @@ examples:
 def run(arguments: list[str]) -> int:
     """Run ``numcrc check`` and return its exit status."""
     options = parsed(_parser(), arguments)
-    if not os.path.isdir(options.directory or os.curdir):
+    if options.directory is not None and not os.path.isdir(options.directory):
         if not options.status:
             output.print_error(options.directory, "not a folder")
         return CANNOT_READ
@@ -78,7 +76,7 @@ def _check_list(path: str, options: Namespace) -> Counter[str]:
 
     def malformed(number: int, why: str) -> None:
         counts[_MALFORMED] += 1
-        if counts[_MALFORMED] <= MOST_SHOWN:
+        if counts[_MALFORMED] <= reader.MOST_SHOWN:
             print_error(f"line {number}: {why}")
 
     counts: Counter[str] = Counter()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from numcrc.checkfiles.reader import MOST_SHOWN
 from numcrc.store.objects import Result, State
 
 # The letters of ``rclone check --combined``.
@@ -20,8 +21,6 @@ COULD_NOT_CHECK = "!"
 
 GOOD, BAD, UNCHECKED = 0, 1, 3
 _COMPARED = {State.MATCH, State.DIFFER}
-MOST_SHOWN = 10
-"""Malformed lines that are named one by one; the rest is counted."""
 
 
 def letter(state: State) -> str:

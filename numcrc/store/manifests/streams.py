@@ -16,7 +16,7 @@ from numcrc.checkfiles import reader
 from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.errors import ManifestError, blaming
 
-__all__ = ["LONGEST_LINE", "Stream", "opened", "written"]
+__all__ = ["LONGEST_LINE", "Stream", "opened"]
 
 # Bytes from which the format of a file is recognised.
 _START = 1 << 13
