@@ -16,6 +16,7 @@ from numcrc.cli.store_commands import (
 )
 from numcrc.cli.store_help import SOURCES, WRITTEN_FORMATS
 from numcrc.store._manifest import ALGORITHM, manifest
+from numcrc.store.manifests import formats
 from numcrc.store.objects import Result
 from numcrc.store.progress import Progress
 
@@ -24,17 +25,23 @@ if TYPE_CHECKING:
 
 EPILOG = f"""\
 {SOURCES}
-The name of FILE decides on the format; ".gz" at its end compresses it. Standard output gets JSON
-Lines.
-{WRITTEN_FORMATS}
+--format is one of these; by default, the name of FILE decides:
+{WRITTEN_FORMATS}\
+Names such as SHA256SUMS and data.md5 stand for gnu, and standard output for jsonl. ".gz" at the
+end of FILE compresses it.
+
+FILE is replaced once the new one is whole. It is not an object of SOURCE, wherever it is.
+
 examples:
   numcrc manifest s3://bucket/photos -o photos.parquet
   numcrc manifest data -a crc32 -o data.sfv
   numcrc manifest data -a sha256 -a crc64nvme -o data.jsonl.gz
+  numcrc manifest data -a sha256 -o SHA256SUMS             for sha256sum -c
   numcrc manifest s3://bucket --stored -o bucket.csv       reads no body
   numcrc verify data --manifest data.jsonl.gz              later: what has changed?
 
-exit status: 0 success; 2 wrong usage; 3 something could not be read.
+exit status: 0 success; 2 wrong usage; 3 something could not be read. An interrupted run has the
+status 130 or 143, and leaves FILE as it was.
 """
 
 
@@ -56,6 +63,7 @@ def _manifest(options: Namespace) -> int:
             options.output,
             algorithm=options.algorithm or ALGORITHM,
             stored=options.stored,
+            format=options.format,
             progress=progress,
             on_error=_print_failure,
             stop=interruption.stop,
@@ -64,7 +72,10 @@ def _manifest(options: Namespace) -> int:
     if not options.quiet:
         sys.stderr.write(f"numcrc: {written.summary()}\n")
     if interruption.status:
-        sys.stderr.write("numcrc: interrupted; the manifest is not complete\n")
+        kept = "the manifest is not complete"
+        if options.output not in (None, "-"):
+            kept = f"{shown(options.output)} stays as it was"
+        sys.stderr.write(f"numcrc: interrupted; {kept}\n")
     return interruption.status or written.exit_code
 
 
@@ -85,6 +96,8 @@ def _parser() -> ArgumentParser:
         help=f"crc32, crc32c, crc64nvme, sha256, ... (repeatable; default: {ALGORITHM})",
     )
     add("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
+    names = [each.name for each in formats(writable=True)]
+    add("--format", metavar="FORMAT", choices=names, help=f"{', '.join(names[:-1])} or {names[-1]}")
     add("--stored", action="store_true", help="list checksums that the store keeps; read no body")
     add_store_options(parser)
     return parser

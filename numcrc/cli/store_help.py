@@ -28,6 +28,9 @@ READ_FORMATS = _table(*((each.name, each.summary) for each in formats()))
 """The formats of manifests that can be read."""
 
 WRITTEN_FORMATS = _table(
-    *((" ".join(each.suffixes), each.summary) for each in formats(writable=True) if each.suffixes)
+    *(
+        (each.name, ": ".join(filter(None, (each.summary, ", ".join(each.suffixes)))))
+        for each in formats(writable=True)
+    )
 )
-"""The formats of manifests that can be written, by the suffixes of their names."""
+"""The formats of manifests that can be written, with the suffixes of their files."""

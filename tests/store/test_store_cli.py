@@ -16,6 +16,7 @@ from numcrc.cli import main
 from numcrc.cli.arguments import ArgumentTypeError, sample, shard, size
 from numcrc.cli.store_commands import print_line
 from numcrc.store import verify
+from numcrc.store.manifests import formats
 from store.fakes import NASTY
 
 
@@ -66,7 +67,7 @@ def test_commands(tree: Path, run: Callable[..., Outcome]) -> None:
     assert {r"- -", r"* \a\nb", "= é", r"= \\\\"[:-1]} <= {*combined.lines}
     assert len(combined.lines) == len(NASTY)
     listed = run("manifest", tree, "--include", "/é", "-q")
-    assert [json.loads(line)["key"] for line in listed.lines[1:]] == ["é"]
+    assert [json.loads(line)["key"] for line in listed.lines[1:-1]] == ["é"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,54 @@ def test_errors_are_reported(
     assert found.status == status
     assert message in found.err
     assert "Traceback" not in found.err
+
+
+def test_a_manifest_has_any_format(tree: Path, run: Callable[..., Outcome]) -> None:
+    value = f"{numcrc.crc32c('é'.encode()):08x}"
+    only = ["manifest", tree, "-a", "crc32c", "--include", "/é", "-q", "-o"]
+    for file, name, text in (
+        ("list", "gnu", f"{value}  é\n"),
+        ("list", "bsd", f"CRC32C (é) = {value}\n"),
+        ("list", "sfv", f"é {value}\n"),
+        ("list.txt", "csv", None),
+        ("list.csv", "jsonl", None),
+        ("list.sfv", "gnu", f"{value}  é\n"),
+    ):
+        made = run(*only, file, "--format", name)
+        assert (made.status, made.err) == (0, "")
+        assert text in (None, Path(file).read_text())
+        good = run("verify", tree, "--manifest", file, "-a", "crc32c", "--include", "/é", "-q")
+        assert (good.status, good.out) == (0, "")
+    for wrong, problem in (
+        (["list", "--format", "xml"], "invalid choice: 'xml'"),
+        (["list.xml"], "cannot tell the format of list.xml"),
+    ):
+        made = run(*only, *wrong)
+        assert made.status == 2
+        assert problem in made.err
+
+
+@pytest.mark.parametrize(
+    ("file", "algorithm"),
+    [("MD5SUMS", "md5"), ("SHA256SUMS", "sha256"), ("a.md5", "md5"), ("a.crc32", "crc32")],
+)
+def test_the_name_of_a_list_says_its_format_and_algorithm(
+    tree: Path, run: Callable[..., Outcome], file: str, algorithm: str
+) -> None:
+    assert run("manifest", tree, "-a", algorithm, "-q", "-o", file).status == 0
+    assert run("verify", tree, "--manifest", file, "-q").status == 0
+    before = Path(file).read_bytes()
+    wrong = run("manifest", tree, "-a", "sha1", "-o", file)
+    assert wrong.status == 2
+    assert f"{file} is a list of {algorithm}, not of sha1" in wrong.err
+    assert Path(file).read_bytes() == before
+
+
+def test_the_help_of_manifest_names_every_format(run: Callable[..., Outcome]) -> None:
+    text = run("manifest", "--help").out
+    for each in formats(writable=True):
+        assert f"\n  {each.name} " in text
+        assert all(suffix in text for suffix in each.suffixes)
 
 
 def test_sizes_and_shares() -> None:

@@ -7,10 +7,12 @@ compute checksums are read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from numcrc.checksums import canonical, of_list_name
 from numcrc.store.manifests import batch_reports, checkfiles, inventory, tables
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, Found, Options, by_name, for_writing
@@ -57,7 +59,9 @@ def read_manifest(
 ) -> Iterator[Entry]:
     r"""Yield the entries of a manifest in its order, in bounded memory.
 
-    Consecutive entries with the same key are merged into one.
+    Consecutive entries with the same key are merged into one. Manifests of numcrc end with the
+    number of their rows, so that one that was cut short is an error; those that were concatenated
+    are read one after another. The length of other files cannot be checked.
 
     Parameters
     ----------
@@ -121,23 +125,25 @@ def write_manifest(
 ) -> int:
     """Write *entries* as they come, and return their number.
 
-    The file appears once it is whole. If an exception is raised, *path* stays as it was.
+    The file is written beside *path*, with ``.numcrc-part`` after its name, and replaces *path*
+    once it is whole. If an exception is raised, *path* stays as it was.
 
     Parameters
     ----------
     path : path
         The file to write; ``-`` or None: standard output. A path that ends with ``.gz`` is
-        compressed.
+        compressed. A pipe or a device is written as a stream.
     entries : iterable of Entry
         The entries to write.
     format : str, optional
         "jsonl", "parquet", "csv", "gnu", "bsd" or "sfv"; by default as the suffix of *path* says,
-        and JSON Lines for standard output.
+        "gnu" for a name such as SHA256SUMS or image.md5, and JSON Lines for standard output.
 
     Raises
     ------
     ValueError
-        The format is unknown, or cannot hold an entry.
+        The format is unknown or cannot hold an entry, or the name of the file says another
+        algorithm.
     OSError
         The file cannot be written.
 
@@ -147,9 +153,24 @@ def write_manifest(
     >>> write_manifest("/dev/null", [Entry("a", 9, (Checksum("md5", bytes(16)),))], "csv")
     1
     """
+    name = "" if path is None else os.path.basename(path)
+    listed = None if name.endswith(".zst") else of_list_name(name)
+    if format is None and listed is not None:
+        format = "gnu"  # noqa: A001
     chosen = for_writing(formats(writable=True), path, format)
     assert chosen.write is not None
+    if chosen.name == "gnu" and listed is not None:
+        entries = _only(entries, listed.name, name)
     return chosen.write(path, entries)
+
+
+def _only(entries: Iterable[Entry], algorithm: str, name: str) -> Iterator[Entry]:
+    """Yield *entries*, or raise ValueError if one has a checksum of another algorithm."""
+    for entry in entries:
+        for checksum in entry.checksums:
+            if canonical(checksum.algorithm) != algorithm:
+                raise ValueError(f"{name} is a list of {algorithm}, not of {checksum.algorithm}")
+        yield entry
 
 
 def _recognised(stream: Stream) -> Format:
