@@ -10,6 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, cast
 
 from numcrc.store.manifests import write_manifest
+from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
 from numcrc.store.pipeline import DEFAULT_LIMITS, Limits, compute_checksums
 from numcrc.store.progress import Progress
@@ -38,7 +39,7 @@ class Manifest:
     seconds : float
         How long the run took.
     stopped : bool
-        Whether the run ended early.
+        Whether the run ended early, so that no file was written.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,10 @@ def manifest(
 ) -> Manifest:
     r"""Write a list of a store's objects, with their checksums, to a file.
 
+    The file is written beside *path*, with ``.numcrc-part`` after its name, and replaces *path*
+    once it is whole. If the run ends early, *path* stays as it was. Neither is an object of the
+    source, wherever it is.
+
     Parameters
     ----------
     source, selection, limits, progress, stop
@@ -108,7 +113,7 @@ def manifest(
     StoreError
         The source cannot be listed, or the connection to it fails.
     ValueError
-        An argument is invalid, or the format cannot hold a key.
+        An argument is invalid, the format cannot hold a key, or *path* is the source itself.
     OSError
         The file cannot be written.
 
@@ -131,9 +136,11 @@ def manifest(
     names = [algorithm] if isinstance(algorithm, str) else list(algorithm)
     with ExitStack() as stack:
         here = stack.enter_context(opened(source))
+        named = NamedFiles(output=path)
+        named.check_sources(here)
 
         def selected() -> Iterator[Entry]:
-            return selection.of(here.entries(), stop)
+            return selection.of(named.entries(here), stop)
 
         if progress is not None:
             stack.enter_context(progress.counting(selected))
@@ -146,8 +153,10 @@ def manifest(
             stop=stop.is_set,
         )
         stack.enter_context(closing(cast("Generator[Entry | Result, None, None]", results)))
-        write_manifest(path, _entries(results, found, on_error), format)
-    found.stopped = stop.is_set()
+        try:
+            write_manifest(path, _entries(results, found, on_error, stop), format)
+        except StoppedError:
+            found.stopped = True
     found.seconds = time.monotonic() - start
     return found
 
@@ -156,17 +165,23 @@ def _entries(
     results: Iterable[Entry | Result],
     found: Manifest,
     on_error: Callable[[Result], object] | None,
+    stop: Event,
 ) -> Iterator[Entry]:
-    """Yield the entries of *results*, and count entries and results in *found*."""
-    try:
-        for result in results:
-            if isinstance(result, Entry):
-                found.objects += 1
-                found.bytes += result.size or 0
-                yield result
-            else:
-                found.failed[result.state] += 1
-                if on_error is not None:
-                    on_error(result)
-    except StoppedError:
-        return
+    """Yield the entries of *results*, and count entries and results in *found*.
+
+    Raises
+    ------
+    StoppedError
+        *stop* is set, so that *results* may have ended early.
+    """
+    for result in results:
+        if isinstance(result, Entry):
+            found.objects += 1
+            found.bytes += result.size or 0
+            yield result
+        else:
+            found.failed[result.state] += 1
+            if on_error is not None:
+                on_error(result)
+    if stop.is_set():
+        raise StoppedError

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from threading import Event
 from typing import cast
 
 from numcrc.store.manifests import read_manifest
+from numcrc.store.manifests.output import partial_path
 from numcrc.store.manifests.reports import read_results, report_writer
 from numcrc.store.merge import Spool, full_join, sorted_entries
+from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
 from numcrc.store.pipeline import DEFAULT_LIMITS, MODES, Limits, check_pairs
 from numcrc.store.progress import Progress
-from numcrc.store.report import Malformed, Report
+from numcrc.store.report import Report
 from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
@@ -45,6 +47,8 @@ def verify(
 ) -> Report:
     r"""Check which objects of a store are as expected.
 
+    The files that arguments name are not objects, wherever they are.
+
     Parameters
     ----------
     source
@@ -62,7 +66,9 @@ def verify(
     algorithm
         The algorithm of checksums in a manifest that does not name it.
     report
-        A file for all results: .jsonl, .csv or .parquet.
+        A file for all results: .jsonl, .csv or .parquet. It is written beside this path, with
+        ``.numcrc-part`` after its name, and replaces the file at this path once it is whole. If
+        the run ends early, it stays there with the results so far; see `read_results`.
     state
         A file that records results as they arrive. If it exists and belongs to the same job, the
         run resumes from it; objects that could not be checked are tried again.
@@ -97,7 +103,8 @@ def verify(
     StoreError
         The source cannot be listed, or the connection to it fails.
     ValueError
-        An argument is invalid, a manifest is damaged, or a state file belongs to another job.
+        An argument is invalid, a manifest is damaged or incomplete, a state file belongs to
+        another job, or the manifest, the report and the state are not different files.
     OSError
         A manifest, report or state file cannot be read or written.
 
@@ -122,114 +129,111 @@ def verify(
         raise ValueError(f"max_errors must be at least 1, not {max_errors}")
     start = time.monotonic()
     stop = stop or Event()
-    with ExitStack() as stack:
-        here = stack.enter_context(opened(source, allow_outside=allow_outside))
-        there = None if against is None else stack.enter_context(opened(against))
-        own = manifest is None and there is None
-        listed = here.listable and (own or not (one_way or allow_outside))
-        if own and not listed:
-            raise StoreError(f"{here.url} cannot be listed: pass a manifest")
+    named = NamedFiles(manifest=manifest, state=state, report=report)
+    spool: Spool[Result] = Spool()
+    file = None if report is None or report == "-" else partial_path(report)
+    whole = False
 
-        def selected(entries: Iterable[Entry]) -> Iterator[Entry]:
-            return selection.of(entries, stop)
+    def kept() -> Iterable[Result]:
+        if file is None or report is None or not found.objects:
+            return spool
+        return read_results(report) if whole else read_results(file, partial=True)
 
-        expected: Iterable[Entry] = ()
-        malformed = Malformed()
-        if manifest is not None:
-            rows = read_manifest(
-                manifest,
-                algorithm=algorithm,
-                allow_outside=allow_outside,
-                prefix=_prefix(here.url),
-                on_malformed=malformed.add,
-                exists=partial(_exists, here, Retries(limits.attempts, stop.wait)),
+    found = Report(kept if keep else None, not selection.everything)
+    sinks: list[Callable[[Result], object]] = [found.count]
+    if keep and file is None:
+        sinks.append(spool.append)
+    if on_result is not None:
+        sinks.append(on_result)
+    try:
+        with ExitStack() as stack:
+            if report is not None:
+                sinks.append(stack.enter_context(report_writer(report)).write)
+            here = stack.enter_context(opened(source, allow_outside=allow_outside))
+            there = None if against is None else stack.enter_context(opened(against))
+            named.check_sources(here, there)
+            own = manifest is None and there is None
+            listed = here.listable and (own or not (one_way or allow_outside))
+            if own and not listed:
+                raise StoreError(f"{here.url} cannot be listed: pass a manifest")
+
+            def selected(entries: Iterable[Entry]) -> Iterator[Entry]:
+                return selection.of(entries, stop)
+
+            expected: Iterable[Entry] = ()
+            if manifest is not None:
+                rows = read_manifest(
+                    manifest,
+                    algorithm=algorithm,
+                    allow_outside=allow_outside,
+                    prefix=_prefix(here.url),
+                    on_malformed=found.malformed.add,
+                    exists=partial(_exists, here, Retries(limits.attempts, stop.wait)),
+                )
+                entries = selected(named.expected(here, rows))
+                expected = sorted_entries(progress.counted(entries) if progress else entries)
+            elif there is not None:
+                expected = selected(named.expected(here, named.entries(there)))
+            if progress and manifest is None:
+                counted = there if there is not None and not listed else here
+                stack.enter_context(progress.counting(lambda: selected(named.entries(counted))))
+            pairs = full_join(selected(named.entries(here)) if listed else (), expected)
+            check = partial(
+                check_pairs,
+                here,
+                mode=mode,
+                own=own,
+                listed=listed,
+                against=there,
+                limits=limits,
+                progress=progress,
+                stop=stop.is_set,
             )
-            entries = selected(rows)
-            expected = sorted_entries(progress.counted(entries) if progress else entries)
-        elif there is not None:
-            expected = selected(there.entries())
-        if progress and manifest is None:
-            counted = there if there is not None and not listed else here
-            stack.enter_context(progress.counting(lambda: selected(counted.entries())))
-        pairs = full_join(selected(here.entries()) if listed else (), expected)
-        check = partial(
-            check_pairs,
-            here,
-            mode=mode,
-            own=own,
-            listed=listed,
-            against=there,
-            limits=limits,
-            progress=progress,
-            stop=stop.is_set,
-        )
-        if state is None:
-            results = cast("Generator[Result, None, None]", check(pairs))
-        else:
-            job = {
-                "source": here.url,
-                "manifest": None if manifest is None else _identity(manifest),
-                "other source": None if there is None else there.url,
-                "mode": mode,
-                "algorithm": algorithm,
-                "patterns": [list(selection.include), list(selection.exclude)],
-                "shard": selection.shard and list(selection.shard),
-                "sample": selection.sample,
-                "one_way": not listed,
-            }
-            known = stack.enter_context(StateFile(state, job))
-            results = resume(pairs, check, known, stop, progress)
-        stack.enter_context(closing(results))
-        partial_run = not selection.everything
-        found = _record(results, report, keep, on_result, max_errors, partial=partial_run)
-    found.malformed = malformed
-    if stop.is_set() and not found.stopped:
+            if state is None:
+                results = cast("Generator[Result, None, None]", check(pairs))
+            else:
+                job = {
+                    "source": here.url,
+                    "manifest": None if manifest is None else _identity(manifest),
+                    "other source": None if there is None else there.url,
+                    "mode": mode,
+                    "algorithm": algorithm,
+                    "patterns": [list(selection.include), list(selection.exclude)],
+                    "shard": selection.shard and list(selection.shard),
+                    "sample": selection.sample,
+                    "one_way": not listed,
+                }
+                known = stack.enter_context(StateFile(state, job))
+                results = resume(pairs, check, known, stop, progress)
+            stack.enter_context(closing(results))
+            _record(results, found, sinks, max_errors)
+            if stop.is_set():
+                raise StoppedError
+        whole = True
+    except StoppedError:
         found.stopped = "stopped early"
+        if file is not None and found.objects:
+            found.stopped += f"; the results so far are in {file}"
     found.seconds = time.monotonic() - start
     return found
 
 
 def _record(
     results: Iterable[Result],
-    path: StrPath | None,
-    keep: bool,
-    on_result: Callable[[Result], object] | None,
+    found: Report,
+    sinks: Sequence[Callable[[Result], object]],
     max_errors: int | None,
-    *,
-    partial: bool,
-) -> Report:
-    """Return the report of *results*, after writing them to the file *path*."""
-    spool: Spool[Result] = Spool()
-    file = None if path == "-" else path  # standard output cannot be read
-    report = Report(
-        (lambda: spool if file is None else read_results(file)) if keep else None, partial
-    )
-    sinks: list[Callable[[Result], object]] = [report.count]
-    failure: StoreError | None = None
-    with nullcontext() if path is None else report_writer(path) as writer:
-        if writer is not None:
-            sinks.append(writer.write)
-        if keep and file is None:
-            sinks.append(spool.append)
-        if on_result is not None:
-            sinks.append(on_result)
-        left = max_errors
-        try:
-            for result in results:
-                for sink in sinks:
-                    sink(result)
-                if left is not None and result.state is not State.MATCH:
-                    left -= 1
-                    if not left:
-                        report.stopped = f"stopped after {max_errors} results other than match"
-                        break
-        except StoppedError:
-            pass
-        except StoreError as error:  # of the listing; the report holds the results before it
-            failure = error
-    if failure is not None:
-        raise failure
-    return report
+) -> None:
+    """Call each of *sinks* with each of *results*, until *max_errors* are not a match."""
+    left = max_errors
+    for result in results:
+        for sink in sinks:
+            sink(result)
+        if left is not None and result.state is not State.MATCH:
+            left -= 1
+            if not left:
+                found.stopped = f"stopped after {max_errors} results other than match"
+                return
 
 
 def _exists(source: Source, retries: Retries, key: str) -> bool:

@@ -16,6 +16,7 @@ import pytest
 
 import numcrc
 from numcrc import store
+from numcrc.store.manifests.output import PARTIAL
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
@@ -92,7 +93,7 @@ def paused(arguments: list[str], files: int) -> Iterator[subprocess.Popen[str]]:
             os.close(reads)
 
 
-def lines(path: str) -> int:
+def lines(path: str | Path) -> int:
     return Path(path).read_bytes().count(b"\n")
 
 
@@ -134,19 +135,42 @@ def test_interrupted(arguments: list[str], options: list[str], number: signal.Si
         _, err = process.communicate("go on\n", timeout=300)
     assert process.returncode == 128 + number
     recorded = max(lines("my state") - 2, 0)  # after a header, and a line where the run begins
-    assert lines("report.jsonl") - 1 == recorded < OBJECTS - 1
-    assert whole.startswith(Path("report.jsonl").read_bytes())
-    assert "stopped early" in err
+    partial = Path(f"report.jsonl{PARTIAL}").resolve()
+    assert lines(partial) - 1 == recorded < OBJECTS - 1
+    assert whole.startswith(partial.read_bytes())
+    assert Path("report.jsonl").read_bytes() == whole
+    assert f"stopped early; the results so far are in {partial}" in err
     hint = err.splitlines()[-1].partition("to go on: numcrc ")[2]
     assert shlex.split(hint) == arguments
     assert run(arguments).returncode == 1
     assert Path("report.jsonl").read_bytes() == whole
+    assert not partial.exists()
+
+
+@THREADS
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_manifest_leaves_the_old_one(
+    arguments: list[str], options: list[str], number: signal.Signals
+) -> None:
+    old = list(store.read_manifest("sums.jsonl"))
+    arguments = ["manifest", "tree", "-o", "sums.jsonl", "--max-in-flight", "128K", "-j", "1"]
+    with paused([*arguments, *options], 100) as process:
+        process.send_signal(number)
+        _, err = process.communicate("go on\n", timeout=300)
+    assert list(store.read_manifest("sums.jsonl")) == old
+    killed = number == signal.SIGKILL
+    assert process.returncode == (-number if killed else 128 + number)
+    assert killed or err.endswith("numcrc: interrupted; sums.jsonl stays as it was\n")
+    assert Path(f"sums.jsonl{PARTIAL}").exists() == killed
+    assert run(arguments).returncode == 0
+    assert not Path(f"sums.jsonl{PARTIAL}").exists()
+    assert run(["verify", "tree", "--manifest", "sums.jsonl"]).returncode == 0
 
 
 def test_two_processes_with_one_state_file(arguments: list[str]) -> None:
     arguments += ["--state", "state"]
     with paused(arguments, 100):
-        second = run(arguments)
+        second = run([*arguments, "--report", "other.jsonl"])
     assert second.returncode == 2
     assert "another process is using this state file" in second.stderr
     assert run(arguments).returncode == 1

@@ -128,7 +128,9 @@ def test_objects_after_a_failed_listing_have_no_result(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     with pytest.raises(StoreError, match="broke off"):
         store.verify(source, against=kept(a=b"a", b=b"b"), report=path)
-    assert states(store.read_results(path)) == {"a": "match"}
+    assert not path.exists()
+    results = store.read_results(tmp_path / "report.csv.numcrc-part", partial=True)
+    assert states(results) == {"a": "match"}
 
 
 def test_invalid_arguments(tree: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from numcrc.store.keys import is_file_path, unquoted
@@ -19,6 +20,46 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):
     _FLAGS |= getattr(os, _flag, 0)
 # Folders that are remembered as such.
 _MOST_FOLDERS = 4096
+
+FileId: TypeAlias = tuple[int, int]
+"""The device and the inode of a file."""
+
+
+def file_id(found: os.stat_result) -> FileId:
+    """Return what hard links of one file have in common, and no other file has."""
+    return found.st_dev, found.st_ino
+
+
+class Excluded(NamedTuple):
+    """Files that are not objects, wherever they are in a source."""
+
+    paths: frozenset[str] = frozenset()
+    """Their paths, without symbolic links. The files need not exist."""
+    replaced: frozenset[FileId] = frozenset()
+    """Those that are about to be replaced, so that their other hard links remain objects."""
+    linked: frozenset[FileId] = frozenset()
+    """Those of which no hard link is an object."""
+
+    def keys(self, root: str) -> set[bytes]:
+        """Return the keys that these files have in the folder *root*."""
+        start = os.path.join(os.path.realpath(root), "")
+        below = (path[len(start) :] for path in self.paths if path.startswith(start))
+        return {os.fsencode(key) for key in below}
+
+    def has(self, path: bytes, found: os.stat_result | None) -> bool:
+        """Return whether *path* leads to one of these files; it has the status *found*."""
+        if found is not None:
+            known = file_id(found)
+            if known in self.linked:
+                return True
+            if known not in self.replaced:
+                return False
+            if found.st_nlink == 1:
+                return True
+        return os.path.realpath(os.fsdecode(path)) in self.paths
+
+
+_NOTHING = Excluded()
 
 
 class LocalSource:
@@ -46,6 +87,10 @@ class LocalSource:
     """
 
     listable = True
+    folder: str
+    """The path of the folder, or of the folder of the file."""
+    file: str | None
+    """The path of the file, if the source is one file."""
 
     def __init__(self, url: str, *, allow_outside: bool = False) -> None:
         self.url = url
@@ -54,18 +99,23 @@ class LocalSource:
         self._only = ""
         if os.path.isfile(root):
             root, self._only = os.path.split(root)
-        self._root = os.path.join(root or os.curdir, "")
+        self.folder = root or os.curdir
+        self.file = os.path.join(self.folder, self._only) if self._only else None
+        self._root = os.path.join(self.folder, "")
         self._folders: set[str] = set()
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every file; the names in each folder on the way are in memory."""
+    def entries(self, excluded: Excluded = _NOTHING) -> Iterator[Entry]:
+        """Yield every file but *excluded*; the names in each folder on the way are in memory."""
         if self._only:
             yield self.stat(self._only)
             return
         root = os.fsencode(self._root)
+        excluded_keys = excluded.keys(self._root)
         waiting = [_listed(root, b"")]
         while waiting:
             for key in waiting[-1]:
+                if key in excluded_keys:
+                    continue
                 path = root + key
                 if key.endswith(b"/"):
                     waiting.append(_listed(path, key))
@@ -73,11 +123,12 @@ class LocalSource:
                 try:
                     found = os.stat(path)
                 except FileNotFoundError:  # a dangling link, or removed since
-                    yield Entry(os.fsdecode(key), complete=True)
+                    if not excluded.has(path, None):
+                        yield Entry(os.fsdecode(key), complete=True)
                     continue
                 except OSError as error:
                     raise _failure(os.fsdecode(key), error) from error
-                if stat.S_ISREG(found.st_mode):
+                if stat.S_ISREG(found.st_mode) and not excluded.has(path, found):
                     yield Entry(os.fsdecode(key), found.st_size, (), _version(found), False, True)
             else:
                 waiting.pop()
