@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from numcrc.store.background import Flag, in_background
 from numcrc.store.manifests import write_manifest
 from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
@@ -134,29 +136,35 @@ def manifest(
     stop = stop or Event()
     found = Manifest()
     names = [algorithm] if isinstance(algorithm, str) else list(algorithm)
-    with ExitStack() as stack:
-        here = stack.enter_context(opened(source))
-        named = NamedFiles(output=path)
-        named.check_sources(here)
+    named = NamedFiles(output=path)
+    ended = Flag()
 
-        def selected() -> Iterator[Entry]:
-            return selection.of(named.entries(here), stop)
+    def stopped() -> bool:
+        return stop.is_set() or ended.is_set()
 
-        if progress is not None:
-            stack.enter_context(progress.counting(selected))
-        results = compute_checksums(
-            here,
-            selected(),
-            None if stored else names,
-            limits=limits,
-            progress=progress,
-            stop=stop.is_set,
-        )
-        stack.enter_context(closing(cast("Generator[Entry | Result, None, None]", results)))
-        try:
-            write_manifest(path, _entries(results, found, on_error, stop), format)
-        except StoppedError:
-            found.stopped = True
+    def selected(source: Source) -> Iterator[Entry]:
+        return selection.of(named.entries(source), stopped)
+
+    try:
+        with ended, in_background(partial(opened, source), stopped) as here:
+            named.check_sources(here)
+            with (
+                nullcontext() if progress is None else progress.counting(lambda: selected(here)),
+                closing(
+                    compute_checksums(
+                        here,
+                        selected(here),
+                        None if stored else names,
+                        limits=limits,
+                        progress=progress,
+                        stop=stop.is_set,
+                    )
+                ) as results,
+                ended,  # first, so that threads in the way of closing the others end
+            ):
+                write_manifest(path, _entries(results, found, on_error, stop), format)
+    except StoppedError:
+        found.stopped = True
     found.seconds = time.monotonic() - start
     return found
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from threading import Event
-from typing import cast
 
+from numcrc.store.background import Flag, in_background
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.output import partial_path
 from numcrc.store.manifests.reports import read_results, report_writer
@@ -23,7 +23,7 @@ from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import StrPath, opened
-from numcrc.store.state import StateFile, resume
+from numcrc.store.state import StateFile
 
 
 def verify(
@@ -145,20 +145,31 @@ def verify(
         sinks.append(spool.append)
     if on_result is not None:
         sinks.append(on_result)
+    ended = Flag()
+
+    def stopped() -> bool:
+        return stop.is_set() or ended.is_set()
+
+    def selected(entries: Iterable[Entry]) -> Iterator[Entry]:
+        return selection.of(entries, stopped)
+
     try:
-        with ExitStack() as stack:
-            if report is not None:
-                sinks.append(stack.enter_context(report_writer(report)).write)
-            here = stack.enter_context(opened(source, allow_outside=allow_outside))
-            there = None if against is None else stack.enter_context(opened(against))
+        # Not an ExitStack: an interrupt of its Python code can leave files open.
+        with (
+            nullcontext() if report is None else report_writer(report) as writer,
+            ended,
+            in_background(partial(opened, source, allow_outside=allow_outside), stopped) as here,
+            nullcontext()
+            if against is None
+            else in_background(partial(opened, against), stopped) as there,
+        ):
+            if writer is not None:
+                sinks.append(writer.write)
             named.check_sources(here, there)
             own = manifest is None and there is None
             listed = here.listable and (own or not (one_way or allow_outside))
             if own and not listed:
                 raise StoreError(f"{here.url} cannot be listed: pass a manifest")
-
-            def selected(entries: Iterable[Entry]) -> Iterator[Entry]:
-                return selection.of(entries, stop)
 
             expected: Iterable[Entry] = ()
             if manifest is not None:
@@ -168,45 +179,49 @@ def verify(
                     allow_outside=allow_outside,
                     prefix=_prefix(here.url),
                     on_malformed=found.malformed.add,
-                    exists=partial(_exists, here, Retries(limits.attempts, stop.wait)),
+                    exists=partial(_exists, here, Retries(limits.attempts, ended.wait)),
                 )
                 entries = selected(named.expected(here, rows))
-                expected = sorted_entries(progress.counted(entries) if progress else entries)
+                if progress is not None:
+                    entries = progress.counted(entries)
+                expected = in_background(partial(sorted_entries, entries), stopped)
             elif there is not None:
                 expected = selected(named.expected(here, named.entries(there)))
-            if progress and manifest is None:
+            counting: AbstractContextManager[None] = nullcontext()
+            if progress is not None and manifest is None:
                 counted = there if there is not None and not listed else here
-                stack.enter_context(progress.counting(lambda: selected(named.entries(counted))))
-            pairs = full_join(selected(named.entries(here)) if listed else (), expected)
-            check = partial(
-                check_pairs,
-                here,
-                mode=mode,
-                own=own,
-                listed=listed,
-                against=there,
-                limits=limits,
-                progress=progress,
-                stop=stop.is_set,
-            )
-            if state is None:
-                results = cast("Generator[Result, None, None]", check(pairs))
-            else:
-                job = {
-                    "source": here.url,
-                    "manifest": None if manifest is None else _identity(manifest),
-                    "other source": None if there is None else there.url,
-                    "mode": mode,
-                    "algorithm": algorithm,
-                    "patterns": [list(selection.include), list(selection.exclude)],
-                    "shard": selection.shard and list(selection.shard),
-                    "sample": selection.sample,
-                    "one_way": not listed,
-                }
-                known = stack.enter_context(StateFile(state, job))
-                results = resume(pairs, check, known, stop, progress)
-            stack.enter_context(closing(results))
-            _record(results, found, sinks, max_errors)
+                counting = progress.counting(lambda: selected(named.entries(counted)))
+            job = {
+                "source": here.url,
+                "manifest": None if manifest is None else _identity(manifest),
+                "other source": None if there is None else there.url,
+                "mode": mode,
+                "algorithm": algorithm,
+                "patterns": [list(selection.include), list(selection.exclude)],
+                "shard": selection.shard and list(selection.shard),
+                "sample": selection.sample,
+                "one_way": not listed,
+            }
+            with (
+                counting,
+                nullcontext() if state is None else StateFile(state, job) as known,
+                closing(
+                    check_pairs(
+                        here,
+                        full_join(selected(named.entries(here)) if listed else (), expected),
+                        mode=mode,
+                        own=own,
+                        listed=listed,
+                        against=there,
+                        limits=limits,
+                        progress=progress,
+                        state=known,
+                        stop=stop.is_set,
+                    )
+                ) as results,
+                ended,  # first, so that threads in the way of closing the others end
+            ):
+                _record(results, found, sinks, max_errors)
             if stop.is_set():
                 raise StoppedError
         whole = True

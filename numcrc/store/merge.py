@@ -5,9 +5,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator
 from heapq import merge
+from io import BytesIO
 from itertools import chain, islice, pairwise
-from tempfile import SpooledTemporaryFile
-from typing import Generic, NamedTuple, TypeVar
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, Generic, NamedTuple, TypeVar
 from weakref import finalize
 
 from numcrc.store.keys import key_bytes
@@ -28,8 +30,8 @@ class Spool(Generic[T]):
     """A list that moves to an anonymous temporary file when it grows."""
 
     def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
-        finalize(self, self._file.close)
+        self._file: IO[bytes] = BytesIO()
+        self._in_memory = True
         self._end = 0
         self._block: list[T] = []
 
@@ -47,7 +49,17 @@ class Spool(Generic[T]):
             self._file.write(len(data).to_bytes(_HEADER, "little") + data)
             self._end += _HEADER + len(data)
             self._block = []
+            if self._in_memory and self._end > IN_MEMORY:
+                self._move()
         return self._end
+
+    def _move(self) -> None:
+        # Not a SpooledTemporaryFile: an interrupt in the Python code that ends one is lost.
+        file = TemporaryFile()  # noqa: SIM115
+        finalize(self, file.close)
+        self._file.seek(0)
+        copyfileobj(self._file, file)
+        self._file, self._in_memory = file, False
 
     def between(self, start: int, end: int) -> Iterator[T]:
         """Yield the items between two marks. Several of these iterators may be in use at once."""

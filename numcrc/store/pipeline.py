@@ -1,26 +1,30 @@
 """Check or hash many objects concurrently, yielding results in order.
 
 Small objects are read in groups, one after another into the buffer of a thread, and hashed
-together; large ones in ranges, by all threads. Small local files are read in the calling thread.
+together; large ones in ranges, by all threads. One thread takes pairs from the listing; it also
+reads small local files. The calling thread only waits for results, so that it hears an interrupt
+at once.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, cast
 
+from numcrc.store.background import POLL, Flag
 from numcrc.store.compare import Comparison, Computation, Task
 from numcrc.store.examine import Examiner, Outcome
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, Result
 from numcrc.store.progress import Progress
 from numcrc.store.reader import BodyReader
-from numcrc.store.retries import Bandwidth, Retries
+from numcrc.store.retries import Bandwidth, Retries, StoppedError
 from numcrc.store.source import Source
-from numcrc.store.workers import Workers
+from numcrc.store.state import StateFile
+from numcrc.store.workers import IDLE, Workers
 from numcrc.threads import checked_threads, thread_count
 
 MODES = ("full", "stored", "parts")
@@ -34,8 +38,8 @@ GROUP_BYTES = 1 << 20
 """Bytes at which a group of small objects is full."""
 UNKNOWN_SIZE = 128 << 10
 """Assumed bytes of an object of unknown size."""
-POLL = 0.1
-"""Seconds after which *stop* is called again while no result arrives."""
+DELIVERY = 256
+"""Results that need no work, or yielded ones, of which the other thread is informed together."""
 
 
 class _Limits(NamedTuple):
@@ -102,7 +106,7 @@ class _Strategy(NamedTuple):
 
     threads: int
     inline: bool
-    """Whether the calling thread reads small objects."""
+    """Whether the thread that takes pairs reads small objects."""
     group: int
     """Small objects in a group."""
     piece: int
@@ -128,12 +132,13 @@ def check_pairs(
     against: Source | None = None,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
+    state: StateFile | None = None,
     stop: Callable[[], bool] | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield the result of each pair, in their order.
 
-    Objects are read ahead as far as *limits* allow; closing the iterator stops that. An exception
-    of *pairs* is raised after the results of all pairs before it.
+    Objects are read ahead as far as *limits* allow; closing the iterator stops that. A thread
+    takes the *pairs*. An exception of theirs is raised after the results of all pairs before it.
 
     Parameters
     ----------
@@ -152,6 +157,8 @@ def check_pairs(
         Threads, memory, bandwidth and attempts.
     progress
         Counts what is done.
+    state
+        Has results that are known, and records others as soon as they arrive, in any order.
     stop
         Called now and then; if it returns true, the iterator ends early.
 
@@ -181,7 +188,8 @@ def check_pairs(
         against=against is not None,
     )
     run = _Run(source, against, task, limits, progress, stop)
-    return cast("Iterator[Result]", run.outcomes(pairs))  # a Comparison gives results only
+    # A Comparison gives results only.
+    return cast("Generator[Result, None, None]", run.outcomes(pairs, state))
 
 
 def compute_checksums(
@@ -192,7 +200,7 @@ def compute_checksums(
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
-) -> Iterator[Entry | Result]:
+) -> Generator[Entry | Result, None, None]:
     """Yield each entry with its checksums, or a result that says why it has none, in order.
 
     If *algorithms* is None, the checksums are those that the source keeps, and no body is read.
@@ -227,101 +235,250 @@ class _Run:
         stop: Callable[[], bool] | None,
     ) -> None:
         self._source, self._against = source, against
-        self._task = task
-        self._max_in_flight = limits.max_in_flight
-        self._progress = progress or Progress()
+        self.task = task
+        self.max_in_flight = limits.max_in_flight
+        self.progress = progress or Progress()
         self._stop = stop or (lambda: False)
-        self._strategy = strategy = _strategy(source, limits.threads)
-        self._threads = min(strategy.threads, limits.max_in_flight // SMALLEST_BUFFER)
-        self._closing = threading.Event()
-        self._retries = Retries(limits.attempts, self._closing.wait)
+        self.strategy = strategy = _strategy(source, limits.threads)
+        self.threads = min(strategy.threads, limits.max_in_flight // SMALLEST_BUFFER)
+        self.closing = Flag()
+        self._retries = Retries(limits.attempts, self.closing.wait)
         self._bandwidth = None
-        self._range = min(RANGE, limits.max_in_flight // (self._threads + strategy.inline))
+        self.buffer_size = min(RANGE, limits.max_in_flight // (self.threads + strategy.inline))
         if limits.bandwidth is not None:
-            self._bandwidth = Bandwidth(limits.bandwidth, self._closing.wait)
+            self._bandwidth = Bandwidth(limits.bandwidth, self.closing.wait)
             # So that one range takes no more than about a quarter of a second.
-            self._range = min(self._range, max(SMALLEST_BUFFER, int(limits.bandwidth / 4)))
+            self.buffer_size = min(
+                self.buffer_size, max(SMALLEST_BUFFER, int(limits.bandwidth / 4))
+            )
 
-    def outcomes(self, pairs: Iterable[Pair]) -> Iterator[Outcome]:
-        # Waiting for bandwidth in this thread would delay results of the others.
-        inline = self._strategy.inline and self._bandwidth is None
+    def outcomes(
+        self, pairs: Iterable[Pair], state: StateFile | None = None
+    ) -> Generator[Outcome, None, None]:
+        # Waiting for bandwidth would keep the feeder from taking pairs.
+        inline = self.strategy.inline and self._bandwidth is None
         readers = [
             BodyReader(
-                self._range,
-                self._strategy.piece,
+                self.buffer_size,
+                self.strategy.piece,
                 self._retries,
                 self._bandwidth,
-                self._progress,
-                self._closing.is_set,
+                self.progress,
+                self.closing.is_set,
             )
-            for _ in range(self._threads + inline)
+            for _ in range(self.threads + inline)
         ]
-        workers: Workers[Outcome] = Workers(
-            readers, self._closing, readers.pop() if inline else None
-        )
+        own_reader = readers.pop() if inline else None
+        workers: Workers[Outcome] = Workers(readers, self.closing)
         examiner = Examiner(
-            self._source, self._against, self._task, workers, self._range, self._progress
+            self._source, self._against, self.task, workers, self.buffer_size, self.progress
         )
+        feeder = _Feeder(self, pairs, workers, examiner, own_reader, state)
+        del pairs  # see `_Feeder.take_all`
+        order = _Order(feeder, workers, state)
         try:
-            workers.start()
-            yield from self._in_order(iter(pairs), workers, examiner)
+            workers.start(feeder.take_all)
+            yield from order.outcomes(self._stop)
         finally:
-            workers.close()
+            # Each thread sees this in a second at most, even if interrupts keep the rest from
+            # being done.
+            self.closing.on = True
+            interrupt = None
+            while True:
+                try:
+                    workers.close()
+                    break
+                except BaseException as error:
+                    interrupt = error
+            try:
+                with suppress(OSError):
+                    order.record_rest()
+                if interrupt is not None:
+                    raise interrupt
+            finally:
+                del interrupt  # the exception refers to this frame; a circle would keep both
 
-    def _in_order(
-        self, pairs: Iterator[Pair], workers: Workers[Outcome], examiner: Examiner
-    ) -> Iterator[Outcome]:
-        stop, early_result = self._stop, self._task.early_result
-        group_bytes, group_items = min(GROUP_BYTES, self._range), self._strategy.group
-        fewest_ahead, most_bytes = 2 * self._threads, self._max_in_flight
-        ready: dict[int, Outcome] = {}
-        sizes: deque[int] = deque()  # of the objects that are not yielded yet
-        bytes_ahead = taken = yielded = 0
-        group: list[tuple[int, Pair]] = []
-        weight = 0
-        failure: Exception | None = None
-        more = True
-        while more or yielded < taken:
+
+class _Feeder:
+    """Takes pairs, in a thread, as far ahead of the yielded outcomes as limits allow.
+
+    Parameters
+    ----------
+    run : _Run
+        Has the task and the limits.
+    pairs : iterable of Pair
+        They are taken in `take_all`.
+    workers : Workers
+        Examine objects, and take outcomes.
+    examiner : Examiner
+        Examines objects in groups.
+    reader : BodyReader, optional
+        Reads small objects in this thread; by default *workers* do.
+    state : StateFile, optional
+        Has known results.
+    """
+
+    def __init__(
+        self,
+        run: _Run,
+        pairs: Iterable[Pair],
+        workers: Workers[Outcome],
+        examiner: Examiner,
+        reader: BodyReader | None,
+        state: StateFile | None,
+    ) -> None:
+        self._run = run
+        self._pairs = pairs
+        self._workers = workers
+        self._examiner = examiner
+        self._reader = reader
+        self._state = state
+        self._group_bytes = min(GROUP_BYTES, run.buffer_size)
+        self._group_items = run.strategy.group
+        self._group: list[tuple[int, Pair]] = []
+        self._weight = 0
+        self._early: dict[int, Outcome] = {}
+        self._taken = self._ahead = self._bytes = 0
+        self._sizes: dict[int, int] = {}  # of the objects that are being examined
+        self._room: SimpleQueue[tuple[int, int]] = SimpleQueue()
+        self.count: int | None = None
+        """How many pairs there are, once all are taken."""
+        self.failure: Exception | None = None
+        """The exception after the last pair."""
+
+    def take_all(self) -> None:
+        """Take all pairs."""
+        # This thread has the only reference, so it ends the iterators, and closes their files.
+        pairs, self._pairs = iter(self._pairs), ()
+        while not self._run.closing.is_set():
+            try:
+                pair = next(pairs, None)
+            except StoppedError:
+                return
+            except Exception as error:
+                self.failure, pair = error, None
+            if pair is None:
+                self._flush()
+                self.count = self._taken
+                self._workers.deliver({})  # so that the caller looks
+                return
+            self._take(pair)
+            while not self._has_room():
+                self._flush()
+                self._wait()
+
+    def arrived(self, outcomes: Iterable[int]) -> None:
+        """Note, in the caller's thread, that objects with these numbers are examined."""
+        if size := sum(self._sizes.pop(number, 0) for number in outcomes):
+            self._room.put((0, size))
+
+    def yielded(self, count: int) -> None:
+        """Note, in the caller's thread, that *count* more outcomes are yielded."""
+        self._room.put((count, 0))
+
+    def _take(self, pair: Pair) -> None:
+        number = self._taken
+        self._taken += 1
+        self._ahead += 1
+        outcome: Outcome | None = None
+        if self._state is not None:
+            outcome = self._state.known(number, pair)
+        done = 0 if outcome is None else outcome.size or 0
+        if outcome is None:
+            outcome = self._run.task.early_result(pair, pair.present)
+        if outcome is not None:
+            self._early[number] = outcome
+            self._run.progress.add(1, done)
+            if len(self._early) >= DELIVERY:
+                self._deliver_early()
+            return
+        known = pair.present or pair.expected
+        size = UNKNOWN_SIZE if known is None or known.size is None else known.size
+        self._group.append((number, pair))
+        self._weight += size
+        self._sizes[number] = size = min(size, self._run.buffer_size)  # what is in memory of it
+        self._bytes += size
+        full = self._weight >= self._group_bytes or len(self._group) >= self._group_items
+        # A group need not be full if a thread would idle.
+        if full or (self._reader is None and self._workers.idle):
+            self._flush()
+
+    def _flush(self) -> None:
+        """Hand over everything that was taken."""
+        self._deliver_early()
+        if not self._group:
+            return
+        group, self._group, self._weight = self._group, [], 0
+        if self._reader is None:
+            self._workers.submit(partial(self._examiner.examine_group, group))
+        else:
+            self._examiner.examine_group(group, self._reader)
+
+    def _deliver_early(self) -> None:
+        if self._early:
+            early, self._early = self._early, {}
+            self._workers.deliver(early)
+
+    def _has_room(self) -> bool:
+        if self._ahead < 2 * self._run.threads:
+            return True
+        return self._ahead < LOOK_AHEAD and self._bytes < self._run.max_in_flight
+
+    def _wait(self) -> None:
+        """Wait until outcomes have arrived or are yielded."""
+        try:
+            count, size = self._room.get(timeout=IDLE)
+        except Empty:
+            count = size = 0
+        self._ahead -= count
+        self._bytes -= size
+        if self._run.closing.is_set():
+            raise StoppedError
+
+
+class _Order:
+    """Yields outcomes in order, and has them recorded as they arrive."""
+
+    def __init__(self, feeder: _Feeder, workers: Workers[Outcome], state: StateFile | None) -> None:
+        self._feeder = feeder
+        self._workers = workers
+        self._state = state
+        self._last = ""  # the key of the last outcome that was yielded
+
+    def outcomes(self, stop: Callable[[], bool]) -> Iterator[Outcome]:
+        """Yield all outcomes, or return once *stop* returns true."""
+        feeder, ready = self._feeder, dict[int, Outcome]()
+        following = noted = 0
+        while feeder.count is None or following < feeder.count:
             if stop():
                 return
-            while more and (
-                len(sizes) < fewest_ahead or (len(sizes) < LOOK_AHEAD and bytes_ahead < most_bytes)
-            ):
-                if workers.inline and yielded in ready:
-                    break
-                try:
-                    pair = next(pairs)
-                except StopIteration:
-                    more = False
-                    break
-                except Exception as error:
-                    failure, more = error, False
-                    break
-                known = pair.present or pair.expected
-                size = UNKNOWN_SIZE if known is None or known.size is None else known.size
-                sizes.append(size)
-                bytes_ahead += size
-                outcome = early_result(pair, pair.present)
-                if outcome is None:
-                    group.append((taken, pair))
-                    weight += size
-                else:
-                    ready[taken] = outcome
-                    self._progress.add(1, 0)
-                taken += 1
-                if weight >= group_bytes or len(group) >= group_items:
-                    full, group, weight = group, [], 0
-                    if workers.run(partial(examiner.examine_group, full)):
-                        break
-            if yielded in ready:
-                yield ready.pop(yielded)
-                yielded += 1
-                bytes_ahead -= sizes.popleft()
-            elif yielded < taken:
-                # A group need not be full if a thread would idle, or if it holds the next result.
-                if group and (not more or workers.idle or group[0][0] == yielded):
-                    workers.run(partial(examiner.examine_group, group))
-                    group, weight = [], 0
-                ready.update(workers.wait(POLL))
-        if failure is not None:
-            raise failure
+            if following in ready:
+                outcome = ready.pop(following)
+                following += 1
+                self._last = outcome.key
+                yield outcome
+                if following - noted < DELIVERY:
+                    continue
+            if following > noted:
+                feeder.yielded(following - noted)
+                noted = following
+            if following not in ready:
+                arrived = self._workers.wait(POLL)
+                self._record(arrived)
+                feeder.arrived(arrived)
+                ready.update(arrived)
+        if (failure := feeder.failure) is not None:
+            feeder.failure = None
+            try:
+                raise failure
+            finally:
+                del failure  # the exception refers to this frame; a circle would keep both
+
+    def record_rest(self) -> None:
+        """Record outcomes that have arrived since."""
+        for arrived in self._workers.rest():
+            self._record(arrived)
+
+    def _record(self, arrived: Mapping[int, Outcome]) -> None:
+        if self._state is not None and arrived:
+            self._state.record(cast("Mapping[int, Result]", arrived), self._last)

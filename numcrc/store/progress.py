@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from threading import Event, Lock, Thread
+from contextlib import contextmanager, suppress
+from threading import Lock
 
+from numcrc.store.background import Flag, Threads
 from numcrc.store.objects import Entry
-from numcrc.store.source import StoreError
 
 
 class Progress:
@@ -49,20 +49,18 @@ class Progress:
         A second listing costs little compared with reading the objects, and holds none of them:
         the totals are known long before the listing that drives the reads has ended.
         """
-        ended = Event()
+        ended, threads = Flag(), Threads()
 
         def count() -> None:
-            try:
+            with suppress(Exception):  # the other listing reports it
                 for _ in self.counted(listed()):
                     if ended.is_set():
                         return
-            except StoreError:
-                return  # the other listing reports it
 
-        thread = Thread(target=count, daemon=True)
-        thread.start()
+        with suppress(OSError):  # without a thread, the totals remain unknown
+            threads.start(count)
         try:
             yield
         finally:
-            ended.set()
-            thread.join()
+            ended.on = True
+            threads.join()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from threading import Event
 
 from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
@@ -91,17 +90,17 @@ class Selection:
             return True
         return int.from_bytes(digest[_HASH:], "big") < self.sample * 2.0 ** (8 * _HASH)
 
-    def of(self, entries: Iterable[Entry], stop: Event) -> Iterator[Entry]:
+    def of(self, entries: Iterable[Entry], stopped: Callable[[], bool]) -> Iterator[Entry]:
         """Yield the selected entries.
 
         Raises
         ------
         StoppedError
-            *stop* is set. An iterator that merely ended would make the other entries missing.
+            *stopped* returns true. An iterator that merely ended would make the others missing.
         """
         everything = self.everything
         for entry in entries:
-            if stop.is_set():
+            if stopped():
                 raise StoppedError
             if everything or self(entry.key):
                 yield entry

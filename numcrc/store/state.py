@@ -1,36 +1,39 @@
 """Record results in a file, so that a run resumes after being killed.
 
-The first line is JSON that describes the job. Each result is a line, written at once, in the
-order of the keys. A run that resumes appends a segment of such lines, after a line that marks its
-beginning. The file is therefore a few sorted lists, which are merged as they are read.
+The first line is JSON that describes the job. Each result is a line, written as soon as the
+object is checked, so that one slow object does not hold back the results of those after it. Lines
+are nearly in the order of their keys: now and then a mark gives a key that all later ones are
+greater than. The file is read in this order with few results in memory, namely those between two
+marks. A mark that is lower than the one before it begins a segment; a run that resumes needs one
+only if it checks objects again. Segments are merged as they are read.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
-from heapq import merge
-from itertools import pairwise
-from threading import Event
+from heapq import heappop, heappush, merge
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from numcrc.store.keys import key_bytes
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Result, State
-from numcrc.store.progress import Progress
 from numcrc.store.sources import StrPath
 
-FORMAT = "numcrc-verify-1"
-_SEGMENT = b'{"segment": "begins"}\n'
-# States that a later run checks again.
+FORMAT = "numcrc-verify-2"
+# States that a later run checks again; they are not recorded.
 RETRIED = {State.ERROR, State.CHANGED, State.ARCHIVED}
-# Known results that may wait for one that is not known: bounds memory.
-WAITING = 10_000
+# Results after which a mark is written.
+MARK_EVERY = 256
+# Results in memory while a segment is read: more than a run checks out of order.
+MOST_WAITING = 10_000
+# Bytes of a line; longer ones are damaged.
+LONGEST_LINE = 8 << 20
+_MARK = b'{"after": '
 
 
 class Known(NamedTuple):
@@ -38,10 +41,18 @@ class Known(NamedTuple):
 
     key: bytes
     age: int
-    """The number of later segments; the most recent result of a key wins."""
+    """The most recent result of a key has the lowest."""
     fingerprint: str
     """The `fingerprint` of its pair."""
-    result: Result
+    result: Result | None
+    """None: not a result, but the mark where a segment begins."""
+
+
+class _Segment(NamedTuple):
+    after: bytes
+    """A key that all others are greater than."""
+    start: int
+    end: int
 
 
 def fingerprint(pair: Pair) -> str:
@@ -51,6 +62,8 @@ def fingerprint(pair: Pair) -> str:
 
 class StateFile:
     """The results of a job so far, in a file that is created or resumed.
+
+    One thread asks for known results, and another records new ones.
 
     Parameters
     ----------
@@ -72,16 +85,17 @@ class StateFile:
         self._file = open(self._path, "a+b", buffering=0)  # noqa: SIM115 (closed by `close`)
         try:
             self._lock()
-            self._known = self._most_recent(self._segments(job))
+            self._check_header(job)
         except BaseException:
             self._file.close()
             raise
-        self._next = next(self._known, None)
-        self._writing = False
+        self._recorded: Iterator[Known] | None = None
+        self._next: Known | None = None
+        self._pending: dict[int, str] = {}
+        self._since_mark = MARK_EVERY
 
     def close(self) -> None:
         """Close the file, so that another process can use it."""
-        self._known.close()
         self._file.close()
 
     def __enter__(self) -> StateFile:
@@ -95,24 +109,50 @@ class StateFile:
     ) -> None:
         self.close()
 
-    def known(self, key: str, fingerprint: str) -> Result | None:
-        """Return the result of a pair, or None if it must be checked. Keys must come in order."""
-        raw = key_bytes(key)
-        while self._next is not None and self._next.key < raw:
-            self._next = next(self._known, None)
-        found = self._next
-        if found is None or found.key != raw or found.fingerprint != fingerprint:
-            return None
-        return None if found.result.state in RETRIED else found.result
+    def known(self, number: int, pair: Pair) -> Result | None:
+        """Return the result of a pair, or None if it must be checked.
 
-    def write(self, fingerprint: str, result: Result) -> None:
-        """Append a result. Once this returns, it survives the process."""
-        line = json.dumps((fingerprint, *result)).encode() + b"\n"
-        if self._writing:
-            self._file.write(line)
-        else:
-            self._file.write(_SEGMENT + line)
-            self._writing = True
+        Pairs must come in the order of their keys. *number* is that of the pair in `record`.
+        """
+        if self._recorded is None:
+            self._recorded = self._most_recent(self._segments())
+            self._next = next(self._recorded, None)
+        key, mark = key_bytes(pair.key), fingerprint(pair)
+        while self._next is not None and self._next.key < key:
+            self._next = next(self._recorded, None)
+        found = self._next
+        if found is not None and found.key == key and found.fingerprint == mark:
+            return found.result
+        self._pending[number] = mark
+        return None
+
+    def record(self, results: Mapping[int, Result], after: str) -> None:
+        """Append the results of pairs that were not known; they then survive the process.
+
+        Parameters
+        ----------
+        results
+            By the numbers of their pairs.
+        after
+            A key; the results of it and of lower ones are all recorded.
+        """
+        lines = []
+        for number, result in results.items():
+            mark = self._pending.pop(number, None)
+            if mark is not None and result.state not in RETRIED:
+                lines.append(json.dumps((mark, *result)))
+        if not lines:
+            return
+        self._since_mark += len(lines)
+        if self._since_mark > MARK_EVERY:
+            lines.insert(0, json.dumps({"after": after}))
+            self._since_mark = 0
+        self._append("".join(f"{line}\n" for line in lines).encode())
+
+    def _append(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:  # a disk that is nearly full takes some bytes before it refuses others
+            left = left[self._file.write(left) or 0 :]
 
     def _lock(self) -> None:
         try:
@@ -124,64 +164,88 @@ class StateFile:
         except BlockingIOError:
             raise ValueError(f"{self._path}: another process is using this state file") from None
 
-    def _segments(self, job: Mapping[str, Any]) -> list[tuple[int, int]]:
-        """Return the start and end of each segment, and remove a last line that is incomplete."""
+    def _check_header(self, job: Mapping[str, Any]) -> None:
+        """Write the first line, or compare it with the job."""
         header = json.dumps({"format": FORMAT, **job}).encode() + b"\n"
         self._file.seek(0)
         with open(self._file.fileno(), "rb", closefd=False) as lines:
-            first = lines.readline()
-            if not first.endswith(b"\n") and header.startswith(first):  # empty, or killed at once
-                self._file.truncate(0)
-                self._file.write(header)
-                return []
-            self._check_job(first, json.loads(header))
-            end = len(first)
-            starts = []
-            for line in lines:
-                if line == _SEGMENT:
-                    starts.append(end)
-                if line.endswith(b"\n"):
-                    end += len(line)
-        self._file.truncate(end)
-        return list(pairwise([*starts, end]))
-
-    def _check_job(self, first: bytes, job: dict[str, Any]) -> None:
+            first = lines.readline(LONGEST_LINE)
+        if not first.endswith(b"\n") and header.startswith(first):  # empty, or killed at once
+            self._file.truncate(0)
+            self._append(header)
+            return
         try:
             found = json.loads(first)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ValueError(f"{self._path}: not a state file of this version of numcrc")
-        for name, value in job.items():
+        for name, value in json.loads(header).items():
             if found.get(name) != value:
                 raise ValueError(
                     f"{self._path}: the state file belongs to another job: "
                     f"its {name} is {found.get(name)!r}, not {value!r}"
                 )
 
-    def _most_recent(self, segments: list[tuple[int, int]]) -> Generator[Known, None, None]:
+    def _segments(self) -> list[_Segment]:
+        """Return the segments, and remove a last line that is incomplete."""
+        # Not through the file that `close` closes, whose descriptor may then be another file's.
+        with open(self._path, "rb") as lines:
+            end = at = len(lines.readline(LONGEST_LINE))
+            last = b""
+            starts = [(last, at)]
+            while line := lines.readline(LONGEST_LINE):
+                if line.startswith(_MARK) and (after := _after(line)) is not None:
+                    if after < last:
+                        starts.append((after, at))
+                    last = after
+                at += len(line)
+                if line.endswith(b"\n"):
+                    end = at
+        self._file.truncate(end)
+        ends = [*(start for _, start in starts[1:]), end]
+        return [_Segment(*start, end) for start, end in zip(starts, ends, strict=True)]
+
+    def _most_recent(self, segments: list[_Segment]) -> Iterator[Known]:
         """Yield the most recent result of each key, in order."""
         last = None
-        readers = [
-            self._read(start, end, age) for age, (start, end) in enumerate(reversed(segments))
-        ]
-        for known in merge(*readers, key=lambda known: known[:2]):
-            if known.key != last:
+        for known in merge(*map(self._read, segments)):
+            if known.result is not None and known.key != last:
                 yield known
-            last = known.key
+                last = known.key
 
-    def _read(self, start: int, end: int, age: int) -> Iterator[Known]:
+    def _read(self, segment: _Segment) -> Generator[Known, None, None]:
+        """Yield the results of a segment, after its mark: `merge` takes that before they matter."""
+        yield Known(segment.after, 0, "", None)
+        waiting: list[Known] = []
         with open(self._path, "rb") as file:
-            file.seek(start + len(_SEGMENT))
-            while file.tell() < end:
+            file.seek(segment.start)
+            while (at := file.tell()) < segment.end:
+                line = file.readline(LONGEST_LINE)
+                if line.startswith(_MARK):
+                    after = _after(line) or b""
+                    while waiting and waiting[0].key <= after:
+                        yield heappop(waiting)
+                    continue
                 # A damaged line is skipped, so that its object is checked again.
                 with suppress(ValueError, TypeError, RecursionError):
-                    mark, result = _parsed(json.loads(file.readline()))
-                    yield Known(key_bytes(result.key), age, mark, result)
+                    mark, result = _parsed(json.loads(line))
+                    heappush(waiting, Known(key_bytes(result.key), -at, mark, result))
+                if len(waiting) > MOST_WAITING:
+                    yield heappop(waiting)
+        while waiting:
+            yield heappop(waiting)
+
+
+def _after(line: bytes) -> bytes | None:
+    """Return the key of a mark; None if the line is damaged."""
+    with suppress(ValueError, TypeError, AttributeError, RecursionError):
+        return key_bytes(json.loads(line)["after"])
+    return None
 
 
 def _parsed(line: list[Any]) -> tuple[str, Result]:
-    """Return the fingerprint and the result that `StateFile.write` wrote as *line*."""
+    """Return the fingerprint and the result that `StateFile.record` wrote as *line*."""
     mark, key, state, size, algorithm, expected, actual, parts, detail, version = line
     texts = (mark, key, algorithm, expected, actual, detail, version)
     if not all(type(text) is str for text in texts):
@@ -190,68 +254,3 @@ def _parsed(line: list[Any]) -> tuple[str, Result]:
         raise TypeError
     state, parts = State(state), tuple(parts)
     return mark, Result(key, state, size, algorithm, expected, actual, parts, detail, version)
-
-
-def resume(
-    pairs: Iterable[Pair],
-    check: Callable[[Iterable[Pair]], Iterator[Result]],
-    state: StateFile,
-    stop: Event,
-    progress: Progress | None = None,
-) -> Generator[Result, None, None]:
-    """Yield a result for each of *pairs*, in order: that of *state*, or else that of *check*.
-
-    *check* yields results in the order of its pairs, and fewer of them only after *stop* is set.
-    """
-    for pair, mark, known in (looked_up := _look_up(pairs, state, progress)):
-        if known is not None:
-            yield known
-        else:
-            yield from _check(pair, mark, looked_up, check, state)
-        if stop.is_set():
-            return
-
-
-def _look_up(
-    pairs: Iterable[Pair], state: StateFile, progress: Progress | None
-) -> Iterator[tuple[Pair, str, Result | None]]:
-    for pair in pairs:
-        mark = fingerprint(pair)
-        known = state.known(pair.key, mark)
-        if known is not None and progress is not None:
-            progress.add(1, known.size or 0)
-        yield pair, mark, known
-
-
-def _check(
-    first: Pair,
-    first_mark: str,
-    looked_up: Iterator[tuple[Pair, str, Result | None]],
-    check: Callable[[Iterable[Pair]], Iterator[Result]],
-    state: StateFile,
-) -> Iterator[Result]:
-    """Yield the results of *first* and of pairs after it, until `WAITING` known ones had to wait.
-
-    Known results wait for those before them that are being checked. To bound them, no pairs are
-    taken any more once there are too many, so that *check* finishes those it has.
-    """
-    # In order: known results, and the fingerprints of pairs that are being checked.
-    slots: deque[Result | str] = deque([first_mark])
-
-    def unknown() -> Iterator[Pair]:
-        yield first
-        waiting = 0
-        for pair, mark, known in looked_up:
-            slots.append(known or mark)
-            if known is None:
-                yield pair
-            elif (waiting := waiting + 1) == WAITING:
-                return
-
-    for result in check(unknown()):
-        while not isinstance(slot := slots.popleft(), str):
-            yield slot
-        state.write(slot, result)
-        yield result
-    while slots and not isinstance(slot := slots.popleft(), str):
-        yield slot

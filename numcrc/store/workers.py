@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeAlias, TypeVar
 
+from numcrc.store.background import Flag, Threads
 from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.retries import StoppedError
 
 R = TypeVar("R")
 Work: TypeAlias = Callable[[BodyReader], object]
 
-JOIN_TIMEOUT = 5.0
-"""Seconds to wait for requests in progress when the workers are closed."""
+IDLE = 1.0
+"""Seconds after which a thread without work looks whether it should end."""
 
 
 class Workers(Generic[R]):
@@ -24,42 +26,27 @@ class Workers(Generic[R]):
     ----------
     readers : sequence of BodyReader
         One for each thread.
-    closing : Event
+    closing : Flag
         Set to stop everything.
-    own : BodyReader, optional
-        The reader with which `run` does its work in the calling thread. If work consists of
-        system calls and Python code, threads only wait for each other.
-
-    Notes
-    -----
-    `queue.SimpleQueue` is implemented in C: an exception that a signal handler raises cannot
-    leave its lock held.
     """
 
-    def __init__(
-        self, readers: Sequence[BodyReader], closing: threading.Event, own: BodyReader | None = None
-    ) -> None:
-        self._own = own
+    def __init__(self, readers: Sequence[BodyReader], closing: Flag) -> None:
+        self._readers = readers
         self._closing = closing
+        self._threads = Threads()
         self._work: SimpleQueue[Work | None] = SimpleQueue()
         self._results: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._take_work, args=(reader,), daemon=True)
-            for reader in readers
-        ]
 
-    def start(self) -> None:
-        """Start the threads; `close` ends them, even if this is interrupted."""
-        for thread in self._threads:
-            thread.start()
-
-    def run(self, work: Work) -> bool:
-        """Do *work* now if the workers are `inline`, else later; return whether it is done."""
-        if self._own is not None:
-            work(self._own)
-            return True
-        self._work.put(work)
-        return False
+    def start(self, feed: Callable[[], object]) -> None:
+        """Start the threads, and one that calls *feed*, which submits work."""
+        self._threads.start(partial(self._guarded, feed))
+        for number, reader in enumerate(self._readers):
+            try:
+                self._threads.start(partial(self._guarded, partial(self._take_work, reader)))
+            except OSError:  # fewer will do
+                if not number:
+                    raise
+                break
 
     def submit(self, work: Work) -> None:
         """Have a thread call *work* with its reader."""
@@ -76,7 +63,7 @@ class Workers(Generic[R]):
             if large.read_range(other):
                 self._work.put(help_reading)
 
-        for _ in range(min(large.ranges, len(self._threads)) - 1):
+        for _ in range(min(large.ranges, len(self._readers)) - 1):
             self._work.put(help_reading)
         while large.read_range(reader):
             pass
@@ -85,11 +72,6 @@ class Workers(Generic[R]):
     def deliver(self, results: dict[int, R]) -> None:
         """Hand over results by index."""
         self._results.put(results)
-
-    @property
-    def inline(self) -> bool:
-        """Whether `run` does its work in the calling thread."""
-        return self._own is not None
 
     @property
     def idle(self) -> bool:
@@ -102,24 +84,46 @@ class Workers(Generic[R]):
             results = self._results.get(timeout=seconds)
         except Empty:
             return {}
-        if isinstance(results, BaseException):
+        if not isinstance(results, BaseException):
+            return results
+        try:
             raise results
-        return results
+        finally:
+            del results  # the exception refers to this frame; a circle would keep both
+
+    def rest(self) -> Iterator[dict[int, R]]:
+        """Yield the results that are waiting."""
+        while not self._results.empty():
+            results = self._results.get()
+            if not isinstance(results, BaseException):
+                yield results
 
     def close(self) -> None:
-        """Stop all threads, and wait until they have ended."""
-        self._work.put(None)
+        """Stop all threads, and wait until they have ended, but not for long."""
         self._closing.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(JOIN_TIMEOUT / len(self._threads))
+        self._work.put(None)
+        self._threads.join()
+        with suppress(Empty):
+            while True:  # what is left refers to this object, and to buffers
+                self._work.get_nowait()
 
-    def _take_work(self, reader: BodyReader) -> None:
+    def _guarded(self, run: Callable[[], object]) -> None:
+        """Call *run*, and hand over its exception."""
         try:
-            while (work := self._work.get()) is not None and not self._closing.is_set():
-                work(reader)
-            self._work.put(None)  # for the next thread
+            run()
         except StoppedError:
             pass
         except BaseException as error:
             self._results.put(error)
+
+    def _take_work(self, reader: BodyReader) -> None:
+        while not self._closing.is_set():
+            try:
+                work = self._work.get(timeout=IDLE)
+            except Empty:
+                continue
+            if work is None:
+                break
+            work(reader)
+            del work  # it refers to objects
+        self._work.put(None)  # for the next thread

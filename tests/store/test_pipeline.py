@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from itertools import islice
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numcrc.store import pipeline, retries
+from numcrc.store import background, pipeline, retries
 from numcrc.store.hashing import Tally
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, State
 from numcrc.store.pipeline import Limits, check_pairs, compute_checksums
 from numcrc.store.progress import Progress
 from numcrc.store.source import StoreError
+from numcrc.store.workers import Workers
 from store.fakes import (
     LARGE,
     LITTLE,
@@ -51,8 +53,14 @@ def pairs_of(source, expected, taken=None):
 
 
 def alive():
-    """Return the workers that have not ended."""
-    return [thread for thread in threading.enumerate() if "_take_work" in thread.name]
+    """Return the threads of runs that have not ended."""
+    found = []
+    for identifier, frame in sys._current_frames().items():
+        while frame is not None and frame.f_code is not Workers._guarded.__code__:
+            frame = frame.f_back
+        if frame is not None:
+            found.append(identifier)
+    return found
 
 
 # Order
@@ -124,20 +132,82 @@ def test_look_ahead_is_bounded(monkeypatch):
     found.close()
     source, expected = many(100, lambda i: 50_000)
     taken = []
+
+    def before(key):
+        time.sleep(0.001)
+        assert len(taken) <= sum(source.reads.values()) + 7
+
+    source.before = before
     limits = Limits(1, max_in_flight=1 << 18)
     found = check_pairs(source, pairs_of(source, expected, taken), limits=limits)
-    for number, _ in enumerate(found, 1):
-        assert len(taken) <= number + 6
+    assert {result.state for result in found} == {State.MATCH}
+
+
+@pytest.mark.parametrize("url", ["fake://bucket", "folder"])
+def test_a_slow_object_holds_back_few_others(url):
+    """Those after it are read, as far as results fit in memory."""
+    source, expected = many(400, lambda i: 2_000_000 if i in (0, 5) else 1000)
+    expected[0] = expect(source.objects["000000"], "sha256", key="000000")
+    source.url = url
+
+    def before(key):
+        if key == "000000":
+            deadline = time.monotonic() + 60
+            while len(source.reads) < 399 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert len(source.reads) >= 399
+
+    source.before = before
+    found = check_pairs(source, pairs_of(source, expected), limits=Limits(2, 1 << 18))
+    assert [result.state for result in found] == [State.MATCH] * 400
 
 
 def test_a_group_need_not_be_full():
-    source, expected = many(20, lambda i: 50_000)
-    taken = []
-    limits = Limits(1, max_in_flight=1 << 18)
-    found = check_pairs(source, pairs_of(source, expected, taken), limits=limits)
-    assert next(found).state is State.MATCH
-    assert len(taken) <= 6
-    found.close()
+    """Objects are read while the listing of the others takes long."""
+    source, expected = many(20, lambda i: 1000)
+
+    def pairs():
+        for number, pair in enumerate(pairs_of(source, expected)):
+            deadline = time.monotonic() + 60
+            while number > 5 and not source.reads and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert number <= 5 or source.reads
+            yield pair
+
+    found = check_pairs(source, pairs(), limits=Limits(1))
+    assert [result.state for result in found] == [State.MATCH] * 20
+
+
+def test_the_calling_thread_reads_nothing():
+    for url in ("fake://bucket", "folder"):
+        source, expected = many(20, lambda i: 1000)
+        source.url = url
+        listing = set()
+
+        def pairs(source=source, expected=expected, listing=listing):
+            for pair in pairs_of(source, expected):
+                listing.add(threading.current_thread())
+                yield pair
+
+        assert len(list(check_pairs(source, pairs()))) == 20
+        assert threading.current_thread() not in source.threads | listing
+
+
+def test_fewer_threads_than_wanted(monkeypatch):
+    start, left = background.start_new_thread, iter(range(3))
+
+    def few(*arguments):
+        if next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        return start(*arguments)
+
+    monkeypatch.setattr(background, "start_new_thread", few)
+    source, expected = many(300, lambda i: 300_000 if i % 97 == 5 else i % 100)
+    found = check(source, *expected, limits=LITTLE)
+    assert {result.state for result in found} == {State.MATCH}
+    with pytest.raises(OSError, match="cannot start a thread"):
+        check(source, *expected)
+    assert not alive()
 
 
 def test_memory_is_bounded(monkeypatch):

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+import random
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from numcrc import store
+from numcrc.store import pipeline
 from numcrc.store import state as state_module
 from numcrc.store.objects import Result
 from numcrc.store.source import StoreError
-from store.fakes import checksum, kept, states
+from store.fakes import LARGE, LITTLE, FakeSource, checksum, flipped, kept, states
+
+
+def numbered(count: int) -> FakeSource:
+    """Return a source of many objects."""
+    return kept(**{f"{number:03}": b"x" for number in range(count)})
+
+
+def recorded(path: Path) -> list[str]:
+    """Return the keys of the results in a state file."""
+    lines = map(json.loads, path.read_text().splitlines())
+    return [line[1] for line in lines if isinstance(line, list)]
 
 
 def test_a_known_result_is_not_checked_again_unless_something_changed(tmp_path: Path) -> None:
@@ -43,8 +58,8 @@ def test_many_known_results_wait_for_a_few_that_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Known results come in order, and few of them are held."""
-    monkeypatch.setattr(state_module, "WAITING", 5)
-    source = kept(**{f"{number:03}": b"x" for number in range(100)})
+    monkeypatch.setattr(pipeline, "LOOK_AHEAD", 5)
+    source = numbered(100)
     for number in (0, 40, 41, 99):
         source.faults[f"{number:03}"] = [StoreError("busy")]
     state = tmp_path / "state"
@@ -54,6 +69,96 @@ def test_many_known_results_wait_for_a_few_that_are_not(
     store.verify(source, state=state, on_result=lambda result: seen.append(result.key))
     assert seen == sorted(source.objects)
     assert sorted(source.reads) == ["000", "040", "041", "099"]
+
+
+@pytest.mark.parametrize("url", ["fake://bucket", "folder"])
+def test_a_slow_object_does_not_hold_back_results(tmp_path: Path, url: str) -> None:
+    """What is done is recorded, in whatever order it got done."""
+    source, state = numbered(302), tmp_path / "state"
+    source.url = url
+    source.objects["000"] = LARGE
+    source.stored["000"] = (checksum("sha256", LARGE),)
+    source.objects["100"] = flipped(b"x")
+    whole = list(store.verify(source, limits=LITTLE, report=tmp_path / "whole.jsonl"))
+    answer, stop = threading.Event(), threading.Event()
+    source.before = lambda key: key == "000" and answer.wait(60)
+
+    def stop_late() -> None:
+        deadline = time.monotonic() + 60
+        while len(recorded(state)) < 301 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stop.set()
+
+    state.touch()
+    threading.Thread(target=stop_late, daemon=True).start()
+    assert not store.verify(source, limits=LITTLE, state=state, stop=stop).objects
+    answer.set()
+    assert sorted(recorded(state)) == sorted(source.objects)[1:]
+    source.reads.clear()
+    report = tmp_path / "report.jsonl"
+    assert list(store.verify(source, limits=LITTLE, state=state, report=report)) == whole
+    assert list(source.reads) == ["000"]
+    assert report.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    source.reads.clear()
+    assert list(store.verify(source, limits=LITTLE, state=state)) == whole
+    assert not source.reads
+
+
+def test_results_in_any_order_in_many_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The most recent result of a key counts, and no run checks again what another has."""
+    monkeypatch.setattr(state_module, "MARK_EVERY", 7)
+    generator = random.Random(5)
+    source, state = numbered(200), tmp_path / "state"
+    source.before = lambda key: time.sleep(generator.random() / 1000)
+    changed: set[str] = set()
+    for run in range(12):
+        for key in generator.sample(sorted(source.objects), 5):
+            source.objects[key] = bytes([run])
+            source.versions[key] = f"v{run}"
+            changed.add(key)
+        for key in generator.sample(sorted(source.objects), 5):
+            source.faults[key] = [StoreError("busy")]
+        source.reads.clear()
+        limit = generator.randrange(100, 300)
+        stop = threading.Event()
+        seen = iter(range(limit))
+        store.verify(
+            source,
+            state=state,
+            limits=store.Limits(4),
+            stop=stop,
+            on_result=lambda result, seen=seen, stop=stop: next(seen, 0) or stop.set(),
+        )
+    source.faults.clear()
+    first = states(store.verify(source, state=state))
+    assert first == {key: "differ" if key in changed else "match" for key in source.objects}
+    source.reads.clear()
+    assert states(store.verify(source, state=state)) == first
+    assert not source.reads
+
+
+def test_a_result_that_a_later_run_checks_again_is_not_recorded(tmp_path: Path) -> None:
+    source, state = numbered(3), tmp_path / "state"
+    source.faults["001"] = [StoreError("busy")]
+    store.verify(source, state=state)
+    assert recorded(state) == ["000", "002"]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Results are not dropped in silence; what the disk took is of use."""
+    resource = pytest.importorskip("resource")
+    source, state = numbered(300), tmp_path / "state"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5001, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            store.verify(source, state=state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert state.stat().st_size == 5001
+    source.reads.clear()
+    assert states(store.verify(source, state=state)) == dict.fromkeys(source.objects, "match")
+    assert 0 < len(source.reads) < 300
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1, -30, None])
@@ -68,6 +173,8 @@ def test_a_torn_state_file(tmp_path: Path, cut: int | None) -> None:
 
 
 DAMAGED = {
+    "a mark": b'{"after": 7}',
+    "a mark of another key": b'{"after": "zzz"}',
     "zeros": b"\0" * 40,
     "nested": b"[" * 100_000,
     "not a list": b"7",
@@ -83,7 +190,7 @@ def test_an_object_with_a_damaged_line_is_checked_again(tmp_path: Path, damage: 
     state, source = tmp_path / "state", kept(a=b"a", b=b"b", c=b"c")
     whole = list(store.verify(source, state=state))
     lines = state.read_bytes().splitlines()
-    lines[3] = damage
+    lines[3] = damage  # of "b"
     state.write_bytes(b"".join(line + b"\n" for line in lines))
     source.reads.clear()
     assert list(store.verify(source, state=state)) == whole
