@@ -55,7 +55,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _manifest(options: Namespace) -> int:
-    interruption = Interruption()
+    kept = "the manifest is not complete"
+    if options.output not in (None, "-"):
+        kept = f"{shown(options.output)} stays as it was"
+    interruption = Interruption(kept)
     progress = Progress() if not options.quiet and sys.stderr.isatty() else None
     with interruption.handled(), objects_bar(progress, not options.stored):
         written = manifest(
@@ -71,11 +74,7 @@ def _manifest(options: Namespace) -> int:
         )
     if not options.quiet:
         sys.stderr.write(f"numcrc: {written.summary()}\n")
-    if interruption.status:
-        kept = "the manifest is not complete"
-        if options.output not in (None, "-"):
-            kept = f"{shown(options.output)} stays as it was"
-        sys.stderr.write(f"numcrc: interrupted; {kept}\n")
+    interruption.report()
     return interruption.status or written.exit_code
 
 

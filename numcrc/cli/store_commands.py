@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from numcrc.store.progress import Progress
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ALARM = getattr(signal, "SIGALRM", None)  # Windows has none
+PATIENCE = 1.5
+"""Seconds that a run has to end after a signal."""
 
 
 def selection_and_limits(options: Namespace) -> dict[str, Any]:
@@ -39,7 +42,13 @@ def selection_and_limits(options: Namespace) -> dict[str, Any]:
 class Interruption:
     """Turns SIGINT and SIGTERM into requests to stop early and keep the results.
 
-    A second signal ends the process at once.
+    If the run does not end, because standard output takes nothing for instance, a second signal
+    ends it at once, and otherwise `PATIENCE` does.
+
+    Parameters
+    ----------
+    advice : str
+        What to say after an interruption.
 
     Attributes
     ----------
@@ -49,25 +58,43 @@ class Interruption:
         The exit status after a signal; 0 if none came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, advice: str) -> None:
+        self._advice = advice
         self.stop = Event()
         self.status = 0
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle signals as long as the ``with`` block runs."""
-        before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        """Handle signals as long as the ``with`` block runs, but for those that are ignored."""
+        numbers = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+        if _ALARM is not None:
+            numbers.append(_ALARM)
+        before = {number: signal.signal(number, self._handle) for number in numbers}
         try:
             yield
+        except KeyboardInterrupt:
+            if not self.status:
+                raise
+            self.report()
+            raise SystemExit(self.status) from None
         finally:
+            if _ALARM is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def report(self) -> None:
+        """Say that the run was interrupted, if it was."""
+        if self.status:
+            sys.stderr.write(f"numcrc: interrupted; {self._advice}\n")
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.status:
             raise KeyboardInterrupt
         self.status = 128 + number
         self.stop.set()
+        if _ALARM is not None:
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
 
 def objects_bar(progress: Progress | None, bodies: bool) -> AbstractContextManager[object]:

@@ -67,7 +67,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _verify(options: Namespace, arguments: list[str]) -> int:
-    interruption = Interruption()
+    interruption = Interruption(resume_hint("verify", arguments, options.state))
     progress = Progress() if not options.quiet and sys.stderr.isatty() else None
     with interruption.handled(), objects_bar(progress, options.mode == "full"):
         report = verify(
@@ -90,11 +90,8 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
     _print_malformed(report.malformed)
     if not options.quiet:
         sys.stderr.write(f"numcrc: {report.summary()}\n")
-    if interruption.status:
-        hint = resume_hint("verify", arguments, options.state)
-        sys.stderr.write(f"numcrc: interrupted; {hint}\n")
-        return interruption.status
-    return report.exit_code
+    interruption.report()
+    return interruption.status or report.exit_code
 
 
 def _printer(options: Namespace) -> Callable[[Result], None] | None:
