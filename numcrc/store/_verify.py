@@ -47,7 +47,8 @@ def verify(
 ) -> Report:
     r"""Check which objects of a store are as expected.
 
-    The files that arguments name are not objects, wherever they are.
+    The files that arguments name are not objects, wherever they are. Neither are those to which
+    standard output and standard error go.
 
     Parameters
     ----------

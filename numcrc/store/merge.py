@@ -23,6 +23,8 @@ RUN = 100_000
 # of each of a hundred runs fits in memory.
 BLOCK = 256
 IN_MEMORY = 4 << 20
+# Checksums of a key, in all its entries: bounds memory and time.
+MOST_CHECKSUMS = 256
 _HEADER = 4
 
 
@@ -157,6 +159,8 @@ def union(one: Entry, other: Entry) -> Entry:
         if not known.parts:
             guessed = known.guessed and checksum.guessed
             checksums[checksum.algorithm, checksum.composite] = checksum._replace(guessed=guessed)
+    if len(checksums) > MOST_CHECKSUMS:
+        raise ValueError(f"key {one.key!r} has more than {MOST_CHECKSUMS} checksums")
     return Entry(
         one.key,
         other.size if one.size is None else one.size,

@@ -35,9 +35,10 @@ class _File(NamedTuple):
 class NamedFiles:
     """The files that a run reads or writes itself, with those that are still being written.
 
-    They are recognised by device and inode, so that links do not hide them. A hard link to a report
-    or an output is another object, which keeps the old content; a hard link to a manifest or a
-    state file is not an object.
+    Files to which standard output and standard error go are among them. They are recognised by
+    device and inode, so that links do not hide them. A hard link to a report or an output is
+    another object, which keeps the old content; a hard link to a manifest or a state file is not
+    an object.
 
     Parameters
     ----------

@@ -161,6 +161,20 @@ def test_a_manifest_that_lacks_lines_is_an_error(suffix, tmp_path):
         read(b"".join([*lines, lines[5]]))
 
 
+def test_compressed_files_are_whole_members():
+    line = 999 * b"e3069283  a\n"
+    for compress in (gzip.compress, lambda data: pa.compress(data, "zstd", asbytes=True)):
+        assert read(compress(line) + compress(line)) == [Entry("a", None, (CRC32C,))]
+        for damaged in (
+            compress(line)[:-5],
+            (compress(line) + compress(line))[:-5],
+            compress(line) + b"garbage",
+            compress(line)[:30] + b"xx" + compress(line)[32:],
+        ):
+            with pytest.raises(ManifestError, match="list: invalid gzip or zstd file: "):
+                read(damaged)
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "jsonl.gz", "csv.gz"])
 def test_whole_manifests_may_be_concatenated(suffix, tmp_path):
     one, other = (manifest_of(part, suffix, tmp_path) for part in (MANY[:200], MANY[200:]))
@@ -304,6 +318,14 @@ def test_an_endless_record_takes_little_memory(data, tmp_path, monkeypatch):
     said, memory = outcome("bomb")
     assert said in ("bomb: line 1: longer than 8 MiB", "bomb: line 2: longer than 8 MiB")
     assert memory < 300
+
+
+def test_entries_of_one_key_are_bounded():
+    lines = [f'{{"key": "a", "checksums": {{"new-{k}": "00"}}}}' for k in range(257)]
+    assert len(read("\n".join(lines[:256]))[0].checksums) == 256
+    problem = "list: line 257: key 'a' has more than 256 checksums"
+    with pytest.raises(ManifestError, match=problem):
+        read("\n".join(lines))
 
 
 def test_a_row_of_parquet_is_bounded_like_a_line():

@@ -15,7 +15,7 @@ from typing import Any
 from numcrc.checksums import canonical, of_list_name
 from numcrc.store.manifests import batch_reports, checkfiles, inventory, tables
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.format import Format, Found, Options, by_name, for_writing
+from numcrc.store.manifests.format import Format, Found, Options, by_name, for_writing, has_suffix
 from numcrc.store.manifests.referenced import at_url, verified
 from numcrc.store.manifests.streams import Stream, opened
 from numcrc.store.merge import union
@@ -155,11 +155,12 @@ def write_manifest(
     """
     name = "" if path is None else os.path.basename(path)
     listed = None if name.endswith(".zst") else of_list_name(name)
-    if format is None and listed is not None:
+    suffixes = tuple(suffix for each in FORMATS for suffix in each.suffixes)
+    if format is None and listed is not None and not has_suffix(name, suffixes):
         format = "gnu"  # noqa: A001
     chosen = for_writing(formats(writable=True), path, format)
     assert chosen.write is not None
-    if chosen.name == "gnu" and listed is not None:
+    if chosen.name in ("gnu", "sfv") and listed is not None:
         entries = _only(entries, listed.name, name)
     return chosen.write(path, entries)
 

@@ -53,7 +53,7 @@ class Stream:
             from pyarrow import CompressedInputStream
         except ImportError as error:
             raise ImportError("zstd needs pyarrow: pip install 'numcrc[store]'") from error
-        return CompressedInputStream(_Rest(b"", self.file), "zstd")
+        return _Zstd(b"", CompressedInputStream(_Rest(b"", self.file), "zstd"))
 
     def _peek(self, seekable: bool) -> bytes:
         """Return the first bytes, which can be read again."""
@@ -119,6 +119,18 @@ class _Rest(io.RawIOBase):
         data, self._start = data[: len(buffer)], data[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
+
+
+class _Zstd(_Rest):
+    """A file that pyarrow decompresses; its errors about the data are `zlib.error`."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            if error.errno is None:
+                raise zlib.error(str(error)) from None
+            raise
 
 
 @contextmanager
