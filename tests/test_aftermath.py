@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -20,8 +21,7 @@ from numcrc.jit.builtins.abi import GIL_FREE
 DATA = random.Random(2).randbytes(GIL_FREE + 1000)
 OBJECTS = np.zeros(3, [("a", "f8"), ("b", "O")])
 WRONG_CALLS = [
-    lambda call, data: call(data, -1),
-    lambda call, data: call(data, 2**200),
+    lambda call, data: call(data, 1.0),
     lambda call, data: call(data, "1"),
     lambda call, data: call(data, 0, 0),
     lambda call, data: call(data, wrong=0),
@@ -39,9 +39,13 @@ def test_buffers_are_unlocked(callee):
         data.append(3)
         assert callee.call(data) == callee.expected(DATA[:size] + b"\1\2\3")
         for wrong in WRONG_CALLS:
-            with pytest.raises((TypeError, ValueError)):
+            with pytest.raises(TypeError):
                 wrong(callee.call, data)
             data.append(4)
+        for value in (-1, 2**200):  # algorithms refuse these, and drop-ins mask them
+            with suppress(ValueError):
+                callee.call(data, value)
+            data.append(5)
 
 
 def test_buffers_of_objects_are_unlocked(callee):
