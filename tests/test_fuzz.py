@@ -14,7 +14,7 @@ from fuzz.kinds import ByteTarget, CallTarget
 from fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = int(os.environ.get("NUMCRC_FUZZ_SECONDS", "3"))
+SECONDS = int(os.environ.get("NUMCRC_FUZZ_SECONDS", "0"))
 BYTE_TARGETS = [name for name, target in TARGETS.items() if isinstance(target, ByteTarget)]
 
 FOUND = [
@@ -23,6 +23,7 @@ FOUND = [
 """Inputs that have shown defects, by target."""
 
 
+@pytest.mark.skipif(not SECONDS, reason="set NUMCRC_FUZZ_SECONDS to fuzz each so long")
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_is_found(name):
     if needs_atheris(name) and not has_atheris():

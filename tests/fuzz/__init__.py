@@ -1,7 +1,7 @@
 """Fuzz numcrc: every parser with mutated files, and the array API with random calls.
 
 ``python -m tests.fuzz`` lists the targets, and ``python -m tests.fuzz NAME --seconds 600`` runs
-one (``all``: each). The tests run each for a few seconds, or for ``NUMCRC_FUZZ_SECONDS``.
+one (``all``: each). The tests run each for ``NUMCRC_FUZZ_SECONDS``, if set.
 
 Targets are of two kinds:
 
