@@ -130,7 +130,7 @@ def read(
     name : str
         The name or the path of the list, which may say its algorithm: SHA256SUMS, a.crc32, a.sfv.
     algorithm : ChecksumAlgorithm, optional
-        The algorithm of lines that name none, whatever the name of the list says.
+        The algorithm of lines that name none, before what the name of the list says.
     on_malformed : callable, optional
         Called with the number of a malformed line and the problem. By default it is an error.
     decode : callable
@@ -139,7 +139,7 @@ def read(
     Raises
     ------
     ListError
-        There is no line of checksums, a signed text ends early, or a line is malformed.
+        The list has no line of checksums, a signed text ends early, or a line is malformed.
 
     Examples
     --------
@@ -183,7 +183,7 @@ class _Signed:
     Attributes
     ----------
     inside : bool
-        Whether the signed text has begun and not ended.
+        Whether the signed text is open: its start was read, its end was not.
     skip_to : str or None
         The line that ends headers or a signature, None outside of these.
     """
