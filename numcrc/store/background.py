@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 POLL = 0.1
 """Seconds after which a caller that waits looks whether it should stop."""
-LAST_WAIT = 0.5
+LAST_WAIT = 0.3
 """Seconds to wait for threads that were told to end: a store may not answer."""
 
 

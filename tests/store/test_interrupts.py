@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +18,7 @@ from typing import Any
 import pytest
 from support import run_python
 
+import numcrc
 from numcrc import store
 from numcrc.store import merge
 from numcrc.store.objects import Entry, State
@@ -338,3 +343,97 @@ def test_a_huge_file(tmp_path: Path, algorithm: str) -> None:
         store.manifest(tree, made, algorithm=algorithm, progress=progress)
     assert made.read_text() == "old\n"
     assert sorted(os.listdir(tmp_path)) == ["made.jsonl", "tree"]
+
+
+# The command line
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.socket]:
+    """Return the socket of an S3 server that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(LONG)
+        monkeypatch.chdir(tmp_path)
+        for name, value in {
+            "AWS_ENDPOINT_URL": address(server),
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+            "AWS_REGION": "us-east-1",
+            "PYTHONPATH": str(Path(numcrc.__file__).parents[1]),
+        }.items():
+            monkeypatch.setenv(name, value)
+        Path("tree").mkdir()
+        for number in range(600):
+            Path("tree", f"{'x' * 200}{number}").touch()
+        yield server
+
+
+def address(server: socket.socket) -> str:
+    """Return the URL of a server."""
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def started(*arguments: str, shell: str = "exec") -> subprocess.Popen[str]:
+    """Start a command line."""
+    command = shlex.join([sys.executable, "-m", "numcrc", *arguments])
+    return subprocess.Popen(
+        ["sh", "-c", f"{shell} {command}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str], number: int) -> str:
+    """Send a signal; return what the process says, in time and with the status of the signal."""
+    sent = time.monotonic()
+    process.send_signal(number)
+    process.wait(LONG)
+    assert time.monotonic() - sent < HEARD
+    _, err = process.communicate()
+    assert process.returncode == 128 + number, err
+    return err
+
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@SIGNALS
+@pytest.mark.parametrize("command", ["verify", "manifest", "manifest file"])
+def test_a_server_that_does_not_answer(silent: socket.socket, command: str, number: int) -> None:
+    Path("made.jsonl").write_text("old\n")
+    arguments = {
+        "verify": ["verify", "s3://bucket", "--state", "state"],
+        "manifest": ["manifest", "s3://bucket", "-o", "made.jsonl"],
+        "manifest file": ["verify", "tree", "--manifest", f"{address(silent)}/sums.jsonl"],
+    }
+    process = started(*arguments[command])
+    connection, _ = silent.accept()
+    with connection:
+        assert "numcrc: interrupted; " in ended(process, number)
+    assert Path("made.jsonl").read_text() == "old\n"
+
+
+@SIGNALS
+def test_standard_output_that_takes_nothing(silent: socket.socket, number: int) -> None:
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    store.manifest("tree", "sums.jsonl")
+    process = started("verify", "tree", "--manifest", "sums.jsonl", "--combined")
+    assert process.stdout is not None
+    waiting, before = bytearray(4), -1
+    while before < (count := int.from_bytes(waiting, sys.byteorder)) or not count:
+        before = count
+        time.sleep(0.5)
+        fcntl.ioctl(process.stdout, termios.FIONREAD, waiting)
+    assert "numcrc: interrupted; " in ended(process, number)
+
+
+def test_a_signal_that_is_ignored_stays_so(silent: socket.socket) -> None:
+    process = started("verify", "s3://bucket", shell="trap '' INT; exec")
+    connection, _ = silent.accept()
+    with connection:
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(HEARD)
+        ended(process, signal.SIGTERM)
