@@ -64,6 +64,7 @@ def _add_selection(parser: ArgumentParser) -> None:
     add("--exclude", help="no keys that match (repeatable)", **many)  # type: ignore[arg-type]
     add("--shard", metavar="K/N", type=shard, help="only the K-th of N equal shares of the keys")
     add("--sample", metavar="P", type=sample, help="only a share of the keys, as 0.01 or 1%%")
+    add("--allow-empty", action="store_true", help="succeed even if no object is selected")
 
 
 def _add_limits(parser: ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from numcrc.cli.store_commands import (
     guarded,
     objects_bar,
     selection_and_limits,
+    warn_if_empty,
 )
 from numcrc.cli.store_help import SOURCES, WRITTEN_FORMATS
 from numcrc.store._manifest import ALGORITHM, manifest
@@ -74,6 +75,7 @@ def _manifest(options: Namespace) -> int:
         )
     if not options.quiet:
         sys.stderr.write(f"numcrc: {written.summary()}\n")
+    warn_if_empty(not (written.objects or written.failed or written.stopped), options)
     interruption.report()
     return interruption.status or written.exit_code
 

@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ALARM = getattr(signal, "SIGALRM", None)  # Windows has none
-PATIENCE = 1.5
+PATIENCE = 1.0
 """Seconds that a run has to end after a signal."""
 
 
 def selection_and_limits(options: Namespace) -> dict[str, Any]:
     """Return the keyword arguments for *options*, those of `arguments.add_store_options`."""
     return {
-        "selection": Selection(options.include, options.exclude, options.shard, options.sample),
+        "selection": Selection(
+            options.include, options.exclude, options.shard, options.sample, options.allow_empty
+        ),
         "limits": Limits(options.jobs, options.max_in_flight, options.bwlimit, options.attempts),
     }
 
@@ -138,6 +140,14 @@ def print_line(text: str) -> None:
         sys.stdout.write(f"{shown(text)}\n")
     else:
         binary(sys.stdout).write(os.fsencode(f"{text}\n"))
+
+
+def warn_if_empty(empty: bool, options: Namespace) -> None:
+    """Say that no object was selected, unless that is allowed."""
+    if empty and not options.allow_empty:
+        sys.stderr.write(
+            "numcrc: no object is selected: check SOURCE and the patterns, or use --allow-empty\n"
+        )
 
 
 def resume_hint(command: str, arguments: list[str], state: str | None) -> str:

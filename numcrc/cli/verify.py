@@ -15,6 +15,7 @@ from numcrc.cli.store_commands import (
     print_line,
     resume_hint,
     selection_and_limits,
+    warn_if_empty,
 )
 from numcrc.cli.store_help import READ_FORMATS, SOURCES
 from numcrc.store._verify import verify
@@ -90,6 +91,7 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
     _print_malformed(report.malformed)
     if not options.quiet:
         sys.stderr.write(f"numcrc: {report.summary()}\n")
+    warn_if_empty(not (report.objects or report.stopped), options)
     interruption.report()
     return interruption.status or report.exit_code
 

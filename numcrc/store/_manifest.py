@@ -44,7 +44,8 @@ class Manifest:
         Whether the run ended early, so that no file was written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allow_empty: bool = False) -> None:
+        self._allow_empty = allow_empty
         self.objects = self.bytes = 0
         self.failed: Counter[State] = Counter()
         self.seconds = 0.0
@@ -57,8 +58,12 @@ class Manifest:
 
     @property
     def exit_code(self) -> int:
-        """0: all objects are in it; 3: an object could not be read, or the run ended early."""
-        return UNCHECKED if self.failed or self.stopped else GOOD
+        """0: all objects are in it; 3: an object could not be read, or the run ended early.
+
+        No object at all is a failure unless the selection allows it.
+        """
+        empty = not (self.objects or self._allow_empty)
+        return UNCHECKED if self.failed or self.stopped or empty else GOOD
 
     def summary(self) -> str:
         """Return the counts as a sentence."""
@@ -134,7 +139,7 @@ def manifest(
     """
     start = time.monotonic()
     stop = stop or Event()
-    found = Manifest()
+    found = Manifest(selection.allow_empty)
     names = [algorithm] if isinstance(algorithm, str) else list(algorithm)
     named = NamedFiles(output=path)
     ended = Flag()
@@ -162,9 +167,10 @@ def manifest(
                 ) as results,
                 ended,  # first, so that threads in the way of closing the others end
             ):
-                write_manifest(path, _entries(results, found, on_error, stop), format)
+                entries = _entries(results, found, on_error, stop, selection.allow_empty)
+                write_manifest(path, entries, format)
     except StoppedError:
-        found.stopped = True
+        found.stopped = stop.is_set()
     found.seconds = time.monotonic() - start
     return found
 
@@ -174,13 +180,15 @@ def _entries(
     found: Manifest,
     on_error: Callable[[Result], object] | None,
     stop: Event,
+    allow_empty: bool,
 ) -> Iterator[Entry]:
     """Yield the entries of *results*, and count entries and results in *found*.
 
     Raises
     ------
     StoppedError
-        *stop* is set, so that *results* may have ended early.
+        *stop* is set, so that *results* may have ended early; or there are none, although
+        *allow_empty* is false.
     """
     for result in results:
         if isinstance(result, Entry):
@@ -191,5 +199,5 @@ def _entries(
             found.failed[result.state] += 1
             if on_error is not None:
                 on_error(result)
-    if stop.is_set():
+    if stop.is_set() or not (found.objects or found.failed or allow_empty):
         raise StoppedError

@@ -140,7 +140,7 @@ def verify(
             return spool
         return read_results(report) if whole else read_results(file, partial=True)
 
-    found = Report(kept if keep else None, not selection.everything)
+    found = Report(kept if keep else None, selection.allow_empty)
     sinks: list[Callable[[Result], object]] = [found.count]
     if keep and file is None:
         sinks.append(spool.append)

@@ -73,9 +73,9 @@ class Report:
     """
 
     def __init__(
-        self, kept: Callable[[], Iterable[Result]] | None = None, partial: bool = False
+        self, kept: Callable[[], Iterable[Result]] | None = None, allow_empty: bool = False
     ) -> None:
-        self._kept, self._partial = kept, partial
+        self._kept, self._allow_empty = kept, allow_empty
         self._counts: Counter[State] = Counter()
         self.bytes = 0
         self.seconds = 0.0
@@ -111,19 +111,19 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every object was checked and matches, and there is at least one."""
+        """Whether every object was checked and matches, and there is one or need not be."""
         return self.exit_code == GOOD
 
     @property
     def exit_code(self) -> int:
         """0: everything matches; 1: an object differs, is missing or extra; 3: one is unchecked.
 
-        An empty result is a failure unless keys were filtered.
+        An empty result is a failure unless the selection allows it.
         """
         if any(self._counts[state] for state in LETTERS if state is not State.MATCH):
             return BAD
         unchecked = self.objects != self._counts[State.MATCH]
-        if unchecked or self.stopped or not (self.objects or self._partial):
+        if unchecked or self.stopped or not (self.objects or self._allow_empty):
             return UNCHECKED
         return GOOD
 

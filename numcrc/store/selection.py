@@ -33,6 +33,9 @@ class Selection:
     sample
         The fraction of keys to select, above 0 and up to 1. Keys of a smaller sample are in every
         larger one.
+    allow_empty
+        Whether it is a success if no key is selected. By default it is not, because a pattern may
+        be mistyped.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Selection:
         exclude: Sequence[str] = (),
         shard: tuple[int, int] | None = None,
         sample: float | None = None,
+        allow_empty: bool = False,
     ) -> None:
         self._included, self._excluded = _matcher(include), _matcher(exclude)
         if shard is not None and not 1 <= shard[0] <= shard[1]:
@@ -60,6 +64,7 @@ class Selection:
             raise ValueError(f"invalid sample {sample:g}: expected more than 0, at most 1")
         self.include, self.exclude = tuple(include), tuple(exclude)
         self.shard, self.sample = shard, sample
+        self.allow_empty = allow_empty
         self._hashed = shard is not None or sample is not None
 
     @property
@@ -70,7 +75,7 @@ class Selection:
     def __repr__(self) -> str:
         return (
             f"Selection(include={self.include!r}, exclude={self.exclude!r}, "
-            f"shard={self.shard!r}, sample={self.sample!r})"
+            f"shard={self.shard!r}, sample={self.sample!r}, allow_empty={self.allow_empty!r})"
         )
 
     def __call__(self, key: str) -> bool:

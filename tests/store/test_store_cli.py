@@ -100,6 +100,19 @@ def test_errors_are_reported(
     assert "Traceback" not in found.err
 
 
+def test_a_mistyped_pattern_is_not_a_success(tree: Path, run: Callable[..., Outcome]) -> None:
+    before = Path("sums.jsonl").read_bytes()
+    for command in (["verify", "--manifest", "sums.jsonl"], ["manifest", "-o", "sums.jsonl"]):
+        found = run(*command, tree, "--include", "*.jpgg", "-q")
+        assert found.status == 3
+        assert found.err == (
+            "numcrc: no object is selected: check SOURCE and the patterns, or use --allow-empty\n"
+        )
+        assert Path("sums.jsonl").read_bytes() == before
+        found = run(*command, tree, "--include", "*.jpgg", "-q", "--allow-empty")
+        assert (found.status, found.err) == (0, "")
+
+
 def test_a_manifest_has_any_format(tree: Path, run: Callable[..., Outcome]) -> None:
     value = f"{numcrc.crc32c('é'.encode()):08x}"
     only = ["manifest", tree, "-a", "crc32c", "--include", "/é", "-q", "-o"]

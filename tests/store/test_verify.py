@@ -96,9 +96,22 @@ def test_objects_that_cannot_be_checked_have_their_own_exit_code() -> None:
     assert store.verify(source).exit_code == 1
 
 
-def test_an_empty_result_is_a_failure_unless_keys_were_filtered() -> None:
-    assert store.verify(kept()).exit_code == 3
-    assert store.verify(kept(), selection=store.Selection(["a"])).exit_code == 0
+def test_an_empty_result_is_a_failure_unless_it_is_allowed(tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    made.write_text("old\n")
+    for source, selection in (
+        (kept(), {}),
+        (kept(b=b"b"), {"include": ["a"]}),
+        (kept(b=b"b"), {"sample": 1e-9}),
+    ):
+        strict = store.Selection(**selection)  # type: ignore[arg-type]
+        lenient = store.Selection(**selection, allow_empty=True)  # type: ignore[arg-type]
+        assert store.verify(source, selection=strict).exit_code == 3
+        assert store.verify(source, selection=lenient).exit_code == 0
+        found = store.manifest(source, made, selection=strict)
+        assert (found.exit_code, found.stopped, made.read_text()) == (3, False, "old\n")
+    assert store.manifest(source, made, selection=lenient).exit_code == 0
+    assert made.read_text() != "old\n"
     assert Report().exit_code == 3
 
 
