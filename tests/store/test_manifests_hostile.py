@@ -221,7 +221,7 @@ def test_hostile_parquet(tmp_path):
     assert "got b'\\xff'" in problem(file.getvalue())
     file = io.BytesIO()
     pq.write_table(pa.table({"key": pa.array([b"12"], pa.binary(2))}), file)
-    assert problem(file.getvalue()) == "list: column 'key' is of an unsupported type"
+    assert problem(file.getvalue()) == "list: column 'key' has an unsupported type"
     file = io.BytesIO()
     pq.write_table(pa.table({"key": ["a"], "checksums": ["x"]}), file)
     assert problem(file.getvalue()) == "list: row 1: a checksum without an algorithm"
@@ -237,8 +237,7 @@ def test_hostile_parquet(tmp_path):
 
 def dictionary_bomb():
     """Rows with the same text of 1 MiB, which is stored once."""
-    keys = pa.chunked_array([["x" * (1 << 20)] * 1000] * 3)
-    return pa.table({"key": keys}), {"dictionary_pagesize_limit": 1 << 30}
+    return pa.table({"key": ["x" * (1 << 20)] * 400}), {"dictionary_pagesize_limit": 1 << 30}
 
 
 def page_bomb():
@@ -250,6 +249,13 @@ def group_bomb():
     """Pages that are each small enough."""
     options = {"use_dictionary": False, "write_batch_size": 1}
     return pa.table({"key": ["x" * (40 << 20)] * 4}), options
+
+
+def prefix_bomb():
+    """Different texts of 4 MiB with the same beginning, which is stored once."""
+    start = "x" * (4 << 20)
+    options = {"use_dictionary": False, "column_encoding": {"key": "DELTA_BYTE_ARRAY"}}
+    return pa.table({"key": [f"{start}{k:03}" for k in range(100)]}), options
 
 
 def list_bomb():
@@ -286,6 +292,7 @@ def outcome(path: str) -> tuple[str, int]:
     ("bomb", "problem"),
     [
         (dictionary_bomb, "read {'xxxxxxxxxx'}"),
+        (prefix_bomb, "read {'xxxxxxxxxx'}"),
         (page_bomb, "bomb: a page of 'key' is larger than 64 MiB"),
         (group_bomb, "bomb: row group 0 has 167"),
         (list_bomb, "bomb: row group 0 has more than 4194304 values of 'checksums.list"),
@@ -339,7 +346,18 @@ def test_a_row_of_parquet_is_bounded_like_a_line():
                 read(file.getvalue())
 
 
-@pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_dictionary": False},
+        {"data_page_version": "2.0"},
+        {"use_dictionary": False, "column_encoding": {"key": "DELTA_BYTE_ARRAY"}},
+        {"use_dictionary": False, "column_encoding": {"key": "DELTA_LENGTH_BYTE_ARRAY"}},
+        {"write_page_index": True, "write_page_checksum": True, "store_schema": False},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd"])
 def test_parquet_of_any_writer_is_read(options, compression):
     keys = [f"{k:0100}" for k in range(20_000)]  # more than fit in a dictionary
@@ -350,6 +368,14 @@ def test_parquet_of_any_writer_is_read(options, compression):
     found = read(file.getvalue())
     assert [entry.key for entry in found] == keys
     assert [e.checksums[0].value.hex() if e.checksums else None for e in found] == values
+
+
+def test_long_keys_are_written_in_groups_that_can_be_read(tmp_path):
+    """The keys take 120 MB, but are compressed to little."""
+    path = tmp_path / "a.parquet"
+    start = 500 * "folder/"
+    write_manifest(path, (Entry(f"{start}{k:06}\udcff") for k in range(12_000)))
+    assert sum(1 for _ in read_manifest(path)) == 12_000
 
 
 @given(st.data())

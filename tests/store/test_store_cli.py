@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -159,6 +160,34 @@ def test_the_help_of_manifest_names_every_format(run: Callable[..., Outcome]) ->
     for each in formats(writable=True):
         assert f"\n  {each.name} " in text
         assert all(suffix in text for suffix in each.suffixes)
+
+
+def test_one_object_is_not_objects(tree: Path, run: Callable[..., Outcome]) -> None:
+    made = run("manifest", tree, "--include", "/é", "-o", "one.csv")
+    assert made.err.startswith("numcrc: 1 object, 2 B in ")
+    good = run("verify", tree, "--manifest", "one.csv", "--include", "/é")
+    assert good.err.startswith("numcrc: 1 object, 2 B compared in ")
+
+
+FEW_FILES = """
+import resource, sys
+from numcrc.cli import main
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+@pytest.mark.parametrize("command", ["manifest", "verify"])
+def test_many_jobs_where_few_files_may_be_open(tree: Path, command: str) -> None:
+    arguments = [command, "tree", "-j", "300"]
+    arguments += ["-o", "new.csv"] if command == "manifest" else ["--manifest", "sums.jsonl"]
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_FILES, *arguments], capture_output=True, text=True
+    )
+    assert done.stderr.startswith(f"numcrc: {2 * len(NASTY)} objects, ")
+    assert done.returncode == 0
 
 
 def test_sizes_and_shares() -> None:

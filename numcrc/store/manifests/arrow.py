@@ -25,9 +25,10 @@ try:
 except ImportError as error:
     raise ImportError("Parquet and ORC need pyarrow: pip install 'numcrc[store]'") from error
 
-# A row group is written once it has so many rows, or parts of objects.
+# A row group is written once it has so many rows, parts of objects, or characters of text.
 _GROUP = 1 << 14
 _PARTS = 1 << 18
+_CHARACTERS = 1 << 23
 # Rows that are read at a time.
 _BATCH = 1 << 12
 # Bytes of a page. Writers aim at 1 MiB.
@@ -36,6 +37,8 @@ _LARGEST_PAGE = 64 << 20
 # a page.
 _LARGEST_GROUP = 1 << 30
 _LARGEST_RATIO = 256
+# An encoding whose values repeat the beginnings of those before.
+_DELTA_BYTE_ARRAY = 7
 # Values of a column within lists, in a row group: one row may have them all.
 _MOST_VALUES = 1 << 22
 # Assumed bytes of a Python object beside its content.
@@ -74,7 +77,7 @@ class ParquetWriter:
         )
         self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[Row] = []
-        self._parts = 0
+        self._parts = self._characters = 0
 
     def write(self, row: Row) -> None:
         """Add a row."""
@@ -82,12 +85,14 @@ class ParquetWriter:
             flat = _flat(row["checksums"])
             self._parts += sum(len(checksum.get("part_sizes", ())) for checksum in flat)
             row = {**row, "checksums": flat}
+        self._characters += sum(len(value) for value in row.values() if type(value) is str)
         self._rows.append(row)
-        if len(self._rows) >= _GROUP or self._parts >= _PARTS:
+        if len(self._rows) >= _GROUP or self._parts >= _PARTS or self._characters >= _CHARACTERS:
             self._flush()
 
     def _flush(self) -> None:
-        rows, self._rows, self._parts = self._rows, [], 0
+        rows, self._rows = self._rows, []
+        self._parts = self._characters = 0
         self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema))
 
     def finish(self, rows: int | None) -> None:
@@ -144,29 +149,18 @@ def _check_extent(stream: Stream, metadata: Any) -> None:
 
 def _extent(column: Any) -> tuple[int, int]:
     """Return where a column chunk starts, and its size."""
-    start = column.data_page_offset
-    if column.has_dictionary_page:
-        start = min(start, column.dictionary_page_offset)
+    start, dictionary = column.data_page_offset, column.dictionary_page_offset
+    if dictionary:  # some writers have 0 in place of none
+        start = min(start, dictionary)
     return start, column.total_compressed_size
 
 
 def open_parquet(stream: Stream) -> Any:
-    """Return pyarrow's ParquetFile, whose texts are read as dictionaries."""
+    """Return pyarrow's ParquetFile, for its metadata and `parquet_rows`."""
     if not stream.file.seekable():
         raise ManifestError(stream.name, "cannot read Parquet from a pipe")
     with _blaming(stream, "Parquet"):
-        metadata = pq.read_metadata(stream.file)
-        schema = metadata.schema
-        columns = [schema.column(c) for c in range(metadata.num_columns)]
-        texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
-        stream.file.seek(0)
-        return pq.ParquetFile(
-            stream.file,
-            metadata=metadata,
-            read_dictionary=texts,
-            buffer_size=_READ,
-            pre_buffer=False,
-        )
+        return pq.ParquetFile(stream.file)
 
 
 def parquet_rows(
@@ -176,39 +170,73 @@ def parquet_rows(
 
     def batches() -> Iterator[Any]:
         for k in range(file.metadata.num_row_groups):
-            _check_group(stream, file.metadata, k, columns)
-            yield from file.iter_batches(_BATCH, row_groups=[k], columns=columns)
+            rows, texts = _plan(stream, file.metadata, k, columns)
+            group = pq.ParquetFile(
+                stream.file,
+                metadata=file.metadata,
+                read_dictionary=texts,
+                buffer_size=_READ,
+                pre_buffer=False,
+            )
+            yield from group.iter_batches(rows, row_groups=[k], columns=columns)
 
     return _rows(stream, batches(), "Parquet")
 
 
-def _check_group(stream: Stream, metadata: Any, k: int, columns: Sequence[str] | None) -> None:
-    """Raise ManifestError if some columns of a row group may take too much memory."""
+def _plan(
+    stream: Stream, metadata: Any, k: int, columns: Sequence[str] | None
+) -> tuple[int, list[str]]:
+    """Return how to read some columns of a row group in bounded memory.
+
+    Returns
+    -------
+    int
+        The number of rows to read at a time.
+    list of str
+        The columns whose texts are to be left in their dictionaries.
+
+    Raises
+    ------
+    ManifestError
+        The columns may take too much memory.
+    """
     group = metadata.row_group(k)
+    rows, texts = _BATCH, []
     size = compressed = 0
     for c in range(group.num_columns):
         column, schema = group.column(c), metadata.schema.column(c)
-        name = schema.path
+        name, nested = schema.path, schema.max_repetition_level > 0
         if columns is not None and name.partition(".")[0] not in columns:
             continue
         if schema.physical_type == "FIXED_LEN_BYTE_ARRAY":
-            raise ManifestError(stream.name, f"column {name!r} is of an unsupported type")
+            raise ManifestError(stream.name, f"column {name!r} has an unsupported type")
         start, length = _extent(column)
         compressed += length
-        values = 0
+        values = largest = 0
+        dictionary = prefixes = False
         for page in pages(stream.file, start, length):
             size += page.size
             values += page.values
-            if page.size > _LARGEST_PAGE:
+            largest = max(largest, page.size)
+            dictionary |= page.dictionary
+            prefixes |= page.encoding == _DELTA_BYTE_ARRAY
+            if largest > _LARGEST_PAGE:
                 raise ManifestError(stream.name, f"a page of {name!r} is larger than 64 MiB")
-            if schema.max_repetition_level and values > _MOST_VALUES:
+            if nested and values > _MOST_VALUES:
                 problem = f"row group {k} has more than {_MOST_VALUES} values of {name!r}"
                 raise ManifestError(stream.name, problem)
             if values >= column.num_values:  # pyarrow reads no further
                 break
+        if prefixes and nested:
+            raise ManifestError(stream.name, f"column {name!r} has an unsupported encoding")
+        if prefixes:  # pyarrow has no dictionary; each value may have all bytes of a page
+            rows = min(rows, max(1, LONGEST_LINE // max(largest, 1)))
+        elif dictionary and schema.physical_type == "BYTE_ARRAY":
+            texts.append(name)
     if size > min(_LARGEST_GROUP, max(_LARGEST_PAGE, _LARGEST_RATIO * compressed)):
         problem = f"row group {k} has {size} bytes, compressed {compressed}; expected less"
         raise ManifestError(stream.name, problem)
+    return rows, texts
 
 
 def open_orc(stream: Stream) -> Any:

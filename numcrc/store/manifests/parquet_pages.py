@@ -19,6 +19,7 @@ _KIND, _SIZE, _PACKED = 1, 2, 3
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
 _DETAILS = {_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}
 _COUNT = 1  # of values, in all of these
+_ENCODING = {_DATA: 2, _DATA_V2: 4}
 # The types of Thrift's compact protocol.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _DEEPEST = 8
@@ -29,8 +30,12 @@ class Page(NamedTuple):
 
     size: int
     """Bytes, uncompressed."""
-    values: int
-    """The number of values; 0 if it is not a page of data."""
+    dictionary: bool = False
+    """Whether it is the dictionary of the column chunk, rather than data."""
+    values: int = 0
+    """The number of values in a page of data."""
+    encoding: int = 0
+    """The number of the encoding of these values."""
 
 
 def pages(file: Any, start: int, size: int) -> Iterator[Page]:
@@ -47,11 +52,14 @@ def pages(file: Any, start: int, size: int) -> Iterator[Page]:
     while start < end:
         header, length = _header(file, start, end)
         kind, size, packed = (_number(header, field) for field in (_KIND, _SIZE, _PACKED))
-        details = header.get(_DETAILS.get(kind, 0), {_COUNT: 0})
-        values = _number(details, _COUNT)
-        if kind == _DICTIONARY and values > size:
-            raise ValueError("a dictionary has more values than bytes")
-        yield Page(size, 0 if kind == _DICTIONARY else values)
+        if kind == _DICTIONARY:
+            if _number(header.get(_DETAILS[kind]), _COUNT) > size:
+                raise ValueError("a dictionary has more values than bytes")
+            yield Page(size, dictionary=True)
+        elif kind in _DETAILS:
+            details = header.get(_DETAILS[kind])
+            values, encoding = (_number(details, field) for field in (_COUNT, _ENCODING[kind]))
+            yield Page(size, False, values, encoding)
         start += length + packed
 
 

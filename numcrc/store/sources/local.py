@@ -44,7 +44,7 @@ class Excluded(NamedTuple):
         """Return the keys that these files have in the folder *root*."""
         start = os.path.join(os.path.realpath(root), "")
         below = (path[len(start) :] for path in self.paths if path.startswith(start))
-        return {os.fsencode(key) for key in below}
+        return {os.fsencode(key.replace(os.sep, "/")) for key in below}
 
     def has(self, path: bytes, found: os.stat_result | None) -> bool:
         """Return whether *path* leads to one of these files; it has the status *found*."""
