@@ -17,12 +17,14 @@ in its path written as ``\n``, ``\r`` and ``\\``.
 from __future__ import annotations
 
 import os
+import re
 from binascii import b2a_base64
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
 from numcrc.checkfiles.values import writer
+from numcrc.checksums import known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +54,11 @@ def line(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> Li
         lines, with the newline at the end. For sfv it raises ValueError if the format cannot
         hold the path.
 
+    Raises
+    ------
+    ValueError
+        A bsd line cannot hold the name of an algorithm.
+
     Examples
     --------
     >>> from numcrc.checksums import find
@@ -71,8 +78,16 @@ def _gnu(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     return gnu
 
 
+# A line that begins with one of the first characters is another one.
+_TAG = re.compile(r"[^\s(;\\{-][^\s(]*")
+
+
 def _bsd(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     columns = [(algorithm.tag, writer(algorithm, base64)) for algorithm in algorithms]
+    for algorithm in algorithms:
+        lost = known(algorithm.name) is None and algorithm.tag.lower() != algorithm.name
+        if lost or not _TAG.fullmatch(algorithm.tag):
+            raise ValueError(f"a BSD list cannot hold the algorithm {algorithm.name!r}")
 
     def bsd(path: str, _size: int, values: list[int]) -> str:
         mark, name = escaped(path)

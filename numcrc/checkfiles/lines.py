@@ -181,6 +181,10 @@ class Parser:
 
     def _added(self, name: str, text: object) -> ChecksumAlgorithm:
         """Return a new unknown algorithm, as wide as its value *text*."""
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"invalid algorithm {name!r}: not valid Unicode") from None
         if not isinstance(text, str) or len(text) % 2 or text.strip(hexdigits):
             raise ValueError(f"{text!r} is not a value in hexadecimal")
         if len(self._unknown) == _MOST_UNKNOWN:

@@ -25,23 +25,7 @@ SECONDS_BESIDE = 300
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 """A folder in which writing to disk takes no time."""
 LONGEST_LITERAL = 1000
-KNOWN = (
-    # pyarrow ends the process in metadata.row_group(k).column(c) of a damaged footer.
-    r"terminate called after throwing an instance of 'parquet::ParquetException'",
-    # Parquet has dates that Python has not.
-    r"OverflowError: date value out of range",
-    # An inventory has the size inf.
-    r"OverflowError: cannot convert float infinity to integer",
-    # An inventory has keys that are not text.
-    r"assert type\(entry\.key\) is str",
-    # A size of a part has more than 64 bits.
-    r"OverflowError: (Python int|int) too large to convert to C long",
-    # Texts with lone surrogates are read, but cannot be written as they are.
-    r"UnicodeEncodeError: 'utf-8' codec can't encode .* surrogates not allowed",
-    r"AssertionError: item .*\\\\ud.*\\ud",
-    # Names of algorithms are written that BSD lines cannot have.
-    r"AssertionError: a bsd (line|list) of (an )?unknown algorithms?:",
-)
+KNOWN: tuple[str, ...] = ()
 """Regular expressions of the output about defects that are known and not yet mended."""
 NO_ATHERIS = "atheris is not installed: it has wheels for CPython 3.11 to 3.14 on x86-64 Linux"
 

@@ -102,7 +102,7 @@ def check_pipe(
     expected: tuple[list[T], str],
 ) -> None:
     """Check that a file is read from a pipe as from memory, unless it is Parquet."""
-    pipe = io.BufferedReader(named(Pipe(data, 1 + zlib.crc32(data) % 60), name))
+    pipe = named(Pipe(data, 1 + zlib.crc32(data) % 60), name)
     found = outcome(read(pipe))
     same = found == expected or found[1].endswith("cannot read Parquet from a pipe")
     assert same, f"from a pipe: {found}, not {expected}"

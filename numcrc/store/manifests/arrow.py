@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 
 from numcrc.store.manifests.ends import check_count, cut
 from numcrc.store.manifests.errors import ManifestError, blaming
-from numcrc.store.manifests.parquet_pages import pages
+from numcrc.store.manifests.parquet_pages import Chunk, chunks, pages
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import LONGEST_LINE, Stream
+from numcrc.store.manifests.strict_json import check_unique
 
 try:
     import pyarrow as pa
@@ -109,6 +110,7 @@ class ParquetWriter:
 def table_rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
     """Yield (row number, row) of a table, without null values."""
     file = open_parquet(stream)
+    column_names(stream, file, "schema_arrow")
     marks = file.metadata.metadata or {}
     counted = False
     try:
@@ -137,22 +139,11 @@ def _check_extent(stream: Stream, metadata: Any) -> None:
 
     In concatenated files, the last footer would be applied to the first rows.
     """
-    end = len(b"PAR1")
-    for k in range(metadata.num_row_groups):
-        group = metadata.row_group(k)
-        ends = [sum(_extent(group.column(c))) for c in range(group.num_columns)]
-        end = max(end, *ends)
+    groups = chunks(stream.file, metadata.serialized_size)
+    end = max((chunk.start + chunk.size for group in groups for chunk in group), default=4)
     size = end + metadata.serialized_size + len(b"size") + len(b"PAR1")
     if stream.file.seek(0, os.SEEK_END) != size:
         raise ValueError("not one whole Parquet file")
-
-
-def _extent(column: Any) -> tuple[int, int]:
-    """Return where a column chunk starts, and its size."""
-    start, dictionary = column.data_page_offset, column.dictionary_page_offset
-    if dictionary:  # some writers have 0 in place of none
-        start = min(start, dictionary)
-    return start, column.total_compressed_size
 
 
 def open_parquet(stream: Stream) -> Any:
@@ -169,8 +160,9 @@ def parquet_rows(
     """Yield (row number, row) of some columns of a Parquet file."""
 
     def batches() -> Iterator[Any]:
-        for k in range(file.metadata.num_row_groups):
-            rows, texts = _plan(stream, file.metadata, k, columns)
+        groups = chunks(stream.file, file.metadata.serialized_size)
+        for k, chunks_of_group in enumerate(groups):
+            rows, texts = _plan(stream, file.metadata.schema, k, chunks_of_group, columns)
             group = pq.ParquetFile(
                 stream.file,
                 metadata=file.metadata,
@@ -184,7 +176,7 @@ def parquet_rows(
 
 
 def _plan(
-    stream: Stream, metadata: Any, k: int, columns: Sequence[str] | None
+    stream: Stream, schemas: Any, k: int, group: list[Chunk], columns: Sequence[str] | None
 ) -> tuple[int, list[str]]:
     """Return how to read some columns of a row group in bounded memory.
 
@@ -200,21 +192,21 @@ def _plan(
     ManifestError
         The columns may take too much memory.
     """
-    group = metadata.row_group(k)
+    if len(group) != len(schemas):
+        raise ValueError("invalid footer: a row group has other columns than the schema")
     rows, texts = _BATCH, []
     size = compressed = 0
-    for c in range(group.num_columns):
-        column, schema = group.column(c), metadata.schema.column(c)
+    for c, chunk in enumerate(group):
+        schema = schemas.column(c)
         name, nested = schema.path, schema.max_repetition_level > 0
         if columns is not None and name.partition(".")[0] not in columns:
             continue
         if schema.physical_type == "FIXED_LEN_BYTE_ARRAY":
             raise ManifestError(stream.name, f"column {name!r} has an unsupported type")
-        start, length = _extent(column)
-        compressed += length
+        compressed += chunk.size
         values = largest = 0
         dictionary = prefixes = False
-        for page in pages(stream.file, start, length):
+        for page in pages(stream.file, chunk.start, chunk.size):
             size += page.size
             values += page.values
             largest = max(largest, page.size)
@@ -225,7 +217,7 @@ def _plan(
             if nested and values > _MOST_VALUES:
                 problem = f"row group {k} has more than {_MOST_VALUES} values of {name!r}"
                 raise ManifestError(stream.name, problem)
-            if values >= column.num_values:  # pyarrow reads no further
+            if values >= chunk.values:  # pyarrow reads no further
                 break
         if prefixes and nested:
             raise ManifestError(stream.name, f"column {name!r} has an unsupported encoding")
@@ -245,6 +237,14 @@ def open_orc(stream: Stream) -> Any:
 
     with _blaming(stream, "ORC"):
         return orc.ORCFile(stream.file)
+
+
+def column_names(stream: Stream, file: Any, schema: str) -> list[str]:
+    """Return the names of the columns; *schema* is the attribute of *file* with its schema."""
+    with _blaming(stream, "Parquet or ORC"):
+        names: list[str] = getattr(file, schema).names
+        check_unique(names)
+    return names
 
 
 def orc_rows(stream: Stream, file: Any, columns: list[str]) -> Iterator[tuple[int, Row]]:
@@ -281,8 +281,10 @@ def _rows(stream: Stream, batches: Iterator[Any], kind: str) -> Iterator[tuple[i
 
 
 def _blaming(stream: Stream, kind: str) -> AbstractContextManager[None]:
-    # Texts that are not UTF-8 are a ValueError, and unexpected types are a TypeError.
-    return blaming(stream.name, kind, pa.ArrowException, OSError, ValueError, TypeError)
+    # Texts that are not UTF-8 are a ValueError, unexpected types are a TypeError, and dates that
+    # Python does not have are an OverflowError.
+    errors = (OSError, ValueError, TypeError, OverflowError)
+    return blaming(stream.name, kind, pa.ArrowException, *errors)
 
 
 def _size(data: Any) -> int:

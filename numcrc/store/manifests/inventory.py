@@ -12,6 +12,7 @@ from numcrc.store.manifests.format import Format, Found, Options
 from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
 from numcrc.store.manifests.rows import Row, check_size
 from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.strict_json import check_unique
 from numcrc.store.objects import Entry
 
 _DOCUMENT = re.compile(rb'"(?:fileSchema|sourceBucket)"\s*:')
@@ -57,7 +58,11 @@ def _entry(row: Row) -> Entry | None:
     if _flag(row, "isdeletemarker", False) or not _flag(row, "islatest", True):
         return None
     key, size = check_key(row["key"] or ""), row.get("size")
-    count = None if size in (None, "") else check_size(int(size))
+    if isinstance(size, str) and re.fullmatch("[0-9]{1,19}", size):
+        size = int(size)
+    if size not in (None, "") and type(size) is not int:
+        raise ValueError(f"invalid size: {size!r}")
+    count = None if size in (None, "") else check_size(size)
     archived = row.get("storageclass") in _ARCHIVES or row.get(_TIER) in _ARCHIVES
     return Entry(key, count, (), version_of_etag(row.get("etag")), archived)
 
@@ -69,11 +74,21 @@ def version_of_etag(etag: object) -> str:
 
 def _flag(row: Row, name: str, default: bool) -> bool:
     value = row.get(name)
-    return default if value in (None, "") else value in (True, "true")
+    if value in (None, ""):
+        return default
+    if value in (True, "true"):
+        return True
+    if value in (False, "false"):
+        return False
+    raise ValueError(f"invalid {name}: {value!r}")
 
 
 def _csv_rows(stream: Stream, schema: str) -> Iterator[tuple[int, Row]]:
     names = [_column(name) for name in schema.split(",")]
+    try:
+        check_unique(names)
+    except ValueError as error:
+        raise ManifestError(stream.name, f"invalid fileSchema: {error}") from None
     if "key" not in names:
         raise ManifestError(stream.name, "invalid fileSchema: it has no Key")
     for number, cells in csv_records(stream):
@@ -90,32 +105,38 @@ def _parquet_rows(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
     from numcrc.store.manifests import arrow
 
     file = arrow.open_parquet(stream)
-    names = _columns(stream, file.schema_arrow.names)
+    names = _columns(stream, arrow.column_names(stream, file, "schema_arrow"))
     for number, row in arrow.parquet_rows(stream, file, list(names)):
-        yield number, _renamed(row, names)
+        yield number, _renamed(stream, row, names)
 
 
 def _orc_rows(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
     from numcrc.store.manifests import arrow
 
     file = arrow.open_orc(stream)
-    names = _columns(stream, file.schema.names)
+    names = _columns(stream, arrow.column_names(stream, file, "schema"))
     for number, row in arrow.orc_rows(stream, file, list(names)):
-        yield number, _renamed(row, names)
+        yield number, _renamed(stream, row, names)
 
 
 def _columns(stream: Stream, names: list[str]) -> dict[str, str]:
     """Return the columns of a file that are used, and the name of each in CSV files."""
     found = {name: _column(name) for name in names if _column(name) in (*_COLUMNS, _TIER)}
+    try:
+        check_unique(found.values())
+    except ValueError as error:
+        raise ManifestError(stream.name, str(error)) from None
     if "key" not in found.values():
         raise ManifestError(stream.name, "no column 'key'")
     return found
 
 
-def _renamed(row: Row, names: dict[str, str]) -> Row:
+def _renamed(stream: Stream, row: Row, names: dict[str, str]) -> Row:
     found = {names[name]: value for name, value in row.items()}
     if isinstance(found["key"], bytes):
         found["key"] = key_text(found["key"])
+    if not isinstance(found["key"], (str, type(None))):
+        raise ManifestError(stream.name, "the column 'key' is not text")
     return found
 
 

@@ -1,7 +1,9 @@
-"""Read the headers of the pages of a Parquet file, which say how much memory each will take.
+"""Read where the columns of a Parquet file are, and how much memory their pages will take.
 
-Parquet's footer says so too, but only pages cannot lie: they are decoded by their headers. A header
-is a struct in Thrift's compact protocol.
+The footer says both, but for memory only pages cannot lie: they are decoded by their headers.
+Footer and headers are structs in Thrift's compact protocol. pyarrow's metadata has the columns of
+the footer too, but for a damaged one it ends the process (`ColumnChunk` in
+`pyarrow/_parquet.pxd` is declared without ``except +``).
 """
 
 from __future__ import annotations
@@ -23,6 +25,57 @@ _ENCODING = {_DATA: 2, _DATA_V2: 4}
 # The types of Thrift's compact protocol.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _DEEPEST = 8
+
+
+# The fields of a footer: row groups, their columns, and the details of a column.
+_GROUPS, _COLUMNS, _COLUMN = 4, 1, 3
+_VALUES, _LENGTH, _DATA_START, _DICTIONARY_START = 5, 7, 9, 11
+_END = 8  # the length of the footer, and PAR1
+
+
+class Chunk(NamedTuple):
+    """The part of a column that is in a row group."""
+
+    start: int
+    size: int
+    """Bytes, compressed."""
+    values: int
+
+
+def chunks(file: Any, size: int) -> list[list[Chunk]]:
+    """Return the columns of each row group, from the footer of *size* bytes.
+
+    Raises
+    ------
+    ValueError
+        The footer is invalid.
+    """
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - _END - size))
+    try:
+        footer = _Compact(file.read(size)).struct()
+    except IndexError:
+        raise ValueError("invalid footer") from None
+    return [
+        [_chunk(column) for column in _structs(group, _COLUMNS)]
+        for group in _structs(footer, _GROUPS)
+    ]
+
+
+def _structs(struct: _Struct, field: int) -> list[_Struct]:
+    found = struct.get(field, [])
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise ValueError("invalid footer")
+    return found
+
+
+def _chunk(column: _Struct) -> Chunk:
+    details = column.get(_COLUMN)
+    start = _number(details, _DATA_START)
+    if details and _DICTIONARY_START in details:
+        # Some writers give 0 if there is none.
+        start = min(start, _number(details, _DICTIONARY_START) or start)
+    return Chunk(start, _number(details, _LENGTH), _number(details, _VALUES))
 
 
 class Page(NamedTuple):
@@ -66,7 +119,7 @@ def pages(file: Any, start: int, size: int) -> Iterator[Page]:
 def _number(struct: Any, field: int) -> int:
     number = struct.get(field) if isinstance(struct, dict) else None
     if not isinstance(number, int) or number < 0:
-        raise ValueError("invalid page header")
+        raise ValueError("invalid header or footer")
     return number
 
 
@@ -117,7 +170,7 @@ class _Compact:
             self._skip(self._unsigned())
         elif kind in (_LIST, _SET):
             byte = self._byte()
-            self._values(self._unsigned() if byte >> 4 == 15 else byte >> 4, byte & 15)
+            return self._values(self._unsigned() if byte >> 4 == 15 else byte >> 4, byte & 15)
         elif kind == _MAP:
             count = self._unsigned()
             kinds = self._byte() if count else 0
@@ -126,10 +179,12 @@ class _Compact:
             raise ValueError(f"invalid page header: unknown type {kind}")
         return None
 
-    def _values(self, count: int, *kinds: int) -> None:
-        for _ in range(count):
-            for kind in kinds:
-                self._value(_BYTE if kind in (_TRUE, _FALSE) else kind)
+    def _values(self, count: int, *kinds: int) -> list[Any]:
+        return [
+            self._value(_BYTE if kind in (_TRUE, _FALSE) else kind)
+            for _ in range(count)
+            for kind in kinds
+        ]
 
     def _byte(self) -> int:
         self.at += 1

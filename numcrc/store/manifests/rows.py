@@ -211,6 +211,8 @@ def _typed(row: Row, name: str, kind: type, default: Any) -> Any:
         return default
     if type(value) is not kind:
         raise ValueError(f"invalid {name!r}: expected {kind.__name__}, got {repr(value)[:80]}")
+    if isinstance(value, str) and name not in ("key", "key_base64"):
+        _check_unicode(value, repr(name))
     return value
 
 
@@ -242,7 +244,16 @@ def _checksum_to_value(checksum: Checksum) -> Any:
     return found
 
 
+def _check_unicode(text: str, what: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"invalid {what}: not valid Unicode") from None
+
+
 def _value_to_checksum(algorithm: str, value: Any) -> Checksum:
+    _check_unicode(algorithm, f"algorithm {algorithm[:80]!r}")
     if isinstance(value, str):
         return Checksum(algorithm, digits(algorithm, value))
     invalid = f"invalid {algorithm[:80]!r}"
@@ -255,7 +266,9 @@ def _value_to_checksum(algorithm: str, value: Any) -> Checksum:
     values = _typed(value, "part_values", list, None)
     if values is None:
         values = [None] * len(sizes)
-    if not 0 <= composite <= _LARGEST or not all(type(size) is int and size >= 0 for size in sizes):
+    if not 0 <= composite <= _LARGEST or not all(
+        type(size) is int and 0 <= size <= _LARGEST for size in sizes
+    ):
         raise ValueError(f"{invalid}: a number or size of parts is out of range")
     if len(values) != len(sizes) or (composite and sizes and len(sizes) != composite):
         counts = f"{composite} parts, {len(sizes)} sizes and {len(values)} values"

@@ -58,7 +58,10 @@ class Stream:
     def _peek(self, seekable: bool) -> bytes:
         """Return the first bytes, which can be read again."""
         with self._decompressing():
-            start: bytes = self.file.read(_START)
+            start = b""
+            # A read from a pipe may return few bytes.
+            while len(start) < _START and (more := self.file.read(_START - len(start))):
+                start += more
         if seekable:
             self.file.seek(-len(start), os.SEEK_CUR)
         else:
