@@ -6,13 +6,16 @@ for each module that is being imported, and does not release it in a child.
 
 from __future__ import annotations
 
+import _imp
 import os
 import sys
 import time
+from _thread import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     class Lock(Protocol):
         """A lock that the thread that holds it may take again."""
@@ -32,7 +35,11 @@ in_child: list[Callable[[], object]] = []
 _PACKAGES = {"numcrc", "numba", "llvmlite", "numpy"}
 _IMPORT_DEADLINE = 10.0
 """Seconds that a fork waits at most for imports of these in other threads."""
-_held: list[Lock] = []
+_BOOTSTRAP = sys.modules["_frozen_importlib"]
+_IMPORTS = {_BOOTSTRAP._find_and_load.__code__, _BOOTSTRAP._lock_unlock_module.__code__}
+"""The code of Python's functions that take the lock of the module *name*."""
+_releases: list[Callable[[], object]] = []
+"""What undoes each `acquire` of the fork in progress."""
 
 
 def _existing() -> list[Lock]:
@@ -40,32 +47,41 @@ def _existing() -> list[Lock]:
 
 
 def _importing() -> bool:
-    return any(
-        getattr(getattr(module, "__spec__", None), "_initializing", False)
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in _PACKAGES
-    )
+    """Return whether another thread is at any point of importing one of `_PACKAGES`."""
+    for thread, top in sys._current_frames().items():
+        frame: FrameType | None = top if thread != get_ident() else None
+        while frame is not None:
+            name = frame.f_locals["name"] if frame.f_code in _IMPORTS else ""
+            if name.partition(".")[0] in _PACKAGES:
+                return True
+            frame = frame.f_back
+    return False
 
 
 def _before_fork() -> None:
-    global _held
     deadline = time.monotonic() + _IMPORT_DEADLINE
     while True:
-        held = _existing()
-        for lock in held:
+        found = _existing()
+        for lock in found:
+            _releases.append(lock.release)  # first, lest an interrupt leaves it held
             lock.acquire()
+        # Python takes this lock for a fork too, but only after this function: in between,
+        # another thread could start an import.
+        _releases.append(_imp.release_lock)
+        _imp.acquire_lock()
         # What was imported meanwhile may have brought a lock.
-        if (not _importing() and _existing() == held) or time.monotonic() > deadline:
-            _held = held
+        if (not _importing() and _existing() == found) or time.monotonic() > deadline:
             return
-        for lock in reversed(held):
-            lock.release()
+        _release()
         time.sleep(0.001)
 
 
 def _release() -> None:
-    for lock in reversed(_held):
-        lock.release()
+    while _releases:
+        try:
+            _releases.pop()()
+        except RuntimeError:  # an interrupt came before `acquire`
+            continue
 
 
 def _after_fork_in_child() -> None:

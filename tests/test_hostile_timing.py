@@ -165,6 +165,41 @@ def test_a_fork_waits_for_a_compile(cold):
 
 
 @needs_fork
+def test_a_fork_waits_for_imports():
+    """At any point of them: also while a module is searched for or has just been loaded."""
+    passes(
+        FORKS
+        + textwrap.dedent(
+            """
+            names = ["numcrc.records.slices", "numcrc.records.batches", "numcrc.records.algebra"]
+            stop = False
+
+            def import_all():
+                for name in names:
+                    sys.modules.pop(name, None)
+                    __import__(name)
+
+            def imports():
+                while not stop:
+                    import_all()
+                    time.sleep(0.001)
+
+            import_all()
+            thread = threading.Thread(target=imports)
+            thread.start()
+            try:
+                for _ in range(300):
+                    child_passes(import_all, seconds=20)
+            finally:
+                stop = True
+            thread.join()
+            print("done")
+            """
+        )
+    )
+
+
+@needs_fork
 def test_forks_during_first_calls_and_pools():
     """A thousand forks, each at another moment of its parent's first calls on threads."""
     passes(
