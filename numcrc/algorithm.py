@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
-from numcrc.compiled import Compiled, index
+from numcrc.compiled import Compiled
 from numcrc.crc import reference
-from numcrc.crc.model import Model, fits, validated
+from numcrc.crc.model import Model, fits, index, validated
 
 if TYPE_CHECKING:
     import os

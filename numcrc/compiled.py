@@ -5,13 +5,12 @@ Machine code handles the common calls and passes all others to the methods calle
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
 from numcrc import forks  # noqa: F401 -- before what a fork must wait for
 from numcrc.crc import gf2, reference
-from numcrc.crc.model import Model, fits
+from numcrc.crc.model import Model, fits, index
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data
@@ -26,14 +25,6 @@ _DOC = """crc($self, data, /, value=None)
 Return the CRC of *data*, continuing from the CRC *value* of the bytes before.
 
 See `numcrc.Algorithm.function`."""
-
-
-def index(number: SupportsIndex, name: str) -> int:
-    """Return *number* as an int, or raise TypeError."""
-    try:
-        return operator.index(number)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, not {type(number).__name__}") from None
 
 
 T = TypeVar("T")

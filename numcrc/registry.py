@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from numcrc.algorithm import Algorithm
-from numcrc.compiled import Compiled, index
+from numcrc.compiled import Compiled
 from numcrc.crc import catalogue
+from numcrc.crc.model import index
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data

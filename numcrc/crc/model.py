@@ -50,13 +50,8 @@ def validated(
     ValueError
         The width is not 1..128, or a parameter is wider.
     """
-    values: dict[str, int] = {}
     numbers = {"width": width, "poly": poly, "init": init, "xorout": xorout}
-    for name, number in numbers.items():
-        try:
-            values[name] = int(operator.index(number))  # index(True) is True
-        except TypeError:
-            raise TypeError(f"{name} must be an integer, not {type(number).__name__}") from None
+    values = {name: index(number, name) for name, number in numbers.items()}
     if not 1 <= values["width"] <= WIDEST:
         raise ValueError(f"width must be 1..{WIDEST}, not {values['width']}")
     if values["poly"] >> values["width"] == 1:
@@ -79,6 +74,14 @@ def _flag(value: object, name: str) -> bool:
     if kind is not bool and (kind.__module__, kind.__name__.rstrip("_")) != ("numpy", "bool"):
         raise TypeError(f"{name} must be a bool, not {kind.__name__}")
     return bool(value)
+
+
+def index(number: SupportsIndex, what: str) -> int:
+    """Return *number* as an int, or raise TypeError if it is not an integer."""
+    try:
+        return int(operator.index(number))  # index(True) is True
+    except TypeError:
+        raise TypeError(f"{what} must be an integer, not {type(number).__name__}") from None
 
 
 def fits(value: int, width: int, what: str) -> int:

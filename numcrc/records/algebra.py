@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import refuse_masked
-from numcrc.compiled import index
+from numcrc.crc.model import index
 from numcrc.records.arguments import Array, checked_values, dtype_of, integers, lengths_in_bytes
 from numcrc.records.run import address
 
