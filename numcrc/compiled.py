@@ -1,6 +1,6 @@
 """Hold the compiled functions of a model, and the Python functions behind them.
 
-Machine code handles the common calls and passes all others to the methods called general here.
+Machine code handles the common calls, `Compiled.general` and `Compiled.general_zeros` all others.
 """
 
 from __future__ import annotations
@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
-from numcrc import forks  # noqa: F401 -- before what a fork must wait for
+from numcrc import forks  # noqa: F401 -- first, since a fork waits for later imports
 from numcrc.crc import gf2, reference
 from numcrc.crc.model import Model, fits, index
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data
     from numcrc.jit.plan import Plan
-
-
-_WIDE_PIECE = 64 << 20
 
 _DOC = """crc($self, data, /, value=None)
 --
@@ -90,16 +87,16 @@ class Compiled:
     @lazy
     def feed_wide(self) -> Callable[..., Any]:
         """Return ``(data, state) -> state`` above 64 bits, the state being 16 bytes."""
-        return self._builtin(self.plan, self.general, "feed")
+        return self._builtin(self.plan, None, "feed")
 
     @lazy
     def records(self) -> Callable[[int, int], int]:
-        """``(work_address, limit) -> chunks done``: see `numcrc.jit.builtins.abi.Work`."""
+        """Return ``(work_address, limit) -> chunks done``: see `numcrc.jit.builtins.abi.Work`."""
         return self._builtin(self.plan._replace(form="records"), None, "run")
 
     @lazy
     def zeros(self) -> Callable[[int, int], int]:
-        """``(value, n)``: the CRC after n more zero bytes."""
+        """Return ``(value, n) -> crc``: the CRC after n more zero bytes."""
         from numcrc.jit.plan import ZEROS
 
         if self.width > 64 or not self.model.poly & 1:
@@ -108,14 +105,14 @@ class Compiled:
 
     @lazy
     def zeros_many(self) -> Callable[..., int]:
-        """``(values, counts, out, number)``, the first three by address."""
+        """Return ``(values, counts, out, number)``: see `numcrc.jit.builtins.algebra`."""
         from numcrc.jit.plan import ZEROS_MANY
 
         return self._builtin(ZEROS_MANY, None, "zeros_many")
 
     @lazy
     def join(self) -> Callable[..., int]:
-        """``(values, lengths, out, number, each)``, the first three by address."""
+        """Return ``(values, lengths, out, number, each)``: see `numcrc.jit.builtins.algebra`."""
         from numcrc.jit.plan import JOIN
 
         return self._builtin(JOIN, None, "join")
@@ -137,7 +134,7 @@ class Compiled:
         return fits(index(value, name), self.width, name)
 
     def general(self, data: Data, value: SupportsIndex | None = None) -> int:
-        """Handle the calls that the builtin passes on: strided arrays, any integer, errors."""
+        """Handle the calls that machine code does not: strided arrays, any integer, errors."""
         from numcrc.buffers import pieces
 
         crc = None if value is None else self.checked(value)
@@ -147,15 +144,16 @@ class Compiled:
                 crc = self.crc(piece, crc)
             return crc
         from numcrc.jit import constants
+        from numcrc.jit.builtins.abi import PIECE
 
         state = constants.wide_register(self.model, reference.register_of(self.model, crc))
         for piece in pieces(data):
-            for start in range(0, len(piece), _WIDE_PIECE):  # signals are handled between
-                state = self.feed_wide(piece[start : start + _WIDE_PIECE], state)
+            for start in range(0, len(piece), PIECE):  # signals are handled between
+                state = self.feed_wide(piece[start : start + PIECE], state)
         return reference.value_of(self.model, constants.register_of_wide(self.model, state))
 
     def general_zeros(self, value: int, n: int) -> int:
-        """Handle the calls that the builtin passes on: any integers, wide registers, errors."""
+        """Handle the calls that machine code does not: any integers, wide registers, errors."""
         crc, count = self.checked(value), index(n, "n")
         if count < 0 and not self.model.poly & 1:
             raise ValueError(
