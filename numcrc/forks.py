@@ -1,6 +1,6 @@
-"""What a fork waits for, so that the child finds no lock held by a thread that it does not have.
+"""Make a fork wait until no other thread holds a lock, which the child would find held for ever.
 
-Modules add the locks that their threads may hold. Imports are waited for too: Python has a lock
+Modules add the locks that their threads may hold. A fork waits for imports too: Python has a lock
 for each module that is being imported, and does not release it in a child.
 """
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
             """Undo one `acquire`."""
 
 
-locks: list[Callable[[], Lock | None]] = []
-"""Each returns a lock, None as long as there is none; in the order in which they are taken."""
+lock_finders: list[Callable[[], Lock | None]] = []
+"""Each returns a lock, or None while there is none; in the order in which locks are taken."""
 in_child: list[Callable[[], object]] = []
 """Called in the child."""
 
@@ -43,7 +43,7 @@ _releases: list[Callable[[], object]] = []
 
 
 def _existing() -> list[Lock]:
-    return [lock for find in locks if (lock := find()) is not None]
+    return [lock for find in lock_finders if (lock := find()) is not None]
 
 
 def _importing() -> bool:

@@ -1,4 +1,4 @@
-"""The number of threads, and a pool of them that survives forks, interrupts and nested calls."""
+"""Count threads, and share work among a pool that survives forks, interrupts and nested calls."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 
 from numcrc import forks
 
-_FOREVER = 2**62
+_ALL = 2**62
+"""A limit that no number of chunks reaches."""
 _TURN = 16
 """Chunks between two checks for signals."""
 _MOST_THREADS = 256
+"""Threads of the pool."""
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -114,7 +116,7 @@ class _Helpers:
                 return
             self._inside += 1
         try:
-            self._work(_FOREVER)
+            self._work(_ALL)
         except BaseException as error:
             self.error = error
         finally:

@@ -124,9 +124,8 @@ def address(plan: Plan) -> int:
 
 def _compile(plan: Plan, host: Target, name: bytes) -> None:
     from numcrc.jit.compiler import compile_object
-    from numcrc.jit.emit.scalars import compiler_lock
 
-    with compiler_lock:
+    with locks.compiler_lock():
         if plan not in _addresses:  # by the thread that had the lock before
             body = compile_object(plan, host, linker.SYMBOL)
             objects.store(name, body)

@@ -1,9 +1,9 @@
-"""Locks around compiling and linking, and the thread that compiles.
+"""Order the locks of compiling and linking, and start the thread that compiles.
 
-Numba's compiler lock comes first and `linking` last. A thread may hold Numba's already when it
-needs a kernel, for Numba types a function that uses a CRC under it; so nothing waits for Numba's
-lock while it holds another. A fork takes both, so that a child never finds one held by a thread
-that it does not have.
+The order is: Numba's compiler lock, `linking`, llvmlite's lock. A fork takes all three, so that a
+child never finds one held by a thread that it does not have. A thread may hold Numba's already
+when it needs a kernel, for Numba types a function that uses a CRC under it; so nothing waits for
+Numba's lock while it holds another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 linking = RLock()
-"""Held while LLVM links an object or describes the host."""
+"""Held while LLVM links an object."""
 
 _STACK = 64 << 20
 """Bytes of the stack of a compiling thread. LLVM recurses deeply; the pages cost nothing unused."""
@@ -27,7 +27,13 @@ _starting = allocate_lock()
 _jobs: dict[object, _Job] = {}
 
 
-def _llvms_lock() -> Any:
+def compiler_lock() -> Any:
+    """Return Numba's compiler lock, None where Numba is not imported."""
+    module = sys.modules.get("numba.core.compiler_lock")
+    return getattr(module, "global_compiler_lock", None)
+
+
+def _llvm_lock() -> Any:
     """Return the lock that llvmlite holds while any thread is in LLVM.
 
     It is not public; but an LLVM object may be freed, and so the lock taken, at any moment.
@@ -37,7 +43,7 @@ def _llvms_lock() -> Any:
 
 
 class _Job:
-    """A function that a thread of its own calls, and what became of it."""
+    """A function that a thread of its own calls, and the error that it raised, if any."""
 
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
@@ -45,14 +51,14 @@ class _Job:
         self._running.acquire()
         self._error: BaseException | None = None
 
-    def run(self, name: object) -> None:
+    def run(self, key: object) -> None:
         try:
             self._function()
         except BaseException as error:
             self._error = error
         finally:
             with _starting:
-                _jobs.pop(name, None)
+                _jobs.pop(key, None)
             self._running.release()
 
     def wait(self) -> None:
@@ -62,31 +68,25 @@ class _Job:
             raise self._error
 
 
-def _numbas_lock() -> Any:
-    """Return Numba's compiler lock, None where Numba is not imported."""
-    module = sys.modules.get("numba.core.compiler_lock")
-    return getattr(module, "global_compiler_lock", None)
-
-
-def with_large_stack(name: object, function: Callable[[], object]) -> None:
+def with_large_stack(key: object, function: Callable[[], object]) -> None:
     """Call *function* in a thread with a stack that suffices for a compile, and wait.
 
-    An interrupt ends the wait at once, and the thread finishes; whoever waits for the same
-    *name* meanwhile waits for the same thread. A caller that holds Numba's lock calls the
-    function itself: the thread would wait for that lock for ever.
+    An interrupt ends the wait at once, and the thread finishes. Until then, calls with the same
+    *key* wait for the same thread. A caller that holds Numba's lock calls the function itself:
+    the thread would wait for that lock for ever.
     """
-    lock = _numbas_lock()
+    lock = compiler_lock()
     if lock is not None and lock.is_locked():
         function()
         return
     with _starting:
-        job = _jobs.get(name)
+        job = _jobs.get(key)
         if job is None:
             job = _Job(function)
             before = stack_size(_STACK)
             try:
-                start_new_thread(job.run, (name,))
-                _jobs[name] = job
+                start_new_thread(job.run, (key,))
+                _jobs[key] = job
             except RuntimeError:  # the interpreter is shutting down, or out of threads
                 job = None
             finally:
@@ -107,5 +107,5 @@ def _renew() -> None:
     _starting = allocate_lock()
 
 
-forks.locks += [_numbas_lock, lambda: linking, _llvms_lock]
+forks.lock_finders += [compiler_lock, lambda: linking, _llvm_lock]
 forks.in_child.append(_renew)
