@@ -34,8 +34,8 @@ JIT_FLOORS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.e
 # An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
 # Modules that import Numba; `numba_features` does so only if Numba's settings are used.
-NUMBA = {"jit.emit.scalars", "jit.emit.vectors", "jit.emit.lanes", "jit.emit.gfni"}
-NUMBA |= {"jit.emit.crc32", "jit.builtins.capi", "integrations.numba"}
+NUMBA = {"jit.emit.parts", "jit.emit.scalars", "jit.emit.vectors", "jit.emit.lanes"}
+NUMBA |= {"jit.emit.gfni", "jit.emit.crc32", "jit.builtins.capi", "integrations.numba"}
 NUMBA_LATE = {"jit.target": "numba_features"}
 # Modules on which machine code does not depend, among jit and all that it imports.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}

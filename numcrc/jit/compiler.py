@@ -12,7 +12,8 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from numcrc.jit.builtins import algebra, capi, records, single
-from numcrc.jit.emit.scalars import Pointer, i64, lower, lowered, outlined, outlines, u64
+from numcrc.jit.emit.parts import lower, lowered, outlined, outlines
+from numcrc.jit.emit.scalars import Pointer, i64, u64
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, state_quad

@@ -31,6 +31,7 @@ _SOURCES = (
     "jit/plan.py",
     "jit/constants.py",
     "jit/matrices.py",
+    "jit/emit/parts.py",
     "jit/emit/scalars.py",
     "jit/emit/vectors.py",
     "jit/emit/lanes.py",

@@ -5,16 +5,15 @@ from __future__ import annotations
 from numba.core import types
 
 from numcrc.jit.builtins import abi
+from numcrc.jit.emit.parts import inline, outlined
 from numcrc.jit.emit.scalars import (
     Pointer,
     address,
     i64,
-    inline,
     load8,
     load64,
     load_pointer,
     null,
-    outlined,
     reverse_bits,
     stack,
     swap_bytes,

@@ -23,12 +23,12 @@ from numcrc.jit.builtins.capi import (
     shown,
     state_of,
 )
+from numcrc.jit.emit.parts import inline
 from numcrc.jit.emit.scalars import (
     address,
     advance,
     atomic_add,
     i64,
-    inline,
     load8,
     load16,
     load32,

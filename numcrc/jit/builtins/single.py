@@ -28,17 +28,8 @@ from numcrc.jit.builtins.capi import (
     state_of,
     value_of,
 )
-from numcrc.jit.emit.scalars import (
-    address,
-    advance,
-    i64,
-    inline,
-    load64,
-    load_pointer,
-    null,
-    outlined,
-    u64,
-)
+from numcrc.jit.emit.parts import inline, outlined
+from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, u64
 
 _BUF, _LEN, _SIMPLE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.PYBUF_SIMPLE
 _OB_SIZE, _BYTES_DATA, _TUPLE_ITEMS = abi.OB_SIZE, abi.BYTES_DATA, abi.TUPLE_ITEMS

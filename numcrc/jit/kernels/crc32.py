@@ -14,7 +14,8 @@ instruction" (Intel, 2011); P. Cawley, github.com/corsix/fast-crc32 (2023), for 
 from __future__ import annotations
 
 from numcrc.jit.emit.crc32 import crc32_streams, crc32_word, streams_state
-from numcrc.jit.emit.scalars import advance, inline, load64, prefetch, u64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import advance, load64, prefetch, u64
 from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,

@@ -28,7 +28,8 @@ Sources: Gopal et al., "Fast CRC computation for generic polynomials using PCLMU
 from __future__ import annotations
 
 from numcrc.jit.emit.gfni import mixture, pick
-from numcrc.jit.emit.scalars import address, i64, inline, load64, prefetch, u64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import address, i64, load64, prefetch, u64
 from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,

@@ -16,7 +16,8 @@ from numcrc.jit.emit.lanes import (
     sum_pairs_of_four,
     sum_registers,
 )
-from numcrc.jit.emit.scalars import inline, load64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import load64
 from numcrc.jit.emit.vectors import PAIR, Vector, clmul, lane, load_end, xor
 from numcrc.jit.kernels.reduce import ORDERS, barrett_reduction, weighting
 from numcrc.jit.plan import Plan

@@ -6,7 +6,8 @@ See `numcrc.jit.kernels.fold` for the whole. Each function here makes the code f
 from __future__ import annotations
 
 from numcrc.jit.emit.lanes import repeat, swap_lanes
-from numcrc.jit.emit.scalars import inline, load64, reverse_bits, swap_bytes
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import load64, reverse_bits, swap_bytes
 from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,

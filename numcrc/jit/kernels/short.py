@@ -5,7 +5,8 @@ See `numcrc.jit.kernels.fold` for the whole. Each function here makes the code f
 
 from __future__ import annotations
 
-from numcrc.jit.emit.scalars import inline, load64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import load64
 from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,

@@ -15,7 +15,8 @@ B. Jenkins, "Everything we know about CRC but afraid to forget" (2010), for brai
 
 from __future__ import annotations
 
-from numcrc.jit.emit.scalars import inline, load8, load64, store64, u64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import load8, load64, store64, u64
 
 
 @inline

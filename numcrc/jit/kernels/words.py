@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numcrc.jit.emit.scalars import inline, load8, load16, load32, u64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import load8, load16, load32, u64
 
 
 @inline

@@ -8,7 +8,8 @@ the baseline, and its 64 cycles are little compared with feeding the bytes.
 from __future__ import annotations
 
 from numcrc.jit.constants import ZERO_POWERS
-from numcrc.jit.emit.scalars import inline, load64, u64
+from numcrc.jit.emit.parts import inline
+from numcrc.jit.emit.scalars import load64, u64
 
 _POSITIVE = 16
 _NEGATIVE = _POSITIVE + 8 * ZERO_POWERS
