@@ -144,7 +144,7 @@ def test_references_reach_any_address(name, machine):
     if host.triple != "x86_64-unknown-linux-gnu":
         pytest.skip("names x86-64 ELF relocations")
     plan = choice.plan(model(name), machine.target, machine.tier)
-    engine.address(plan)
+    engine.function_address(plan)
     absolute_64, relative_64 = 1, 24
     found = relocation_types(cache.load(engine.key(plan, host)))
     assert found <= {absolute_64, relative_64}

@@ -73,7 +73,7 @@ def _typeof_algorithm(crc: Algorithm, context: Any) -> Any:
 def _typeof_builtin(function: Any, context: Any) -> Any:
     """Return the type of a drop-in or `Algorithm.function`, None for any other builtin."""
     block = function.__self__
-    if not isinstance(block, engine.Block) or block.model is None:
+    if not isinstance(block, engine.SelfData) or block.model is None:
         return None
     return _type_of(block.model, not hasattr(block.fallback, "__self__"))
 

@@ -21,7 +21,7 @@ from llvmlite import binding as llvm
 from numcrc._resources import read
 from numcrc._version import __version__
 from numcrc.crc.model import Model
-from numcrc.jit import cache as objects
+from numcrc.jit import cache as object_cache
 from numcrc.jit import choice, linker, locks, target
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
@@ -57,8 +57,8 @@ _SOURCES = (
 _addresses: dict[Plan, int] = {}
 
 
-class Block(bytes):
-    """A builtin's ``self``: its constants, and the objects whose addresses are in them."""
+class SelfData(bytes):
+    """A builtin's ``self``: its block, and the objects whose addresses are in the block."""
 
     fallback: object
     model: Model | None = None
@@ -110,26 +110,29 @@ def key(plan: Plan, host: Target) -> bytes:
     return digest.digest()
 
 
-def address(plan: Plan) -> int:
+def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
         host = target.host()
-        name = key(plan, host)
-        body = objects.load(name)
-        if body is None:
-            locks.with_large_stack(plan, partial(_compile, plan, host, name))
-        else:
-            _link(plan, body)
+        _load_or_compile(plan, host, key(plan, host))
     return _addresses[plan]
 
 
-def _compile(plan: Plan, host: Target, name: bytes) -> None:
+def _load_or_compile(plan: Plan, host: Target, key: bytes) -> None:
+    body = object_cache.load(key)
+    if body is None:
+        locks.with_large_stack(plan, partial(_compile, plan, host, key))
+    else:
+        _link(plan, body)
+
+
+def _compile(plan: Plan, host: Target, key: bytes) -> None:
     from numcrc.jit.compiler import compile_object
 
     with locks.compiler_lock():
         if plan not in _addresses:  # by the thread that had the lock before
             body = compile_object(plan, host, linker.SYMBOL)
-            objects.store(name, body)
+            object_cache.store(key, body)
             _link(plan, body)
 
 
@@ -160,11 +163,16 @@ def builtin(
     name, doc
         As the builtin shows them; *doc* begins with its signature, as Argument Clinic writes it.
     """
-    block = Block(plan.header(model) + abi.process_words(fallback) + plan.constants(model))
-    block.fallback = fallback
+    data = _self_data(model, plan, fallback)
+    return linker.builtin(function_address(plan), name, doc, data, "numcrc")
+
+
+def _self_data(model: Model, plan: Plan, fallback: Callable[..., Any] | None) -> SelfData:
+    data = SelfData(plan.header(model) + abi.process_words(fallback) + plan.constants(model))
+    data.fallback = fallback
     if plan.is_message:
-        block.model = model
-    return linker.builtin(address(plan), name, doc, block, "numcrc")
+        data.model = model
+    return data
 
 
 @cache
@@ -173,13 +181,12 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
 
     The function is ``crc(block, p, n, value) -> crc``.
     """
-    block = plan.header(model) + abi.process_words(None) + plan.constants(model)
-    function = address(plan._replace(form="raw"))
-    return function, id(linker.kept(block)) + abi.BYTES_DATA
+    data = linker.kept(_self_data(model, plan, None))
+    return function_address(plan._replace(form="raw")), id(data) + abi.BYTES_DATA
 
 
 @cache
 def tool(plan: Plan) -> Callable[..., Any]:
     """Return the builtin of *plan*, one that does not depend on a model."""
-    block = Block(bytes(abi.BYTES_TYPE) + abi.process_words(None))
-    return linker.builtin(address(plan), plan.family, "", block, "numcrc")
+    data = SelfData(bytes(abi.BYTES_TYPE) + abi.process_words(None))
+    return linker.builtin(function_address(plan), plan.family, "", data, "numcrc")
