@@ -156,17 +156,58 @@ class Plan(NamedTuple):
         return plan
 
     def _is_sound(self) -> bool:
-        """Whether sizes are positive, ascend, and are of whole registers, groups and words."""
+        """Whether a kernel of this plan compiles, and computes messages of any length."""
+        return not self.arch or (
+            self._has_instructions and self._sizes_are_whole and self._sizes_are_enough
+        )
+
+    @property
+    def _has_instructions(self) -> bool:
+        """Whether the architecture has the instructions that this plan uses."""
+        if self.family == "crc32" and self.order != "reflected":
+            return False
+        if self.largest and not self.bits:
+            return False
+        if self.arch == "aarch64":
+            return self.bits <= 128 and not self.windows and not self.units
+        # Windows need masks of bytes (AVX-512).
+        return (self.castagnoli or self.family == "fold") and (self.bits == 512 or not self.windows)
+
+    @property
+    def _sizes_are_whole(self) -> bool:
+        """Whether sizes are positive, ascend, and are of whole registers, groups and words.
+
+        The smallest window, of 16 bytes, and blocks may also be parts of a register.
+        """
+        register = self.bits // 8
         lists = self.windows, self.blocks, [streams.size for streams in self.streams]
+        folded = (*self.blocks, *(streams.block for streams in self.streams if streams.block))
         return (
             all(less < more for sizes in lists for less, more in pairwise((0, *sizes)))
-            and all(size % 16 == 0 for size in self.windows + self.blocks)
+            and all(size == 16 or size % register == 0 for size in self.windows)
+            and all(size % 16 == 0 for size in folded)
+            and all(size % register == 0 or register % size == 0 for size in folded)
             and all(streams.length % (8 * streams.words) == 0 for streams in self.streams)
             and (
-                not self.units
-                or (8 * self.blocks[-1] == self.bits * len(self.units) and self._groups_are_alike)
+                8 * self.blocks[-1] == self.bits * len(self.units) and self._groups_are_alike
+                if self.units
+                else self.lanes == 1
             )
         )
+
+    @property
+    def _sizes_are_enough(self) -> bool:
+        """Whether each message fits a window, or is long enough for a block.
+
+        Without windows, scalar registers take messages below 16 bytes. The constants suffice for
+        windows up to the size of the largest block.
+        """
+        multiplied = self.multiplying.blocks
+        if not multiplied:
+            return not self.blocks and self.family != "fold"
+        if not self.windows:
+            return multiplied[0] == 16
+        return multiplied[0] <= self.windows[-1] <= multiplied[-1]
 
     # Relatives
 
