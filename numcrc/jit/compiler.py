@@ -19,7 +19,7 @@ from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, state_quad
 from numcrc.jit.kernels.short import choose
 from numcrc.jit.kernels.table import table_kernel, wide_kernel
-from numcrc.jit.plan import Plan
+from numcrc.jit.plan import COLLECT, JOIN, RELEASE, ZEROS, ZEROS_MANY, Plan
 from numcrc.jit.target import Target
 
 _RUNTIME = {"memcpy", "memset"}
@@ -35,11 +35,11 @@ _KERNEL = u64(Pointer, Pointer, i64, u64)
 # Callers align the stack less: spilled registers of 512 bits would straddle cache lines.
 _ALIGNED = "alignstack(64)"
 _WITHOUT_KERNEL = {
-    "zeros": algebra.zeros_entry,
-    "zeros_many": algebra.zeros_many_entry,
-    "join": algebra.join_entry,
-    "collect": records.collect_entry,
-    "release": records.release_entry,
+    ZEROS: algebra.zeros_entry,
+    ZEROS_MANY: algebra.zeros_many_entry,
+    JOIN: algebra.join_entry,
+    COLLECT: records.collect_entry,
+    RELEASE: records.release_entry,
 }
 
 
@@ -47,8 +47,8 @@ def entry_function(plan: Plan) -> tuple[Any, Any]:
     """Return the Python function that is compiled for *plan*, and its signature."""
     if plan.family == "wide":
         return single.wide_entry(wide_kernel), capi.BUILTIN
-    if plan.family in _WITHOUT_KERNEL:
-        return _WITHOUT_KERNEL[plan.family](), capi.BUILTIN
+    if plan in _WITHOUT_KERNEL:
+        return _WITHOUT_KERNEL[plan](), capi.BUILTIN
     kernel = _kernel(plan)
     if plan.form == "records":
         quads = (quad_kernel(plan), state_quad(plan), plan.windows[-1]) if plan.windows else ()

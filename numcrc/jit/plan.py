@@ -347,13 +347,13 @@ class Plan(NamedTuple):
 
 
 WIDE, TABLE = Plan("wide"), Plan("table")
-ZEROS, ZEROS_MANY, JOIN = Plan("zeros"), Plan("zeros_many"), Plan("join")
-COLLECT, RELEASE = Plan("collect"), Plan("release")
-_ALGEBRA = {"zeros", "zeros_many", "join"}
+_ALGEBRA = ("zeros", "zeros_many", "join")
+_TOOLS = (*_ALGEBRA, "collect", "release")
+ZEROS, ZEROS_MANY, JOIN, COLLECT, RELEASE = map(Plan, _TOOLS)
 
 _STREAMS = r"(?:v\d+)?s[1-9]\d*x[1-9]\d*\.\d+"
 _NAME = rf"""
-    (?P<tool> wide | zeros | zeros_many | join | collect | release )
+    (?P<tool> wide | {" | ".join(_TOOLS)} )
     | (?: (?P<table> table )
         | (?: (?P<instruction> crc32c? ) - (?P<streams> chain | {_STREAMS} (?:,{_STREAMS})* ) - )?
           (?: soft
