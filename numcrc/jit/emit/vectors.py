@@ -246,7 +246,7 @@ mirror_bytes = _bytewise(_reverse_bits)
 
 def clmul(arch: str, a_lane: int, b_lane: int):
     """Return the carry-less product of lane *a_lane* of *a* with *b_lane* of *b*, pair by pair."""
-    emit = _pmull if arch == "aarch64" else pclmulqdq
+    emit = {"x86_64": pclmulqdq, "aarch64": _pmull}[arch]
     return _registerwise(lambda builder, a, b: emit(builder, a, b, a_lane, b_lane))
 
 
