@@ -524,7 +524,7 @@ print(*(line.replace("\t", "    ", 1).expandtabs(20) for line in loop), sep="\n"
 counts = mnemonics(loop)
 if plan.units:
     assert counts["vpclmulqdq"] == 2 * plan.units.count("c")
-    assert counts["vgf2p8affineqb"] == len(plan.groups) * plan.factors
+    assert counts["vgf2p8affineqb"] == len(plan.groups) * plan.matrix_count
 
 # %% [markdown]
 """

@@ -67,8 +67,8 @@ def _kernel(plan: Plan) -> Any:
     short, below = _short_kernel(plan)
     kernel = fold_kernel(plan) if plan.blocks else short
     if plan.streams:
-        rest = choose(below, kernel, short) if plan.blocks else short
-        kernel = crc32_kernel(plan, rest)
+        final = choose(below, kernel, short) if plan.blocks else short
+        kernel = crc32_kernel(plan, final)
     kernel = outlined(kernel, _KERNEL, plan.family, _ALIGNED)
     return choose(below, kernel, short) if short else kernel
 

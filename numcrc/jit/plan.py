@@ -52,7 +52,7 @@ class Streams(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Streams:
-        """Return the streams that are written so: "s4x1.1024", "v128s3x3.1536"."""
+        """Return the streams of a *text* such as "s4x1.1024" or "v128s3x3.1536"."""
         found = re.fullmatch(r"(?:v(\d+))?s(\d+)x(\d+)\.(\d+)", text)
         if found is None:
             raise ValueError(f"invalid streams: {text!r}")
@@ -68,7 +68,7 @@ class Mixture(NamedTuple):
 
     @property
     def elements(self) -> int:
-        """How many polynomials the bits of a group stand for at one place of a byte."""
+        """The greatest width of a polynomial whose matrices this mixture can find."""
         return 8 * self.lanes * self.units.count("0")
 
 
@@ -213,13 +213,13 @@ class Plan(NamedTuple):
 
     @property
     def multiplying(self) -> Plan:
-        """The same without the block that has matrices, if there is one."""
+        """Return this plan without the block that has matrices, if it has one."""
         if not self.units:
             return self
         return self._replace(blocks=self.blocks[:-1], units="", lanes=1)
 
     def mixed(self, units: str, lanes: int = 1) -> Plan:
-        """Return the same with one more block, the largest, that these units fold.
+        """Return this plan with one more block, the largest, that these units fold.
 
         Raises
         ------
@@ -289,7 +289,7 @@ class Plan(NamedTuple):
         """How the kernel holds its state."""
         if self.family == "table":
             return MEMORY
-        return NORMAL if self.family in _ALGEBRA or not self.reflected else REFLECTED
+        return NORMAL if self.family in _ALGEBRA or not self.high_terms_first else REFLECTED
 
     # The fold
 
@@ -304,14 +304,14 @@ class Plan(NamedTuple):
         return FoldLayout(self.largest)
 
     @property
-    def reflected(self) -> bool:
-        """Whether folded words have their lowest terms in the highest bits."""
+    def high_terms_first(self) -> bool:
+        """Whether the highest terms are in the lowest bits and lanes: all orders but "normal"."""
         return self.order != "normal"
 
     @property
     def streams_offset(self) -> int:
         """Where the streams' constants are, behind those of the fold."""
-        return self.layout.size + 8 * self.lanes * self.factors if self.largest else 0
+        return self.layout.size + 8 * self.lanes * self.matrix_count if self.largest else 0
 
     @property
     def groups(self) -> list[list[int]]:
@@ -326,7 +326,7 @@ class Plan(NamedTuple):
         return len({tuple(at - group[0] for at in group) for group in self.groups}) == 1
 
     @property
-    def factors(self) -> int:
+    def matrix_count(self) -> int:
         """The number of matrices that fold a group."""
         return self.lanes * len(self.groups[0]) ** 2 if self.units else 0
 
@@ -336,14 +336,17 @@ class Plan(NamedTuple):
         group = self.groups[0]
         return tuple(self.bits * (group[-1] - position) for position in group)
 
+    def mixes(self, block: int) -> bool:
+        """Whether some registers of a block of *block* bytes are folded by matrices."""
+        return bool(self.units) and block == self.blocks[-1]
+
     def least(self, block: int) -> int:
         """Return the bytes from which a message is folded in blocks of *block* bytes.
 
         Matrices pay off only after a few blocks, since leftover bytes are multiplied: measured,
         two blocks up to 16 matrices, four with 32, eight with 64.
         """
-        mixes = self.units and block == self.blocks[-1]
-        return block * max(2, self.factors // 8) if mixes else block
+        return block * max(2, self.matrix_count // 8) if self.mixes(block) else block
 
 
 WIDE, TABLE = Plan("wide"), Plan("table")

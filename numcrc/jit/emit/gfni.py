@@ -8,7 +8,7 @@ from numcrc.jit.emit.scalars import I8, declare, emits
 from numcrc.jit.emit.vectors import as_array, indices, pclmulqdq, registers_of
 
 
-def mixture(units: str, groups: list[list[int]], lanes: int, reflected: bool, bits: int):
+def mixture(units: str, groups: list[list[int]], lanes: int, high_terms_first: bool, bits: int):
     """Return ``mixed(block, high_power, low_power, matrices)``, the fold that *units* describes.
 
     Registers that are "c" are folded by the powers, pair by pair. Register v of a group becomes
@@ -20,7 +20,7 @@ def mixture(units: str, groups: list[list[int]], lanes: int, reflected: bool, bi
     """
     as_bytes = ir.VectorType(I8, bits // 8)
     exchanged = indices(*(lane ^ 1 for lane in range(bits // 64)))
-    high = 1 - reflected
+    high = 1 - high_terms_first
 
     @emits(lambda block, high_power, low_power, matrices: block)
     def mixed(builder, block, high_power, low_power, matrices):

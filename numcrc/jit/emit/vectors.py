@@ -115,7 +115,7 @@ def load_end(vector: Vector):
 
 
 def load_spread_to_end(vector: Vector):
-    """Return the same for n that leave no register empty (AVX-512 VBMI2).
+    """Return `load_end` for n bytes that leave no register empty (AVX-512 VBMI2).
 
     The first register's bytes are taken from *pointer* on, and expanded to its end: a load
     that began before the message would stall 4 ns on store forwarding, as the reference count

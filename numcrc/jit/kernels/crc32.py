@@ -27,7 +27,7 @@ from numcrc.jit.emit.vectors import (
     xor,
 )
 from numcrc.jit.kernels.fold import FAR, LINE, folding
-from numcrc.jit.kernels.reduce import barrett_reduction, weighing
+from numcrc.jit.kernels.reduce import barrett_reduction, tail_of
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.plan import Plan, Streams
 
@@ -35,11 +35,11 @@ CHAIN_BELOW = 64
 """Messages shorter than this are one stream; for longer ones wide folding is faster."""
 
 
-def crc32_kernel(plan: Plan, rest):
+def crc32_kernel(plan: Plan, final):
     """Return ``kernel(constants, p, n, state) -> state``.
 
-    It takes stretches of the plan's streams, the longest first, then the rest by the kernel
-    *rest*.
+    It takes stretches of the plan's streams, the longest first, then the bytes left by the kernel
+    *final*.
     """
     taken, offset = _none_taken, plan.streams_offset
     for streams in plan.streams:
@@ -51,7 +51,7 @@ def crc32_kernel(plan: Plan, rest):
     def kernel(k, p, n, state):
         if n >= shortest:
             p, n, state = taken(k, p, n, state, shared or n >= FAR)
-        return rest(k, p, n, state)
+        return final(k, p, n, state)
 
     return kernel
 
@@ -120,9 +120,8 @@ def _stretch(plan: Plan, streams: Streams, offset: int):
     block = streams.block
     vector = Vector(block, plan.bits)
     load, put_first, spread = load_vector(vector), only(vector, 0), splat(vector)
-    fold, weigh, reduce, low = (
-        folding(plan), weighing(plan, block), barrett_reduction(plan, PAIR), lane(1)
-    )  # fmt: skip
+    fold, tail = folding(plan), tail_of(plan, block)
+    reduce, remainder = barrett_reduction(plan, PAIR), lane(1)
     powers, size = plan.layout.powers + 8 * block, streams.size
     at_a_time = block + streams.ways * step
 
@@ -142,7 +141,7 @@ def _stretch(plan: Plan, streams: Streams, offset: int):
             parts = take(parts, behind, i)
             i += step
             j += block
-        return join(k, low(reduce(k, weigh(k, sums))), parts)
+        return join(k, remainder(reduce(k, tail(k, sums))), parts)
 
     return beside
 

@@ -1,8 +1,8 @@
-"""Fold messages by the carry-less multiply: one template for every width, tier and bit order.
+"""Fold messages by the carry-less multiply or bit matrices, for any width, tier and bit order.
 
 Let G be the polynomial of degree 64 that a narrower P is scaled to, ``G = P * x^(64-w)``.
 A message M of n bits takes the state R to ``(R*x^n + M*x^64) mod G``;
-so R is added to the first eight bytes of M, and the rest is reduction of M:
+so R is added to the first eight bytes of M, and what is left is to reduce M:
 
 * **Fold.** A 128-bit pair ``A = H*x^64 + L`` that is D bits before the end of the next
   load may be replaced by ``H*(x^(D+64) mod G) + L*(x^D mod G)``: congruent, and
@@ -14,7 +14,7 @@ so R is added to the first eight bytes of M, and the rest is reduction of M:
   message has a rest at each end, so that the loads between are aligned.
 * **Tail.** Multiplying every lane of the last block by its own weight ``x^(d+64)`` and
   adding all products leaves 128 bits T with ``T = M*x^64 (mod G)``.
-* **Barrett reduction** takes T to its 64-bit remainder with two more products.
+* **Barrett reduction** takes T to its 64-bit remainder by two more products.
 
 Messages shorter than the smallest block take the same last steps from scalar registers. Or,
 where bytes can be masked, from a *window*: the message at the end of a vector with zeros in front
@@ -26,6 +26,8 @@ Sources: Gopal et al., "Fast CRC computation for generic polynomials using PCLMU
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from numcrc.jit.emit.gfni import mixture, pick
 from numcrc.jit.emit.parts import inline
@@ -41,14 +43,15 @@ from numcrc.jit.emit.vectors import (
     splat,
     xor,
 )
-from numcrc.jit.kernels.reduce import ORDERS, as_loaded, barrett_reduction, weighing
+from numcrc.jit.kernels.reduce import ORDERS, as_loaded, barrett_reduction, tail_of
 from numcrc.jit.kernels.short import below_16_bytes, choose, empty, window
 from numcrc.jit.plan import Plan
 
 LINE = 64
+"""Bytes of a cache line."""
 ALIGNED_FROM = 4096
 """From this many bytes on, the loop's loads are aligned to cache lines: a tenth faster or more in
-the first two caches, at the price of a second rest at the end."""
+the first two caches, at the cost of a second rest at the end."""
 FAR = 5 << 18
 """From this many bytes on, a message is prefetched, as it hardly fits the second cache. Within
 that cache prefetches cost a tenth; beyond it they gain as much or more."""
@@ -65,35 +68,36 @@ def fold_kernel(plan: Plan):
     """
     if plan.windows:
         first, *larger = plan.blocks
-        remains = _fold_blocks(plan, first)
+        to_tail = _fold_blocks(plan, first)
     else:
-        remains, larger = below_16_bytes(plan), list(plan.blocks)
+        to_tail, larger = below_16_bytes(plan), list(plan.blocks)
     for size in larger:
-        remains = choose(plan.least(size), _fold_blocks(plan, size), remains)
-    return _reduced(plan, remains)
+        to_tail = choose(plan.least(size), _fold_blocks(plan, size), to_tail)
+    return _reduced(plan, to_tail)
 
 
 def window_kernel(plan: Plan):
-    """Return the same for messages that fit a window; each is in the smallest that holds it."""
-    remains = empty(plan)
-    for below, size in zip((0, *plan.windows), plan.windows, strict=False):
-        remains = choose(below + 1, window(plan, size, below), remains)
-    return _reduced(plan, remains)
+    """Return the kernel for messages that fit a window: each is in the smallest that holds it."""
+    to_tail = empty(plan)
+    for below, size in pairwise((0, *plan.windows)):
+        to_tail = choose(below + 1, window(plan, size, below), to_tail)
+    return _reduced(plan, to_tail)
 
 
-def _reduced(plan: Plan, remains):
-    reduce, low = barrett_reduction(plan, PAIR), lane(int(plan.reflected))
+def _reduced(plan: Plan, to_tail):
+    """Return the kernel that takes a message to T by *to_tail*, then T to its remainder."""
+    reduce, remainder = barrett_reduction(plan, PAIR), lane(int(plan.high_terms_first))
 
     @inline
     def kernel(k, p, n, state):
-        return low(reduce(k, remains(k, p, n, state)))
+        return remainder(reduce(k, to_tail(k, p, n, state)))
 
     return kernel
 
 
 def folding(plan: Plan):
     """Return ``fold(block, high_power, low_power)``: each lane of a pair times its power of x."""
-    high = 1 - plan.reflected
+    high = 1 - plan.high_terms_first
     high_by, low_by = clmul(plan.arch, high, high), clmul(plan.arch, 1 - high, 1 - high)
 
     @inline
@@ -104,19 +108,18 @@ def folding(plan: Plan):
 
 
 def _fold_blocks(plan: Plan, size: int):
-    """Return the function that takes a message of *size* bytes or more to 128 bits, T."""
-    layout, in_order = plan.layout, ORDERS[plan.order][0]
+    """Return the function that takes a message of *size* bytes or more to T."""
+    layout, in_order = plan.layout, ORDERS[plan.order].vector
     block_type = Vector(size, plan.bits)
-    high = 1 - plan.reflected
+    high = 1 - plan.high_terms_first
     load, put_first, spread = load_vector(block_type), only(block_type, high), splat(block_type)
-    aligns = size == layout.block and size >= LINE
+    aligns = size == plan.blocks[-1] and size >= LINE
     powers, last = layout.powers, layout.last + layout.block - size
     step = powers + 8 * size
-    fold, weigh = folding(plan), weighing(plan, size)
-    mixes = plan.units and size == layout.block
+    fold, tail = folding(plan), tail_of(plan, size)
     shared = plan.form == "records"  # prefetches the next records, though each is short
     ahead = RECORDS_AHEAD if shared else AHEAD
-    loaded, mixed, ordered, turned = (_mixing if mixes else _multiplying)(plan)
+    loaded, mixed, ordered, turned = (_mixing if plan.mixes(size) else _multiplying)(plan)
 
     @inline
     def over(k, p, i, rest, block):
@@ -127,7 +130,7 @@ def _fold_blocks(plan: Plan, size: int):
         return xor(fold(block, high_power, low_power), in_order(behind))
 
     @inline
-    def remains(k, p, n, state):
+    def to_tail(k, p, n, state):
         block = xor(in_order(load(p, 0)), put_first(state))
         i = size
         rest = i64(u64(n) % u64(size))
@@ -149,21 +152,21 @@ def _fold_blocks(plan: Plan, size: int):
         block = turned(block)
         if aligns and i < n:
             block = over(k, p, i, n - i, block)
-        return weigh(k, block)
+        return tail(k, block)
 
-    return remains
+    return to_tail
 
 
 def _mixing(plan: Plan):
-    """Return how a block is folded where some units are matrices, which take bytes as loaded.
+    """Return the functions that fold a block by the units, where matrices take bytes as loaded.
 
-    Four functions: one loads the matrices, one folds, one takes loaded bytes to the loop's
-    order, and one takes a block to that order and back.
+    They are ``loaded(constants)``, the matrices; ``mixed``, which folds; ``ordered``, which takes
+    loaded bytes to the loop's order; and ``turned``, which takes a block to that order and back.
     """
     matrices = plan.layout.size
-    load = load_vector(Vector(plan.bits // 8 * plan.factors, plan.bits), plan.lanes)
-    mixed = mixture(plan.units, plan.groups, plan.lanes, plan.reflected, plan.bits)
-    in_order, take = ORDERS[plan.order][0], pick([unit == "c" for unit in plan.units])
+    load = load_vector(Vector(plan.bits // 8 * plan.matrix_count, plan.bits), plan.lanes)
+    mixed = mixture(plan.units, plan.groups, plan.lanes, plan.high_terms_first, plan.bits)
+    in_order, take = ORDERS[plan.order].vector, pick([unit == "c" for unit in plan.units])
 
     @inline
     def loaded(k):
@@ -181,8 +184,8 @@ def _mixing(plan: Plan):
 
 
 def _multiplying(plan: Plan):
-    """Return the same for a block that is folded by the multiplier alone."""
-    in_order, fold = ORDERS[plan.order][0], folding(plan)
+    """Return the four functions of `_mixing` that fold a block by the multiplier alone."""
+    in_order, fold = ORDERS[plan.order].vector, folding(plan)
 
     @inline
     def loaded(k):

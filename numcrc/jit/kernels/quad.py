@@ -1,6 +1,6 @@
 """Take four short records at a time: SIMD across records.
 
-Each record is in a *window* of its own (`numcrc.jit.kernels.fold`) and weighted alone. But
+Each record is in a *window* of its own (`numcrc.jit.kernels.fold`) and weighed alone. But
 the four sums T, and the terms that the state adds to each, ``R * x^(8n)``, are the four pairs of
 one register: one product makes the latter, and two reduce all four. As a window's code does not
 depend on the length, four lengths cost no more than one: the largest decides the windows' size.
@@ -19,7 +19,7 @@ from numcrc.jit.emit.lanes import (
 from numcrc.jit.emit.parts import inline
 from numcrc.jit.emit.scalars import load64
 from numcrc.jit.emit.vectors import PAIR, Vector, clmul, lane, load_end, xor
-from numcrc.jit.kernels.reduce import ORDERS, barrett_reduction, weighting
+from numcrc.jit.kernels.reduce import ORDERS, barrett_reduction, weigh_lanes
 from numcrc.jit.plan import Plan
 
 
@@ -47,7 +47,7 @@ def quad_kernel(plan: Plan):
     largest of the lengths, and *behind* the result of `state_quad`.
     """
     reduce = barrett_reduction(plan, QUAD)
-    first, second, third, fourth = (lane(2 * record + plan.reflected) for record in range(4))
+    first, second, third, fourth = (lane(2 * record + plan.high_terms_first) for record in range(4))
     *shorter, longest_window = plan.windows
     sums = _four_sums(plan, longest_window)
     for size in reversed(shorter):
@@ -66,15 +66,12 @@ def _four_sums(plan: Plan, size: int):
     """Return the function that weighs four records of at most *size* bytes."""
     if size == PAIR.lanes * 8:
         return _four_pairs(plan)
-    load, weighted, in_order = (
-        load_end(Vector(size, plan.bits)),
-        weighting(plan, size),
-        ORDERS[plan.order][0],
-    )
+    load, weighed = load_end(Vector(size, plan.bits)), weigh_lanes(plan, size)
+    in_order = ORDERS[plan.order].vector
 
     @inline
     def one(k, p, n):
-        return sum_registers(weighted(k, in_order(load(p, n))))
+        return sum_registers(weighed(k, in_order(load(p, n))))
 
     @inline
     def sums(k, p, p2, p3, p4, n, n2, n3, n4, longest):
@@ -84,14 +81,14 @@ def _four_sums(plan: Plan, size: int):
 
 
 def _four_pairs(plan: Plan):
-    """Return the same for records that are one pair each, all weighed at once."""
-    load, in_order = load_end(PAIR), ORDERS[plan.order][0]
-    weighted = weighting(plan, PAIR.lanes * 8, repeat(QUAD))
+    """Return the function that weighs four records of at most one pair, all at once."""
+    load, in_order = load_end(PAIR), ORDERS[plan.order].vector
+    weighed = weigh_lanes(plan, PAIR.lanes * 8, repeat(QUAD))
 
     @inline
     def sums(k, p, p2, p3, p4, n, n2, n3, n4, longest):
         records = side_by_side(load(p, n), load(p2, n2), load(p3, n3), load(p4, n4))
-        return weighted(k, in_order(records))
+        return weighed(k, in_order(records))
 
     return sums
 
