@@ -18,21 +18,18 @@ from numcrc.jit.builtins.capi import (
 from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, store64, u64
 from numcrc.jit.kernels.zeros import multiply, zeros_factor, zeros_kernel
 
-_MASK, _INIT, _CONSTANTS = abi.MASK, abi.INIT, abi.CONSTANTS
-_POINTER, _BYTES_DATA = abi.POINTER, abi.BYTES_DATA
-
 
 def zeros_entry():
     """Return the builtin ``zeros(value, n) -> int``."""
 
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         if address(kwnames) == u64(0) and nargs == 2:
             value = as_uint64(load_pointer(args, 0))
-            if value <= load64(block, _MASK) and address(error_occurred()) == u64(0):
-                n = as_int64(load_pointer(args, _POINTER))
+            if value <= load64(block, abi.MASK) and address(error_occurred()) == u64(0):
+                n = as_int64(load_pointer(args, abi.POINTER))
                 if address(error_occurred()) == u64(0):
-                    state = zeros_kernel(advance(block, _CONSTANTS), n, state_of(block, value))
+                    state = zeros_kernel(advance(block, abi.CONSTANTS), n, state_of(block, value))
                     return from_uint64(value_of(block, state))
         return fall_back(block, args, nargs, kwnames)
 
@@ -46,15 +43,15 @@ def zeros_many_entry():
     """
 
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         values = as_pointer(load_pointer(args, 0))
-        counts = as_pointer(load_pointer(args, _POINTER))
-        out = as_pointer(load_pointer(args, 2 * _POINTER))
-        number = as_int64(load_pointer(args, 3 * _POINTER))
+        counts = as_pointer(load_pointer(args, abi.POINTER))
+        out = as_pointer(load_pointer(args, 2 * abi.POINTER))
+        number = as_int64(load_pointer(args, 3 * abi.POINTER))
         if address(error_occurred()) != u64(0):
             return null()
         thread = save_thread()
-        k = advance(block, _CONSTANTS)
+        k = advance(block, abi.CONSTANTS)
         latest, factor = 0, zeros_factor(k, 0)
         for i in range(number):
             n = i64(load64(counts, 8 * i))
@@ -76,16 +73,16 @@ def join_entry():
     """
 
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         values = as_pointer(load_pointer(args, 0))
-        lengths = as_pointer(load_pointer(args, _POINTER))
-        out = as_pointer(load_pointer(args, 2 * _POINTER))
-        number = as_int64(load_pointer(args, 3 * _POINTER))
-        each = as_int64(load_pointer(args, 4 * _POINTER))
+        lengths = as_pointer(load_pointer(args, abi.POINTER))
+        out = as_pointer(load_pointer(args, 2 * abi.POINTER))
+        number = as_int64(load_pointer(args, 3 * abi.POINTER))
+        each = as_int64(load_pointer(args, 4 * abi.POINTER))
         if address(error_occurred()) != u64(0):
             return null()
         thread = save_thread()
-        k, init = advance(block, _CONSTANTS), load64(block, _INIT)
+        k, init = advance(block, abi.CONSTANTS), load64(block, abi.INIT)
         latest, factor = 0, zeros_factor(k, 0)
         for result in range(number):
             state = init

@@ -20,14 +20,7 @@ from numcrc.jit.emit.scalars import (
     u64,
 )
 
-_ITEMSIZE, _FORMAT = abi.BUFFER_ITEMSIZE, abi.BUFFER_FORMAT
-_OB_TYPE, _BYTES_TYPE = abi.OB_TYPE, abi.BYTES_TYPE
-_SIMPLE, _FORMAT_ND = abi.PYBUF_SIMPLE, abi.PYBUF_FORMAT_ND
-_XOROUT, _SHIFT, _FLIP, _SWAP = abi.XOROUT, abi.SHIFT, abi.FLIP, abi.SWAP
-_POINTER, _OB_SIZE, _TUPLE_ITEMS = abi.POINTER, abi.OB_SIZE, abi.TUPLE_ITEMS
-_FALLBACK = abi.FALLBACK
 _MEMORYVIEW, _BYTEARRAY = abi.BUFFER_TYPES
-_REFUSALS = abi.BUFFER_REFUSALS
 _OBJECT_CODE = ord("O")
 _STRING = 1 << 28  # Py_TPFLAGS_UNICODE_SUBCLASS
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
@@ -73,13 +66,13 @@ py_buffer = stack(abi.BUFFER_SIZE)
 @inline
 def is_bytes(block, obj):
     """Whether the type of *obj* is exactly bytes."""
-    return load64(obj, _OB_TYPE) == load64(block, _BYTES_TYPE)
+    return load64(obj, abi.OB_TYPE) == load64(block, abi.BYTES_TYPE)
 
 
 @inline
 def _clear_refusal(block):
     """Clear the error by which an object refused a buffer; any other is for the caller."""
-    for error in _REFUSALS:
+    for error in abi.BUFFER_REFUSALS:
         if error_matches(load_pointer(block, error)):
             clear_error()
 
@@ -91,13 +84,13 @@ def _plain_items(block, obj, view):
     A simple buffer gives the size of its items, not their format, so the format is asked for
     if a pointer fits an item.
     """
-    if load64(view, _ITEMSIZE) < u64(_POINTER):
+    if load64(view, abi.BUFFER_ITEMSIZE) < u64(abi.POINTER):
         return True
     release_buffer(view)
-    if get_buffer(obj, view, _FORMAT_ND):
+    if get_buffer(obj, view, abi.PYBUF_FORMAT_ND):
         _clear_refusal(block)
         return False
-    text = load_pointer(view, _FORMAT)
+    text = load_pointer(view, abi.BUFFER_FORMAT)
     if address(text) == u64(0):
         return True
     i = 0
@@ -116,12 +109,12 @@ def hold(block, obj, view):
     An error is then set if the object raised one that is not a refusal. Python decides on
     NumPy's strings, and on objects of classes that are made in Python: masked arrays are of one.
     """
-    kind = load64(obj, _OB_TYPE)
+    kind = load64(obj, abi.OB_TYPE)
     if kind != load64(block, _MEMORYVIEW) and kind != load64(block, _BYTEARRAY):
-        flags = type_flags(load_pointer(obj, _OB_TYPE))
+        flags = type_flags(load_pointer(obj, abi.OB_TYPE))
         if flags & u64(_STRING) or flags & u64(_HEAP | _IMMUTABLE) == u64(_HEAP):
             return False
-    if get_buffer(obj, view, _SIMPLE):
+    if get_buffer(obj, view, abi.PYBUF_SIMPLE):
         _clear_refusal(block)
         return False
     return _plain_items(block, obj, view)
@@ -130,10 +123,10 @@ def hold(block, obj, view):
 @inline
 def state_of(block, value):
     """Return the state of the CRC *value*."""
-    state = (value ^ load64(block, _XOROUT)) << load64(block, _SHIFT)
-    if load64(block, _FLIP):
+    state = (value ^ load64(block, abi.XOROUT)) << load64(block, abi.SHIFT)
+    if load64(block, abi.FLIP):
         state = reverse_bits(state)
-    if load64(block, _SWAP):
+    if load64(block, abi.SWAP):
         state = swap_bytes(state)
     return state
 
@@ -148,10 +141,10 @@ def value_of(block, state):
 def shape_of(block):
     """Return the words of a block by which a state becomes a CRC."""
     return (
-        load64(block, _SWAP),
-        load64(block, _FLIP),
-        load64(block, _SHIFT),
-        load64(block, _XOROUT),
+        load64(block, abi.SWAP),
+        load64(block, abi.FLIP),
+        load64(block, abi.SHIFT),
+        load64(block, abi.XOROUT),
     )
 
 
@@ -169,15 +162,15 @@ def shown(state, shape):
 @inline
 def _fall_back(block, args, nargs, kwnames):
     clear_error()
-    function = load_pointer(block, _FALLBACK)
+    function = load_pointer(block, abi.FALLBACK)
     if address(kwnames) == u64(0):
         return vectorcall_dict(function, args, nargs, kwnames)
     keywords = new_dict()
     if address(keywords) == u64(0):
         return keywords
-    for i in range(i64(load64(kwnames, _OB_SIZE))):
-        name = load_pointer(kwnames, _TUPLE_ITEMS + _POINTER * i)
-        if set_item(keywords, name, load_pointer(args, _POINTER * (nargs + i))):
+    for i in range(i64(load64(kwnames, abi.OB_SIZE))):
+        name = load_pointer(kwnames, abi.TUPLE_ITEMS + abi.POINTER * i)
+        if set_item(keywords, name, load_pointer(args, abi.POINTER * (nargs + i))):
             drop(keywords)
             return null()
     result = vectorcall_dict(function, args, nargs, keywords)

@@ -53,16 +53,12 @@ _LENGTHS, _LENGTH, _VALUES, _VALUE_STEP = (
 )
 _OUT, _OUT_SIZE, _CHAIN = (_OFFSET[name] for name in ("out", "out_size", "chain"))
 _BOUNDS, _CHUNKS, _NEXT = (_OFFSET[name] for name in ("bounds", "chunks", "next"))
-_INIT, _CONSTANTS = abi.INIT, abi.CONSTANTS
-_POINTER, _OB_SIZE, _BYTES_DATA = abi.POINTER, abi.OB_SIZE, abi.BYTES_DATA
-_ITEMS = abi.TUPLE_ITEMS
 _LINE = 64
 _AHEAD, _SOON = 16, 8
 """Records ahead: for the first, two cache lines are prefetched; for the second, all lines."""
 _ROWS_AHEAD = 2048
 _MOST = 4096
 """Bytes of a record that are prefetched here; its kernel prefetches the rest."""
-_BUF, _LEN, _BUFFER_SIZE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.BUFFER_SIZE
 
 
 @inline
@@ -102,7 +98,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
         if address(lengths) != u64(0):
             length = i64(load64(lengths, 8 * i))
         if address(pointers) != u64(0):
-            return load_pointer(pointers, _POINTER * i), length
+            return load_pointer(pointers, abi.POINTER * i), length
         if address(offsets) != u64(0):
             return advance(base, i64(load64(offsets, 8 * i))), length
         return advance(base, stride * i), length
@@ -117,8 +113,8 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     @inline
     def rows(block, base, stride, length, out, size, first, last, shape):
         """Compute quads of records that are all alike; return the first record left."""
-        k = advance(block, _CONSTANTS)
-        added = behind(k, length, length, length, length, load64(block, _INIT))
+        k = advance(block, abi.CONSTANTS)
+        added = behind(k, length, length, length, length, load64(block, abi.INIT))
         i = first
         while i + 4 <= last:
             p = advance(base, stride * i)
@@ -133,7 +129,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
 
     @inline
     def chunk(block, work, first, last):
-        k = advance(block, _CONSTANTS)
+        k = advance(block, abi.CONSTANTS)
         base, stride = load_pointer(work, _BASE), i64(load64(work, _STRIDE))
         pointers, offsets = load_pointer(work, _POINTERS), load_pointer(work, _OFFSETS)
         lengths, length = load_pointer(work, _LENGTHS), i64(load64(work, _LENGTH))
@@ -149,7 +145,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
                 i = rows(block, base, stride, length, out, size, first, last, shape)
         alone = ahead = i
         while i < last:
-            state = load64(block, _INIT)
+            state = load64(block, abi.INIT)
             while ahead < last and ahead < i + _AHEAD:
                 p, n = place(base, stride, pointers, offsets, lengths, length, ahead)
                 prefetch(p, 0)
@@ -185,9 +181,9 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
             i += 1
 
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         work = as_pointer(load_pointer(args, 0))
-        limit = as_int64(load_pointer(args, _POINTER))
+        limit = as_int64(load_pointer(args, abi.POINTER))
         if address(error_occurred()) != u64(0):
             return null()
         thread = save_thread()
@@ -216,32 +212,32 @@ def collect_entry():
     """
 
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         items = load_pointer(args, 0)
-        pointers = as_pointer(load_pointer(args, _POINTER))
-        lengths = as_pointer(load_pointer(args, 2 * _POINTER))
-        views = as_pointer(load_pointer(args, 3 * _POINTER))
-        i = as_int64(load_pointer(args, 4 * _POINTER))
+        pointers = as_pointer(load_pointer(args, abi.POINTER))
+        lengths = as_pointer(load_pointer(args, 2 * abi.POINTER))
+        views = as_pointer(load_pointer(args, 3 * abi.POINTER))
+        i = as_int64(load_pointer(args, 4 * abi.POINTER))
         if address(error_occurred()) != u64(0):
             return null()
-        count = i64(load64(items, _OB_SIZE))
+        count = i64(load64(items, abi.OB_SIZE))
         while i < count:
             if i + _AHEAD < count:  # objects are scattered: each is a cache miss of its own
-                prefetch(load_pointer(items, _ITEMS + _POINTER * (i + _AHEAD)), 0)
-            item = load_pointer(items, _ITEMS + _POINTER * i)
+                prefetch(load_pointer(items, abi.TUPLE_ITEMS + abi.POINTER * (i + _AHEAD)), 0)
+            item = load_pointer(items, abi.TUPLE_ITEMS + abi.POINTER * i)
             if is_bytes(block, item):
-                store_pointer(pointers, _POINTER * i, advance(item, _BYTES_DATA))
-                store64(lengths, 8 * i, load64(item, _OB_SIZE))
+                store_pointer(pointers, abi.POINTER * i, advance(item, abi.BYTES_DATA))
+                store64(lengths, 8 * i, load64(item, abi.OB_SIZE))
             elif address(views) != u64(0):
                 held = load64(views, 0)
-                view = advance(views, 8 + _BUFFER_SIZE * i64(held))
+                view = advance(views, 8 + abi.BUFFER_SIZE * i64(held))
                 if not hold(block, item, view):
                     if address(error_occurred()) != u64(0):
                         return null()
                     break
                 store64(views, 0, held + u64(1))
-                store_pointer(pointers, _POINTER * i, load_pointer(view, _BUF))
-                store64(lengths, 8 * i, load64(view, _LEN))
+                store_pointer(pointers, abi.POINTER * i, load_pointer(view, abi.BUFFER_BUF))
+                store64(lengths, 8 * i, load64(view, abi.BUFFER_LEN))
             else:
                 break
             i += 1
@@ -259,7 +255,7 @@ def release_entry():
             return null()
         held = i64(load64(views, 0))
         for i in range(held):
-            release_buffer(advance(views, 8 + _BUFFER_SIZE * i))
+            release_buffer(advance(views, 8 + abi.BUFFER_SIZE * i))
         store64(views, 0, u64(0))
         return from_uint64(u64(held))
 

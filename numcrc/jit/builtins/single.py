@@ -1,9 +1,9 @@
-"""Make builtins for one message: ``METH_FASTCALL | METH_KEYWORDS`` functions of CPython's.
+"""Make the builtins for one message.
 
-Machine code handles the common cases: bytes objects, C-contiguous buffers of plain items,
-values that fit the width. All other calls, those with wrong arguments included, go to the
-Python function in the block, which returns or raises. So error messages have one place, and
-no error is raised here.
+CPython calls them as functions of ``METH_FASTCALL | METH_KEYWORDS``. Machine code handles the
+common cases: bytes objects, C-contiguous buffers of plain items, values that fit the width. All
+other calls, those with wrong arguments included, go to the Python function in the block, which
+returns or raises. So error messages have one place, and no error is raised here.
 """
 
 from __future__ import annotations
@@ -31,24 +31,17 @@ from numcrc.jit.builtins.capi import (
 from numcrc.jit.emit.parts import inline, outlined
 from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, u64
 
-_BUF, _LEN, _SIMPLE = abi.BUFFER_BUF, abi.BUFFER_LEN, abi.PYBUF_SIMPLE
-_OB_SIZE, _BYTES_DATA, _TUPLE_ITEMS = abi.OB_SIZE, abi.BYTES_DATA, abi.TUPLE_ITEMS
-_MASK, _INIT = abi.MASK, abi.INIT
-_NONE, _VALUE_NAME = abi.NONE, abi.VALUE_NAME
-_CONSTANTS, _GIL_FREE, _PIECE = abi.CONSTANTS, abi.GIL_FREE, abi.PIECE
-_POINTER = abi.POINTER
-
 
 @inline
 def _value_argument(block, args, nargs, kwnames):
-    """Return whether the call is ``(data, value=...)``, and the value, null if not given."""
+    """Return whether the arguments are ``(data, value=None)``, and the value, null by default."""
     if address(kwnames) == u64(0):
         if nargs == 2:
-            return True, load_pointer(args, _POINTER)
+            return True, load_pointer(args, abi.POINTER)
         return nargs == 1, null()
-    if nargs == 1 and load64(kwnames, _OB_SIZE) == u64(1):
-        name = load64(kwnames, _TUPLE_ITEMS)
-        return name == load64(block, _VALUE_NAME), load_pointer(args, _POINTER)
+    if nargs == 1 and load64(kwnames, abi.OB_SIZE) == u64(1):
+        name = load64(kwnames, abi.TUPLE_ITEMS)
+        return name == load64(block, abi.VALUE_NAME), load_pointer(args, abi.POINTER)
     return False, null()
 
 
@@ -61,12 +54,12 @@ def crc_entry(kernel):
 
     def entry(self, args, nargs, kwnames):
         if nargs == 1 and address(kwnames) == u64(0):
-            block, data = advance(self, _BYTES_DATA), load_pointer(args, 0)
+            block, data = advance(self, abi.BYTES_DATA), load_pointer(args, 0)
             if is_bytes(block, data):
-                n = i64(load64(data, _OB_SIZE))
-                if n < _GIL_FREE:
-                    p, k = advance(data, _BYTES_DATA), advance(block, _CONSTANTS)
-                    state = kernel(k, p, n, load64(block, _INIT))
+                n = i64(load64(data, abi.OB_SIZE))
+                if n < abi.GIL_FREE:
+                    p, k = advance(data, abi.BYTES_DATA), advance(block, abi.CONSTANTS)
+                    state = kernel(k, p, n, load64(block, abi.INIT))
                     return from_uint64(value_of(block, state))
         return anything(self, args, nargs, kwnames)
 
@@ -76,16 +69,16 @@ def crc_entry(kernel):
 def _crc_of_anything(kernel):
     @inline
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         known, value = _value_argument(block, args, nargs, kwnames)
-        state = load64(block, _INIT)
-        if known and address(value) != u64(0) and address(value) != load64(block, _NONE):
+        state = load64(block, abi.INIT)
+        if known and address(value) != u64(0) and address(value) != load64(block, abi.NONE):
             number = as_uint64(value)
             # A failed conversion reads as all ones, which is also a 64-bit CRC.
             if number == ~u64(0) and address(error_occurred()) != u64(0):
                 clear_error()
                 known = False
-            known = known and number <= load64(block, _MASK)
+            known = known and number <= load64(block, abi.MASK)
             state = state_of(block, number)
         data = load_pointer(args, 0) if known else args
         view = py_buffer()
@@ -94,12 +87,12 @@ def _crc_of_anything(kernel):
         n = 0
         if known:
             if is_bytes(block, data):
-                p = advance(data, _BYTES_DATA)
-                n = i64(load64(data, _OB_SIZE))
+                p = advance(data, abi.BYTES_DATA)
+                n = i64(load64(data, abi.OB_SIZE))
             elif hold(block, data, view):
                 held = True
-                p = load_pointer(view, _BUF)
-                n = i64(load64(view, _LEN))
+                p = load_pointer(view, abi.BUFFER_BUF)
+                n = i64(load64(view, abi.BUFFER_LEN))
             else:
                 known = False
         if not known:
@@ -108,12 +101,12 @@ def _crc_of_anything(kernel):
             return fall_back(block, args, nargs, kwnames)
         interrupted = False
         while True:
-            size = n if n < _PIECE else _PIECE
+            size = n if n < abi.PIECE else abi.PIECE
             thread = null()
-            if size >= _GIL_FREE:
+            if size >= abi.GIL_FREE:
                 thread = save_thread()
-            state = kernel(advance(block, _CONSTANTS), p, size, state)
-            if size >= _GIL_FREE:
+            state = kernel(advance(block, abi.CONSTANTS), p, size, state)
+            if size >= abi.GIL_FREE:
                 restore_thread(thread)
             p, n = advance(p, size), n - size
             if n == 0:
@@ -134,7 +127,7 @@ def raw_entry(kernel):
     """Return the C function ``crc(block, p, n, value)`` of a ``kernel(k, p, n, state)``."""
 
     def entry(block, p, n, value):
-        state = kernel(advance(block, _CONSTANTS), p, n, state_of(block, value))
+        state = kernel(advance(block, abi.CONSTANTS), p, n, state_of(block, value))
         return value_of(block, state)
 
     return entry
@@ -147,20 +140,20 @@ def wide_entry(kernel):
     """
 
     def entry(self, args, nargs, kwnames):
-        block = advance(self, _BYTES_DATA)
+        block = advance(self, abi.BYTES_DATA)
         view = py_buffer()
-        if get_buffer(load_pointer(args, 0), view, _SIMPLE):
+        if get_buffer(load_pointer(args, 0), view, abi.PYBUF_SIMPLE):
             return null()
-        start = advance(load_pointer(args, _POINTER), _BYTES_DATA)
+        start = advance(load_pointer(args, abi.POINTER), abi.BYTES_DATA)
         result = new_bytes(start, 16)
         if address(result) != u64(0):
-            state = advance(result, _BYTES_DATA)
-            p, n = load_pointer(view, _BUF), i64(load64(view, _LEN))
+            state = advance(result, abi.BYTES_DATA)
+            p, n = load_pointer(view, abi.BUFFER_BUF), i64(load64(view, abi.BUFFER_LEN))
             thread = null()
-            if n >= _GIL_FREE:
+            if n >= abi.GIL_FREE:
                 thread = save_thread()
-            kernel(advance(block, _CONSTANTS), p, n, state)
-            if n >= _GIL_FREE:
+            kernel(advance(block, abi.CONSTANTS), p, n, state)
+            if n >= abi.GIL_FREE:
                 restore_thread(thread)
         release_buffer(view)
         return result
