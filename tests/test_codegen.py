@@ -10,6 +10,7 @@ from llvmlite import binding as llvm
 
 from numcrc.crc import catalogue
 from numcrc.jit import cache, choice, compiler, engine, target
+from numcrc.jit.emit.vectors import clmul
 from numcrc.jit.plan import TABLE, Plan
 from numcrc.jit.target import Target
 
@@ -106,6 +107,11 @@ def test_aarch64_without_carry_less_multiply():
     assert "crc32cx" in assembly
     assert "pmull" not in assembly
     assert choice.plan(model("CRC-64/NVME"), host, host.tiers[-1]) == TABLE
+
+
+def test_the_product_is_refused_on_other_architectures():
+    with pytest.raises(KeyError, match="riscv64"):
+        clmul("riscv64", 0, 0)
 
 
 def test_an_object_that_would_call_anything_else_is_refused():
