@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
 from numcrc.compiled import Compiled
 from numcrc.crc import reference
-from numcrc.crc.model import Model, fits, index, validated
+from numcrc.crc.model import Model, checked_unsigned, index, validated
 
 if TYPE_CHECKING:
     import os
@@ -226,7 +226,7 @@ class Algorithm:
         """
         from numcrc.buffers import pieces
 
-        left = index(nbits, "nbits")
+        nbits = left = index(nbits, "nbits")
         if left < 0:
             raise ValueError(f"nbits must not be negative, but is {nbits}")
         compute = self._compiled.crc
@@ -293,7 +293,8 @@ class Algorithm:
             return combine(self._compiled, crc1, crc2, len2)
         # Flat: a call of a helper would cost as much as the computation.
         compiled, width = self._compiled, self.width
-        first, second = fits(crc1, width, "crc1"), fits(crc2, width, "crc2")
+        first = checked_unsigned(crc1, width, "crc1")
+        second = checked_unsigned(crc2, width, "crc2")
         if len2 < 0:
             raise ValueError(f"len2 must not be negative, but is {len2}")
         # register(AB) = register(B) + (register(A) + init) * x^(8 len2). A CRC is its register

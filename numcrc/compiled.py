@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
 from numcrc import forks  # noqa: F401 -- first, since a fork waits for later imports
 from numcrc.crc import gf2, reference
-from numcrc.crc.model import Model, fits, index
+from numcrc.crc.model import Model, checked_unsigned, index
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data
@@ -131,7 +131,7 @@ class Compiled:
 
     def checked(self, value: SupportsIndex, name: str = "value") -> int:
         """Return *value*, a CRC of this width, or raise."""
-        return fits(index(value, name), self.width, name)
+        return checked_unsigned(index(value, name), self.width, name)
 
     def general(self, data: Data, value: SupportsIndex | None = None) -> int:
         """Handle the calls that machine code does not: strided arrays, any integer, errors."""

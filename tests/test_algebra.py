@@ -83,6 +83,15 @@ def test_combine_refuses(crc):
             crc.combine(first, second, 5)
     with pytest.raises(ValueError, match=r"^len2 must not be negative, but is -1$"):
         crc.combine(value, value, -1)
+    for number in (int, np.int8, lambda n: np.array([n])):  # the first wrong argument is named
+        wrong = number(-1)
+        for arguments, name in (
+            ((wrong, wrong, wrong), "crc1"),
+            ((value, wrong, wrong), "crc2"),
+            ((value, value, wrong), "len2"),
+        ):
+            with pytest.raises(ValueError, match=f"^{name} must"):
+                crc.combine(*arguments)
     for arguments in ((None, value, 5), (value, None, 5), ("1", value, 5), (value, 1.5, 5)):
         with pytest.raises(TypeError, match="must be"):
             crc.combine(*arguments)
@@ -190,6 +199,16 @@ def test_bits_of_an_array_in_several_pieces(crc):
         assert crc.bits(numbers, nbits) == crc.bits(plain, nbits)
 
 
+def test_bits_of_any_integer(crc):
+    class Eleven:
+        def __index__(self):
+            return 11
+
+    assert crc.bits(b"abc", Eleven()) == crc.bits(b"abc", 11)
+    with pytest.raises(ValueError, match=r"^data has only 8 bits, not 11$"):
+        crc.bits(b"a", Eleven())
+
+
 def test_bits_refuses(crc):
     with pytest.raises(ValueError, match=r"^nbits must not be negative, but is -1$"):
         crc.bits(b"abc", -1)
@@ -199,7 +218,7 @@ def test_bits_refuses(crc):
     with pytest.raises(ValueError, match=r"^data has only 0 bits, not 1$"):
         crc.bits(b"", 1)
     for nbits in (None, 8.0, "8"):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"^nbits must be an integer, not "):
             crc.bits(b"abc", nbits)
     with pytest.raises(TypeError, match="not str: encode it first"):
         crc.bits("abc", 8)

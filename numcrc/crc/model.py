@@ -60,7 +60,7 @@ def validated(
             f" pass {values['poly'] - (1 << values['width']):#x}, not {values['poly']:#x}"
         )
     for name in ("poly", "init", "xorout"):
-        fits(values[name], values["width"], name)
+        checked_unsigned(values[name], values["width"], name)
     return Model(refin=_flag(refin, "refin"), refout=_flag(refout, "refout"), **values)
 
 
@@ -84,7 +84,7 @@ def index(number: SupportsIndex, what: str) -> int:
         raise TypeError(f"{what} must be an integer, not {type(number).__name__}") from None
 
 
-def fits(value: int, width: int, what: str) -> int:
+def checked_unsigned(value: int, width: int, what: str) -> int:
     """Return *value*, or raise ValueError if it is not an unsigned integer of *width* bits."""
     if value < 0 or value >> width:
         raise ValueError(f"{what} must be 0 <= {what} < 2**{width}, not {value:#x}")

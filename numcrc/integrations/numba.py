@@ -159,7 +159,7 @@ def _start(compiled: Compiled, wraps: bool, value: Any, name: str = "value") -> 
     _require_integer(value, name)
     if wraps:
         return register_jitable(lambda value: types.uint64(value) & mask)
-    message = f"{name} must not be negative or wider than the register"
+    message = f"{name} must be 0 <= {name} < 2**{compiled.width}"
 
     @register_jitable
     def checked(value: Any) -> Any:
@@ -173,6 +173,12 @@ def _start(compiled: Compiled, wraps: bool, value: Any, name: str = "value") -> 
 def _require_integer(argument: Any, name: str) -> None:
     if not isinstance(argument, types.Integer):
         raise errors.TypingError(f"{name} must be an integer, not {argument}")
+
+
+def _require_integers(argument: Any, name: str) -> None:
+    dtype = getattr(argument, "dtype", None)
+    if not isinstance(dtype, types.Integer):
+        raise errors.TypingError(f"{name} must be an array of integers, not {argument}")
 
 
 def _result(compiled: Compiled) -> Any:
@@ -252,12 +258,11 @@ def _segments_template(compiled: Compiled, wraps: bool) -> Any:
 
 
 def _segments(compiled: Compiled, contiguous: Any, offsets: Any, lengths: Any, start: Any) -> Any:
-    for what in (offsets, lengths):
-        if isinstance(getattr(what, "dtype", types.int64), types.Integer):
-            continue
-        raise errors.TypingError(f"offsets and lengths must be integers, not {what}")
-    kernel, dtype = _kernel(compiled), dtype_of(compiled)
     alone = lengths is None or isinstance(lengths, (types.Omitted, types.NoneType))
+    _require_integers(offsets, "offsets")
+    if not alone:
+        _require_integers(lengths, "lengths")
+    kernel, dtype = _kernel(compiled), dtype_of(compiled)
     length_of = _next_minus_this if alone else _given_length
 
     def implementation(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
@@ -300,14 +305,15 @@ def _zeros_template(compiled: Compiled, wraps: bool) -> Any:
         """Serve as the template's key, which must be a function."""
 
     def implement(value: Any, n: Any) -> Any:
-        _require_integer(n, "n")
         _require_integer(value, "value")
+        _require_integer(n, "n")
         start = _start(compiled, wraps, value)
 
         def implementation(value: Any, n: Any) -> Any:
+            crc = start(value)
             if even and n < 0:
                 raise ValueError("n must not be negative: the polynomial has no constant term")
-            return result(after(start(value), n))
+            return result(after(crc, n))
 
         return implementation
 
@@ -324,17 +330,18 @@ def _combine_template(compiled: Compiled, wraps: bool) -> Any:
         """Serve as the template's key, which must be a function."""
 
     def implement(crc1: Any, crc2: Any, len2: Any) -> Any:
-        _require_integer(len2, "len2")
         _require_integer(crc1, "crc1")
         _require_integer(crc2, "crc2")
+        _require_integer(len2, "len2")
         first = _start(compiled, wraps, crc1, "crc1")
         second = _start(compiled, wraps, crc2, "crc2")
 
         def implementation(crc1: Any, crc2: Any, len2: Any) -> Any:
+            a, b = first(crc1), second(crc2)
             if len2 < 0:
                 raise ValueError("len2 must not be negative")
             # crc(AB) = crc(B) + xorout + zeros(crc(A) + crc of nothing + xorout, len(B)).
-            return result(second(crc2) ^ xorout ^ after(first(crc1) ^ difference, len2))
+            return result(b ^ xorout ^ after(a ^ difference, len2))
 
         return implementation
 

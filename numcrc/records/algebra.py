@@ -25,10 +25,10 @@ def zeros(compiled: Compiled, value: Any, n: Any) -> Any:
     refuse_masked(n, "n")
     if not (np.ndim(value) or np.ndim(n)):
         return compiled.zeros(compiled.checked(value), index(n, "n"))
-    counts = integers(n, "n")
+    values, counts = checked_values(compiled, value), integers(n, "n")
     if not compiled.model.poly & 1 and (counts < 0).any():
         compiled.general_zeros(0, -1)  # raises the error for an even polynomial
-    found = _zeros(compiled, checked_values(compiled, value), counts)
+    found = _zeros(compiled, values, counts)
     return found.astype(dtype_of(compiled))[()]
 
 
@@ -37,10 +37,10 @@ def combine(compiled: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
     for argument, name in ((crc1, "crc1"), (crc2, "crc2"), (len2, "len2")):
         refuse_masked(argument, name)
     if not (np.ndim(crc1) or np.ndim(crc2) or np.ndim(len2)):
+        first, second = compiled.checked(crc1, "crc1"), compiled.checked(crc2, "crc2")
         length = index(len2, "len2")
         if length < 0:
             raise ValueError(f"len2 must not be negative, but is {length}")
-        first, second = compiled.checked(crc1, "crc1"), compiled.checked(crc2, "crc2")
         return _combined(compiled, first, second, length)
     values1 = checked_values(compiled, crc1, "crc1")
     values2 = checked_values(compiled, crc2, "crc2")

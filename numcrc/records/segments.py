@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numcrc.buffers import flat_bytes
+from numcrc.crc.model import index
 from numcrc.records.arguments import Array, Output, checked_values, integers, per_record
 from numcrc.records.run import Records, address, compute, compute_one_by_one
 from numcrc.threads import checked_threads
@@ -39,9 +39,9 @@ def segments(
         # Neither a sum nor a difference may overflow: the sizes first, then the bytes before.
         wrong = (sizes < 0) | (sizes > data.size) | (starts < 0) | (starts > data.size - sizes)
         if wrong.any():
-            index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-            start, size = int(starts[index]), int(sizes[index])
-            raise ValueError(_misplaced("segments", index, start, size, data.size))
+            place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            start, size = int(starts[place]), int(sizes[place])
+            raise ValueError(_misplaced("segments", place, start, size, data.size))
     values = None if values is None else per_record(values, starts.shape)
     output = Output(compiled, starts.shape, out)
     _compute(compiled, data, starts.reshape(-1), sizes.reshape(-1), values, output.array, threads)
@@ -53,7 +53,7 @@ def blocks(
 ) -> Any:
     """Implement `Algorithm.blocks`."""
     values = None if value is None else checked_values(compiled, value)
-    step = operator.index(size)
+    step = index(size, "size")
     if step < 1:
         raise ValueError(f"size must be at least 1, not {step}")
     threads = None if threads is None else checked_threads(threads)
@@ -111,9 +111,9 @@ def _check_inside(offsets: Array, size: int) -> None:
         raise ValueError(f"offsets must be 0 to {size}, but one is {int(wrong.flat[0])}")
 
 
-def _misplaced(what: str, index: Any, start: int, length: int, size: int) -> str:
+def _misplaced(what: str, place: Any, start: int, length: int, size: int) -> str:
     """Return the message for a record that is not inside the buffer."""
-    where = ", ".join(map(str, index))
+    where = ", ".join(map(str, place))
     if length < 0:
         return f"{what}: record {where} at {start} has the negative length {length}"
     return f"{what}: record {where}, {length} bytes at {start}, is outside the buffer of {size}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import as_array
+from numcrc.crc.model import index
 from numcrc.records.arguments import Array, Output, checked_values, per_record
 from numcrc.records.run import Records, address, compute, compute_one_by_one, threads_worth
 from numcrc.threads import checked_threads, share
@@ -52,7 +52,7 @@ def rows(compiled: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: i
 
 
 def _as_tuple(axis: Any) -> tuple[int, ...]:
-    return tuple(map(operator.index, axis if isinstance(axis, tuple) else (axis,)))
+    return tuple(index(one, "axis") for one in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _normalised(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
