@@ -19,11 +19,11 @@ CHUNK = 1 << 18
 SPLIT = 1 << 21
 """Bytes above which a record is cut into pieces, so that several threads can share it."""
 LONGEST = 1 << 26
-"""Bytes above which a record is cut even for one thread, so that signals are heard."""
+"""Bytes above which a record is cut even for one thread, so that signals are handled."""
 _PIECES = 16
-"""Pieces of a record for each thread, at most: larger pieces read memory faster."""
-_HEARD = 1 << 28
-"""Bytes between two checks for signals, at most."""
+"""Most pieces of a record for each thread: larger pieces read memory faster."""
+_UNINTERRUPTED = 1 << 28
+"""Most bytes between two checks for signals."""
 _RECORD_COST = 64
 """Cost of a record besides its bytes, in bytes."""
 THREAD_WORTH = 1 << 20
@@ -37,17 +37,17 @@ def address(array: Array) -> int:
 
 
 class Records(NamedTuple):
-    """Where records lie: as in `numcrc.jit.builtins.abi.Work`, with arrays for addresses."""
+    """The places of records, as in `numcrc.jit.builtins.abi.Work`, with arrays for addresses."""
 
     number: int
     lengths: Array | int
-    """Bytes of each (int64), or of all."""
+    """Bytes of each record (int64), or one number for all."""
     base: int = 0
     offsets: Array | None = None
-    """int64, from *base*."""
+    """The start of each record, in bytes after *base* (int64)."""
     stride: int = 0
     pointers: Array | None = None
-    """uint64."""
+    """The address of each record (uint64)."""
     chain: bool = False
     """Whether each record continues from the CRC of the one before."""
 
@@ -86,9 +86,9 @@ def compute(
     Parameters
     ----------
     compiled
-        The functions that compute it.
+        The functions of the CRC.
     records
-        Where the records lie.
+        The places of the records.
     values
         The CRCs to continue from: one for all, or one for each record (uint64).
     out
@@ -98,22 +98,22 @@ def compute(
         As for the public functions.
     """
     total = records.total
-    count = threads_worth(total, threads)
+    threads = threads_worth(total, threads)
     if not records.number:
         return
     if records.chain:
-        count = 1
-    most = SPLIT if count > 1 else LONGEST
+        threads = 1
+    most = SPLIT if threads > 1 else LONGEST
     if total > most and records.longest > most:
-        _compute_pieces(compiled, records, values, out, count)
+        _compute_pieces(compiled, records, values, out, threads)
     else:
-        _compute_chunks(compiled, records, values, out, count)
+        _compute_chunks(compiled, records, values, out, threads)
 
 
 def compute_one_by_one(
     compiled: Compiled, items: Iterable[Any], values: Array | None, out: Array
 ) -> None:
-    """Compute the CRC of each of *items*, any buffers, in this thread; of any width."""
+    """Compute the CRC of each of *items*, which are buffers, in this thread, for any width."""
     flat = out.reshape(-1)
     each = None if values is None else np.broadcast_to(values, flat.shape)
     for i, item in enumerate(items):
@@ -155,7 +155,7 @@ def _compute_chunks(
     def stop() -> None:
         work[Work._fields.index("next")] = len(bounds)
 
-    turn = max(1, _HEARD // most)
+    turn = max(1, _UNINTERRUPTED // most)
 
     def chunks(limit: int) -> int:
         done, count = 0, turn
