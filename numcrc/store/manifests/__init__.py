@@ -15,7 +15,14 @@ from typing import Any
 from numcrc.checksums import canonical, of_list_name
 from numcrc.store.manifests import batch_reports, checkfiles, inventory, tables
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.format import Format, Found, Options, by_name, for_writing, has_suffix
+from numcrc.store.manifests.format import (
+    Format,
+    NumberedEntry,
+    Options,
+    by_name,
+    for_writing,
+    has_suffix,
+)
 from numcrc.store.manifests.referenced import at_url, verified
 from numcrc.store.manifests.streams import Stream, opened
 from numcrc.store.merge import union
@@ -114,8 +121,9 @@ def read_manifest(
         else:
             stream = stack.enter_context(opened(source))
         chosen = chosen or _recognised(stream)
-        found = chosen.read(stream, Options(algorithm, allow_outside, files, on_malformed, exists))
-        yield from _merged(found, prefix if chosen.whole_bucket else "", chosen.unit)
+        options = Options(algorithm, allow_outside, files, on_malformed, exists)
+        entries = chosen.read(stream, options)
+        yield from _merged(entries, prefix if chosen.whole_bucket else "", chosen.unit)
 
 
 def write_manifest(
@@ -181,10 +189,10 @@ def _recognised(stream: Stream) -> Format:
     return next(each for each in FORMATS if each.recognises(stream))
 
 
-def _merged(found: Iterator[Found], prefix: str, unit: str) -> Iterator[Entry]:
+def _merged(entries: Iterator[NumberedEntry], prefix: str, unit: str) -> Iterator[Entry]:
     """Yield entries below *prefix*, consecutive ones with the same key as one."""
     last: Entry | None = None
-    for number, entry, name in found:
+    for number, entry, file in entries:
         if prefix:
             if not entry.key.startswith(prefix) or entry.key == prefix:
                 continue
@@ -193,7 +201,7 @@ def _merged(found: Iterator[Found], prefix: str, unit: str) -> Iterator[Entry]:
             try:
                 last = union(last, entry)
             except ValueError as error:
-                raise ManifestError(name, str(error), number, unit) from None
+                raise ManifestError(file, str(error), number, unit) from None
             continue
         if last is not None:
             yield last

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from numcrc.store.keys import check_key, unquoted
 from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.format import Format, Found, Options
+from numcrc.store.manifests.format import Format, NumberedEntry, Options
 from numcrc.store.manifests.inventory import version_of_etag
 from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
 from numcrc.store.manifests.rows import digits
@@ -31,7 +31,7 @@ def _recognises(stream: Stream) -> bool:
     return _LINE.match(stream.first_line().replace(", ", ",")) is not None
 
 
-def _read(stream: Stream, options: Options) -> Iterator[Found]:
+def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
     """Yield the entries of a report, or of all reports that a manifest.json refers to."""
     if not stream.is_object():
         yield from _report(stream)
@@ -48,7 +48,7 @@ def _read(stream: Stream, options: Options) -> Iterator[Found]:
             yield from _report(report)
 
 
-def _report(stream: Stream) -> Iterator[Found]:
+def _report(stream: Stream) -> Iterator[NumberedEntry]:
     bucket = None
     for number, cells in csv_records(stream, _quoted):
         if number == 1 and cells[0].strip() == "Bucket":
@@ -57,7 +57,7 @@ def _report(stream: Stream) -> Iterator[Found]:
             check_width(cells, _WIDTH)
             if cells[0] != (bucket := bucket or cells[0]):
                 raise ValueError(f"expected bucket {bucket!r}, got {cells[0]!r}")
-            yield number, _entry(cells), stream.name
+            yield NumberedEntry(number, _entry(cells), stream.name)
         except ValueError as error:
             raise ManifestError(stream.name, str(error), number) from None
 

@@ -13,7 +13,7 @@ from numcrc.checkfiles.lines import Basis, Line
 from numcrc.checksums import ChecksumAlgorithm, known, unknown
 from numcrc.store.keys import key_bytes, key_of_path, key_text
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.format import Format, Found, Options
+from numcrc.store.manifests.format import Format, NumberedEntry, Options
 from numcrc.store.manifests.output import written
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.objects import Checksum, Entry
@@ -32,7 +32,7 @@ def _recognises(_stream: Stream) -> bool:
     return True  # lines have no mark; one that cannot be parsed is an error
 
 
-def _read(stream: Stream, options: Options) -> Iterator[Found]:
+def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
     """Yield the entries of a check file; each line says which format it has."""
     chosen = algorithm_named(options.algorithm) if options.algorithm else None
     key_of = _Keys(options)
@@ -54,7 +54,7 @@ def _read(stream: Stream, options: Options) -> Iterator[Found]:
                 )
                 for algorithm, value, basis in line.checksums
             )
-            yield number, Entry(key, None, checksums), stream.name
+            yield NumberedEntry(number, Entry(key, None, checksums), stream.name)
     except reader.ListError as error:
         raise ManifestError(stream.name, error.why, error.line) from None
 

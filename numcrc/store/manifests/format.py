@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row, Table
@@ -13,8 +13,15 @@ from numcrc.store.objects import Entry
 from numcrc.store.source import Source
 from numcrc.store.sources import StrPath
 
-Found: TypeAlias = tuple[int, Entry, str]
-"""The number of a line or row, its entry, and the name of the file that it is in."""
+
+class NumberedEntry(NamedTuple):
+    """An entry and where it was read."""
+
+    number: int
+    """Of the line or row."""
+    entry: Entry
+    file: str
+    """The name of the file."""
 
 
 class Options(NamedTuple):
@@ -38,7 +45,7 @@ class Format(NamedTuple):
     """The format in a few words, for help texts."""
     recognises: Callable[[Stream], bool]
     """Whether a file begins like one of this format."""
-    read: Callable[[Stream, Options], Iterator[Found]]
+    read: Callable[[Stream, Options], Iterator[NumberedEntry]]
     write: Callable[[StrPath | None, Iterable[Entry]], int] | None = None
     """Writes entries to a path and returns their number; None: the format is only read."""
     suffixes: tuple[str, ...] = ()

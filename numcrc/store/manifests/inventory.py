@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from numcrc.store.keys import check_key, key_text, unquoted
 from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.format import Format, Found, Options
+from numcrc.store.manifests.format import Format, NumberedEntry, Options
 from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
 from numcrc.store.manifests.rows import Row, check_size
 from numcrc.store.manifests.streams import Stream
@@ -25,7 +25,7 @@ def _recognises(stream: Stream) -> bool:
     return may_be_document(stream) and _DOCUMENT.search(stream.start()) is not None
 
 
-def _read(stream: Stream, options: Options) -> Iterator[Found]:
+def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
     """Yield the latest versions of objects."""
     name = stream.name
     if not stream.is_object():
@@ -50,7 +50,7 @@ def _read(stream: Stream, options: Options) -> Iterator[Found]:
                     unit = "line" if file_format == "CSV" else "row"
                     raise ManifestError(part.name, str(error), number, unit) from None
                 if entry is not None:
-                    yield number, entry, part.name
+                    yield NumberedEntry(number, entry, part.name)
 
 
 def _entry(row: Row) -> Entry | None:

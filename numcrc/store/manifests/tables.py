@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from numcrc.store.manifests import csv_table, jsonl, parquet
 from numcrc.store.manifests.errors import ManifestError
-from numcrc.store.manifests.format import Format, Found, Options, TableFormat
+from numcrc.store.manifests.format import Format, NumberedEntry, Options, TableFormat
 from numcrc.store.manifests.output import written
 from numcrc.store.manifests.rows import ENTRIES, Row, Table, entry_to_row, row_to_entry
 from numcrc.store.manifests.streams import Stream
@@ -92,9 +92,9 @@ def row_writer(
 def manifest_format(table: TableFormat) -> Format:
     """Return the format of manifests that are tables in the format *table*."""
 
-    def read(stream: Stream, _options: Options) -> Iterator[Found]:
+    def read(stream: Stream, _options: Options) -> Iterator[NumberedEntry]:
         for number, entry in parsed(stream, ENTRIES, table, row_to_entry):
-            yield number, entry, stream.name
+            yield NumberedEntry(number, entry, stream.name)
 
     def write(path: StrPath | None, entries: Iterable[Entry]) -> int:
         count = 0
