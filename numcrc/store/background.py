@@ -1,9 +1,9 @@
 """Run functions in threads, so that an interrupt of the caller at any moment disturbs none.
 
 `threading.Thread` and `threading.Event` take and release locks in Python code. An exception that a
-signal handler raises in between leaves a lock held, and whoever needs it next waits for ever. The
-locks and queues used here are implemented in C, and the caller waits for nothing else: neither for
-a store nor for a disk.
+signal handler raises in between leaves a lock held, and the next thread that needs it waits for
+ever. The locks and queues used here are implemented in C, and the caller waits for nothing else:
+neither for a store nor for a disk.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from numcrc.store.retries import StoppedError
 T = TypeVar("T")
 
 POLL = 0.1
-"""Seconds after which a caller that waits looks whether it should stop."""
-LAST_WAIT = 0.3
-"""Seconds to wait for threads that were told to end: a store may not answer."""
+"""Seconds after which a caller that waits checks whether it should stop."""
+JOIN_TIMEOUT = 0.3
+"""Most seconds to wait for threads that should end: a store may not answer."""
 
 
 class Flag:
@@ -105,9 +105,9 @@ class Threads:
         self._running += 1
 
     def join(self) -> None:
-        """Wait until all threads have ended, `LAST_WAIT` at most since the first call."""
+        """Wait until all threads have ended, up to `JOIN_TIMEOUT` seconds after the first call."""
         if self._deadline is None:
-            self._deadline = time.monotonic() + LAST_WAIT
+            self._deadline = time.monotonic() + JOIN_TIMEOUT
         while self._running:
             try:
                 self._ended.get(timeout=max(0.0, self._deadline - time.monotonic()))

@@ -1,9 +1,8 @@
-"""Compare what was found with what was expected. No I/O."""
+"""Decide the outcome of an object from what was found and what was expected. No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from numcrc.checksums import canonical, find, reason
 from numcrc.store.composite import PartsError, whole_checksums
@@ -19,7 +18,7 @@ _FAILURES = {
 }
 
 
-def failure(pair: Pair, error: StoreError) -> Result:
+def error_result(pair: Pair, error: StoreError) -> Result:
     """Return the result for an object that could not be read."""
     state = _FAILURES.get(type(error), State.ERROR)
     return _result(state, pair, pair.present, (), detail=str(error))
@@ -49,31 +48,6 @@ def _result(
     actual = _text(first, found) if found else ""
     expected = _text(first, first.value)
     return Result(pair.key, state, size, first.algorithm, expected, actual, parts, detail, version)
-
-
-class Task(Protocol):
-    """What to do with objects; the outcome is a `Result`, or an `Entry` with checksums."""
-
-    reads_bodies: bool
-    """Whether `verdict` decides; otherwise `stored_verdict` does."""
-
-    def early_result(self, pair: Pair, entry: Entry | None) -> Result | None:
-        """Return the result if the object *entry* need not be read, else None."""
-        ...
-
-    def wanted(self, pair: Pair, entry: Entry) -> tuple[Checksum, ...]:
-        """Return the checksums to compute."""
-        ...
-
-    def verdict(
-        self, pair: Pair, entry: Entry, wanted: Sequence[Checksum], found: Sequence[Found]
-    ) -> Result | Entry:
-        """Return the outcome, given what was computed of the body."""
-        ...
-
-    def stored_verdict(self, pair: Pair, entry: Entry) -> Result | Entry:
-        """Return the outcome, given what the store knows of the object."""
-        ...
 
 
 class Computation:
@@ -222,11 +196,17 @@ class Comparison:
             for name in there
             if name in here
         ]
-        # A mismatch decides, but that of a guess only if nothing matches.
-        both.sort(key=lambda c: 1 if here[c.algorithm] == c.value else 2 * c.guessed)
+
+        def rank(checksum: Checksum) -> int:
+            # A certain mismatch decides, else a match, else the mismatch of a guess.
+            if here[checksum.algorithm] == checksum.value:
+                return 1
+            return 2 if checksum.guessed else 0
+
         if both:
-            found = here[both[0].algorithm]
-            decisive = both[0]._replace(algorithm=spelled[both[0].algorithm].algorithm)
+            first = min(both, key=rank)
+            found = here[first.algorithm]
+            decisive = first._replace(algorithm=spelled[first.algorithm].algorithm)
             if found == decisive.value:
                 return _result(State.MATCH, pair, entry, [decisive], found)
             if decisive.guessed:
@@ -237,9 +217,9 @@ class Comparison:
         return self._compare_composites(pair, entry, wanted)
 
     def _compare_composites(self, pair: Pair, entry: Entry, wanted: Sequence[Checksum]) -> Result:
-        here = {(canonical(c.algorithm), c.composite): c for c in entry.checksums if c.composite}
+        stored = {_kind(checksum): checksum for checksum in entry.checksums if checksum.composite}
         for checksum in wanted:
-            other = here.get((canonical(checksum.algorithm), checksum.composite))
+            other = stored.get(_kind(checksum))
             if other is None:
                 continue
             if other.value == checksum.value:
@@ -252,6 +232,11 @@ class Comparison:
         names = [_names(entry.checksums), _names(wanted)]
         detail = f"not comparable: stored {names[0]}, expected {names[1]}"
         return _result(State.NO_CHECKSUM, pair, entry, wanted, detail=detail)
+
+
+def _kind(checksum: Checksum) -> tuple[str, int]:
+    """Return the algorithm and the number of parts, which comparable checksums share."""
+    return canonical(checksum.algorithm), checksum.composite
 
 
 def computable(wanted: Sequence[Checksum]) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple
 
 from numcrc.checksums import UnsupportedError, find
-from numcrc.store.compare import Task, any_differs, computable, failure
+from numcrc.store.compare import any_differs, computable, error_result
 from numcrc.store.composite import has_composite, may_know_parts
 from numcrc.store.hashing import Found, Tally
 from numcrc.store.merge import Pair
@@ -15,13 +15,21 @@ from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.progress import Progress
 from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.source import ChangedError, Source, StoreError
+from numcrc.store.task import Outcome, Task
 from numcrc.store.workers import Workers
-
-Outcome: TypeAlias = "Result | Entry"
-_Fetched: TypeAlias = "tuple[int, Pair, Entry, memoryview, tuple[Checksum, ...]]"
 
 BODY_CHECKSUM = Checksum("crc64nvme", b"")
 """Compares two bodies if no checksum of the expected one can be computed."""
+
+
+class _Fetched(NamedTuple):
+    """An object whose body is in a reader's buffer."""
+
+    position: int
+    pair: Pair
+    entry: Entry
+    body: memoryview
+    wanted: tuple[Checksum, ...]
 
 
 class _Case:
@@ -99,7 +107,7 @@ class Examiner:
             except ChangedError:  # or longer than the buffer
                 cases.append(_Case(index, pair))
             except StoreError as error:
-                outcomes[index] = failure(pair, error)
+                outcomes[index] = error_result(pair, error)
             else:
                 used += len(view)
                 expected = pair.expected
@@ -107,7 +115,7 @@ class Examiner:
                 if expected is not None and expected.size != fresh.size:
                     outcome = task.early_result(pair, fresh)
                 if outcome is None:
-                    fetched.append((index, pair, fresh, view, task.wanted(pair, fresh)))
+                    fetched.append(_Fetched(index, pair, fresh, view, task.wanted(pair, fresh)))
                 else:
                     outcomes[index] = outcome
         cases += self._hash_group(fetched, outcomes)
@@ -130,15 +138,15 @@ class Examiner:
     def _hash_group(self, fetched: Sequence[_Fetched], outcomes: dict[int, Outcome]) -> list[_Case]:
         """Add the outcomes of the objects in the buffer; return those that take more steps."""
         cases = []
-        for index, pair, entry, view, wanted in fetched:
+        for index, pair, entry, body, wanted in fetched:
             if not has_composite(wanted):
-                found = [_hash(checksum.algorithm, view) for checksum in wanted]
+                found = [_hash(checksum.algorithm, body) for checksum in wanted]
             elif may_know_parts(entry, wanted):
                 cases.append(_Case(index, pair))
                 continue
             else:
-                tally = Tally(len(view), wanted)
-                tally.add(0, iter((view,)))
+                tally = Tally(len(body), wanted)
+                tally.add(0, iter((body,)))
                 found = tally.found()
             outcome = self._task.verdict(pair, entry, wanted, found)
             if (
@@ -164,7 +172,7 @@ class Examiner:
         except StoreError as error:
             if case.asking_other and self._against and type(error) is not ChangedError:
                 error = StoreError(f"{self._against.url}: {error}")
-            return failure(case.pair, error)
+            return error_result(case.pair, error)
 
     def _outcome(self, case: _Case, reader: BodyReader) -> Outcome:
         task, pair = self._task, self._complete_expected(case, reader)

@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, cast
 
 from numcrc.store.background import POLL, Flag
-from numcrc.store.compare import Comparison, Computation, Task
-from numcrc.store.examine import Examiner, Outcome
+from numcrc.store.compare import Comparison, Computation
+from numcrc.store.examine import Examiner
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, Result
 from numcrc.store.progress import Progress
@@ -24,6 +24,7 @@ from numcrc.store.reader import BodyReader
 from numcrc.store.retries import Bandwidth, Retries, StoppedError
 from numcrc.store.source import Source
 from numcrc.store.state import StateFile
+from numcrc.store.task import Outcome, Task
 from numcrc.store.workers import IDLE, Workers
 from numcrc.threads import checked_threads, thread_count
 

@@ -13,32 +13,32 @@ from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.retries import StoppedError
 
 R = TypeVar("R")
-Work: TypeAlias = Callable[[BodyReader], object]
+WorkItem: TypeAlias = Callable[[BodyReader], object]
 
 IDLE = 1.0
-"""Seconds after which a thread without work looks whether it should end."""
+"""Seconds after which a thread without work checks whether it should end."""
 
 
 class Workers(Generic[R]):
-    """Threads that take work from one queue, each with a reader.
+    """Threads that take work items from one queue, each with a reader.
 
     Parameters
     ----------
     readers : sequence of BodyReader
         One for each thread.
     closing : Flag
-        Set to stop everything.
+        Stops the threads once it is set.
     """
 
     def __init__(self, readers: Sequence[BodyReader], closing: Flag) -> None:
         self._readers = readers
         self._closing = closing
         self._threads = Threads()
-        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        self._work: SimpleQueue[WorkItem | None] = SimpleQueue()
         self._results: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
 
     def start(self, feed: Callable[[], object]) -> None:
-        """Start the threads, and one that calls *feed*, which submits work."""
+        """Start the threads, and one that calls *feed*, which submits work items."""
         self._threads.start(partial(self._guarded, feed))
         for number, reader in enumerate(self._readers):
             try:
@@ -48,9 +48,9 @@ class Workers(Generic[R]):
                     raise
                 break
 
-    def submit(self, work: Work) -> None:
-        """Have a thread call *work* with its reader."""
-        self._work.put(work)
+    def submit(self, item: WorkItem) -> None:
+        """Have a thread call *item* with its reader."""
+        self._work.put(item)
 
     def read(self, large: LargeObject, reader: BodyReader) -> None:
         """Read all ranges of *large* in this thread, which is a worker, and idle ones.
@@ -59,7 +59,7 @@ class Workers(Generic[R]):
         """
 
         def help_reading(other: BodyReader) -> None:
-            # Behind the work that waits, so that large objects do not hold back small ones.
+            # Behind the items that wait, so that large objects do not hold back small ones.
             if large.read_range(other):
                 self._work.put(help_reading)
 
@@ -75,7 +75,7 @@ class Workers(Generic[R]):
 
     @property
     def idle(self) -> bool:
-        """Whether no work waits for a thread."""
+        """Whether no work item waits for a thread."""
         return self._work.empty()
 
     def wait(self, seconds: float) -> dict[int, R]:
@@ -99,7 +99,10 @@ class Workers(Generic[R]):
                 yield results
 
     def close(self) -> None:
-        """Stop all threads, and wait until they have ended, but not for long."""
+        """Stop all threads, and wait until they have ended, up to `JOIN_TIMEOUT` seconds.
+
+        A thread that waits for a store's answer ends after it.
+        """
         self._closing.set()
         self._work.put(None)
         self._threads.join()
@@ -119,11 +122,11 @@ class Workers(Generic[R]):
     def _take_work(self, reader: BodyReader) -> None:
         while not self._closing.is_set():
             try:
-                work = self._work.get(timeout=IDLE)
+                item = self._work.get(timeout=IDLE)
             except Empty:
                 continue
-            if work is None:
+            if item is None:
                 break
-            work(reader)
-            del work  # it refers to objects
+            item(reader)
+            del item  # it refers to objects
         self._work.put(None)  # for the next thread
