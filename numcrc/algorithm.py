@@ -211,7 +211,7 @@ class Algorithm:
         shown = ", ".join(f"{field}={value}" for field, value in fields.items())
         return f"Algorithm({shown}, check={self.check:#0{digits}x}, name={self.name!r})"
 
-    def bits(self, data: Data, nbits: int) -> int:
+    def bits(self, data: Data, nbits: SupportsIndex) -> int:
         """Return the CRC of the first *nbits* bits of *data*.
 
         Bit 0 of each byte comes first if refin is set, bit 7 otherwise. A negative *nbits*,
@@ -224,26 +224,7 @@ class Algorithm:
         >>> bin(usb.bits((0xE << 7 | 0x15).to_bytes(2, "little"), 11))  # endpoint E, address 15
         '0b11101'
         """
-        from numcrc.buffers import pieces
-
-        nbits = left = index(nbits, "nbits")
-        if left < 0:
-            raise ValueError(f"nbits must not be negative, but is {nbits}")
-        compute = self._compiled.crc
-        crc, last = compute(b""), 0
-        for piece in pieces(data):
-            whole = min(left >> 3, len(piece))
-            crc = compute(piece[:whole], crc)
-            left -= 8 * whole
-            if whole < len(piece):
-                last = piece[whole]
-                break
-        else:
-            if left:
-                raise ValueError(f"data has only {nbits - left} bits, not {nbits}")
-        bits = list(reference.message_bits((last,), self.refin))[:left]
-        register = reference.feed(self.model, reference.register_of(self.model, crc), bits)
-        return reference.value_of(self.model, register)
+        return self._compiled.bits(data, nbits)
 
     def verify(self, data: Data, expected: int) -> bool:
         """Return whether the CRC of *data* is *expected*; raise as `function` does.

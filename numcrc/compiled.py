@@ -152,6 +152,28 @@ class Compiled:
                 state = self.feed_wide(piece[start : start + PIECE], state)
         return reference.value_of(self.model, constants.register_of_wide(self.model, state))
 
+    def bits(self, data: Data, nbits: SupportsIndex) -> int:
+        """Implement `Algorithm.bits`."""
+        from numcrc.buffers import pieces
+
+        nbits = left = index(nbits, "nbits")
+        if left < 0:
+            raise ValueError(f"nbits must not be negative, but is {nbits}")
+        crc, last = self.crc(b""), 0
+        for piece in pieces(data):
+            whole = min(left >> 3, len(piece))
+            crc = self.crc(piece[:whole], crc)
+            left -= 8 * whole
+            if whole < len(piece):
+                last = piece[whole]
+                break
+        else:
+            if left:
+                raise ValueError(f"data has only {nbits - left} bits, not {nbits}")
+        bits = list(reference.message_bits((last,), self.model.refin))[:left]
+        register = reference.feed(self.model, reference.register_of(self.model, crc), bits)
+        return reference.value_of(self.model, register)
+
     def general_zeros(self, value: int, n: int) -> int:
         """Handle the calls that machine code does not: any integers, wide registers, errors."""
         crc, count = self.checked(value), index(n, "n")
