@@ -178,7 +178,7 @@ def verify(
                     manifest,
                     algorithm=algorithm,
                     allow_outside=allow_outside,
-                    prefix=_prefix(here.url),
+                    prefix=here.inventory_prefix,
                     on_malformed=found.malformed.add,
                     exists=partial(_exists, here, Retries(limits.attempts, ended.wait)),
                 )
@@ -258,12 +258,6 @@ def _exists(source: Source, retries: Retries, key: str) -> bool:
     except StoreError:
         return False
     return True
-
-
-def _prefix(url: str) -> str:
-    """Return the prefix that the keys of the source at *url* have in lists of a whole bucket."""
-    prefix = url.partition("://")[2].partition("/")[2] if url.startswith("s3://") else ""
-    return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
 
 def _identity(manifest: StrPath) -> list[str | int]:

@@ -115,8 +115,7 @@ class _Strategy(NamedTuple):
 
 
 def _strategy(source: Source, threads: int | None) -> _Strategy:
-    scheme, separator, _ = source.url.partition("://")
-    if separator and scheme != "file":
+    if not source.local:
         return _Strategy(8 if threads is None else threads, False, 16, RANGE)
     # Reading small files is system calls and Python code, where threads wait for each other.
     # A piece stays in a CPU's second-level cache between the page cache and the checksum.

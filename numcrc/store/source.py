@@ -38,6 +38,10 @@ class Source(Protocol):
     """The URL or path that the user gave, without credentials."""
     listable: bool
     """Whether `entries` works."""
+    local: bool
+    """Whether its objects are files of this machine."""
+    inventory_prefix: str
+    """The beginning of its keys in an S3 Inventory of the whole bucket, which they lack here."""
 
     def entries(self) -> Iterator[Entry]:
         """Yield every object in the order of `numcrc.store.keys.key_bytes`, in bounded memory."""

@@ -40,7 +40,7 @@ TOKENS = (
 class Files:
     """A source of which every object has the same bytes."""
 
-    url, listable = "fuzz://bucket", False
+    url, listable, local, inventory_prefix = "fuzz://bucket", False, False, ""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

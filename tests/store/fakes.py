@@ -71,6 +71,7 @@ class FakeSource:
         self.objects = dict(objects)
         self.url = url
         self.listable = True
+        self.inventory_prefix = ""
         self.stored: dict[str, tuple[Checksum, ...]] = {}
         self.archived: set[str] = set()
         self.versions: dict[str, str] = {}
@@ -83,6 +84,11 @@ class FakeSource:
         self.own_memory = False
         self.threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
+
+    @property
+    def local(self) -> bool:
+        """Whether the URL is a path."""
+        return "://" not in self.url
 
     def entries(self) -> Iterator[Entry]:
         """Yield every object as a listing does: without checksums."""

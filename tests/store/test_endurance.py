@@ -191,6 +191,8 @@ WRONG = Checksum("crc32c", bytes(4))
 class Source:
     url = "fake://"
     listable = True
+    local = False
+    inventory_prefix = ""
 
     def entries(self):
         for number in range(COUNT):

@@ -23,6 +23,8 @@ def test_schemes_are_complete(scheme):
     for method in ("entries", "stat", "read", "fetch", "close"):
         assert callable(getattr(kind, method))
     assert isinstance(kind.listable, bool)
+    assert kind.local is (scheme.name == "file")
+    assert kind.inventory_prefix == ""
     assert scheme.form.startswith(f"{scheme.name}://")
     assert scheme.summary
 
@@ -70,3 +72,15 @@ def test_outside_of_local_folders_only(tmp_path: Path) -> None:
         )
     with pytest.raises(ValueError, match="is not a local folder"):
         opened("s3://bucket", allow_outside=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"),
+    [("s3://bucket", ""), ("s3://bucket/a/b", "a/b/"), ("s3://bucket/a/", "a/"), ("gs://a/b", "")],
+)
+def test_keys_of_an_inventory_have_a_prefix(
+    url: str, prefix: str, use: Callable[..., None]
+) -> None:
+    use({"AWS_NO_SIGN_REQUEST": "YES", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1"})
+    with opened(url) as source:
+        assert source.inventory_prefix == prefix

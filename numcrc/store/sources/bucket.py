@@ -22,6 +22,8 @@ class Bucket(HttpSource):
     """
 
     listable = True
+    local = False
+    inventory_prefix = ""
 
     def __init__(self, url: str) -> None:
         scheme, _, rest = url.partition("://")

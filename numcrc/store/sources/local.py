@@ -86,7 +86,8 @@ class LocalSource:
     [('a', 9)]
     """
 
-    listable = True
+    listable = local = True
+    inventory_prefix = ""
     folder: str
     """The path of the folder, or of the folder of the file."""
     file: str | None

@@ -26,6 +26,8 @@ class S3Source(Bucket):
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         super().__init__(url)
         self._access = Access(self._bucket, timeout)
+        prefix = self._prefix
+        self.inventory_prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from HEAD; a composite checksum has its parts."""

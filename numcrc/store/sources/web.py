@@ -23,7 +23,8 @@ class WebSource(HttpSource):
     user and password in a URL are sent to its own server only.
     """
 
-    listable = False
+    listable = local = False
+    inventory_prefix = ""
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         parts = urlsplit(url)
