@@ -1,4 +1,4 @@
-"""Test that imports, including those inside functions, only go down the floors of the package."""
+"""Test that imports, including those inside functions, only go down the layers of the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(numcrc.__file__).parent
 LONGEST = 600
 
 # From the bottom up, as in README. A module imports from its own row and from the rows above it.
-FLOORS = [
+LAYERS = [
     "_version _resources forks buffers threads",
     "crc",
     "jit",
@@ -29,8 +29,8 @@ FLOORS = [
     "store",
     "cli integrations __main__",
 ]
-# The floors inside jit.
-JIT_FLOORS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.engine"]
+# The layers inside jit.
+JIT_LAYERS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.engine"]
 # An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
 # Modules that import Numba; `numba_features` does so only if Numba's settings are used.
@@ -121,15 +121,15 @@ def dependencies(name: str, *, typing: bool = False) -> set[str]:
     return {module for module in found if module} - {name}
 
 
-def floor(name: str, floors: list[str]) -> int:
+def layer(name: str, layers: list[str]) -> int:
     """Return the number of the row that has *name* or a folder around it."""
     holder = name
     while holder:
-        for number, modules in enumerate(floors):
+        for number, modules in enumerate(layers):
             if holder in modules.split():
                 return number
         holder = holder.rpartition(".")[0]
-    return 0 if floors is JIT_FLOORS else pytest.fail(f"{name} is on no floor")
+    return 0 if layers is JIT_LAYERS else pytest.fail(f"{name} is in no layer")
 
 
 @pytest.mark.parametrize("name", sorted(PATHS))
@@ -137,24 +137,24 @@ def test_imports_run_down(name):
     for below in dependencies(name, typing=name != "numcrc"):
         if below == "numcrc":  # the public names, which `algorithm` and others define
             below = "algorithm"
-        assert floor(below, FLOORS) <= floor(name, FLOORS), f"{name} imports {below}"
+        assert layer(below, LAYERS) <= layer(name, LAYERS), f"{name} imports {below}"
         if below.startswith("jit.") and name.startswith("jit."):
-            assert floor(below, JIT_FLOORS) <= floor(name, JIT_FLOORS), f"{name} imports {below}"
+            assert layer(below, JIT_LAYERS) <= layer(name, JIT_LAYERS), f"{name} imports {below}"
 
 
-def test_every_floor_is_there():
-    listed = [name for modules in FLOORS + JIT_FLOORS for name in modules.split()]
+def test_every_layer_is_there():
+    listed = [name for modules in LAYERS + JIT_LAYERS for name in modules.split()]
     assert set(listed) <= PATHS.keys()
     assert len(listed) == len(set(listed))
 
 
 @pytest.mark.skipif(not README.exists(), reason="numcrc is installed without its README")
-def test_readme_shows_the_floors():
-    table = README.read_text(encoding="utf-8").partition("| floor | contents |\n|---|---|\n")[2]
+def test_readme_shows_the_layers():
+    table = README.read_text(encoding="utf-8").partition("| layer | contents |\n|---|---|\n")[2]
     rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()]
     shown = [sorted(name.strip("/") for name in re.findall("`([^`]+)`", row)) for row in rows]
     unnamed = {"numcrc", "__main__"}  # the package itself, and ``python -m numcrc``
-    assert shown == [sorted(set(modules.split()) - unnamed) for modules in FLOORS]
+    assert shown == [sorted(set(modules.split()) - unnamed) for modules in LAYERS]
 
 
 def test_imports_form_no_circle():
