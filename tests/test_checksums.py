@@ -16,6 +16,7 @@ import numcrc
 from numcrc import checksums
 from numcrc.checksums import UnsupportedError, canonical, find, known, of_list_name, reason
 from numcrc.cli import main
+from numcrc.store.manifests.tables import TABLES
 
 DATA = b"123456789"
 SHA2 = [f"sha{bits}" for bits in (224, 256, 384, 512)]
@@ -214,7 +215,7 @@ def test_b2sum(run, options, file_name):
 
 
 @pytest.mark.parametrize("name", [*HASHES, *XXHASHES, "sha2-256", "blake2b-256", "CRC-16/ARC"])
-@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("suffix", [table.name for table in TABLES])
 def test_what_manifest_writes_verify_takes(run, name, suffix):
     assert run("manifest", "d", "-q", "-a", name, "-o", f"m.{suffix}") == (0, "", "")
     assert run("verify", "d", "-q", "--manifest", f"m.{suffix}") == (0, "", "")

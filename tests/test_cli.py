@@ -16,6 +16,7 @@ from cli_support import COMMAND, POSIX, feed, write
 
 import numcrc
 from numcrc import files
+from numcrc.checkfiles.formats import FORMATS
 from numcrc.cli import COMMANDS
 
 # Forking while another test's pool has threads is safe here: a child uses none of them.
@@ -144,7 +145,7 @@ SPECIAL_NAMES = ["a b", " a", "-a", "a\\b", "a\nb", "a\rb", "a\udcffb", "ü", "#
 
 
 @POSIX
-@pytest.mark.parametrize("form", ["gnu", "bsd", "sfv", "json"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_special_names(run, form):
     for name in SPECIAL_NAMES:
         write(name, os.fsencode(name))

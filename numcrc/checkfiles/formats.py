@@ -40,8 +40,8 @@ def line(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> Li
 
     Parameters
     ----------
-    form : {"gnu", "bsd", "sfv", "json"}
-        The format.
+    form : str
+        The format, one of `FORMATS`.
     algorithms : sequence of ChecksumAlgorithm
         The algorithms, in the order of their values; a gnu or sfv line has one.
     base64 : bool
@@ -65,7 +65,7 @@ def line(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> Li
     >>> line("gnu", [find("crc32c")], False)("a", 9, [0xE3069283])
     'e3069283  a\n'
     """
-    return {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}[form](algorithms, base64)
+    return FORMATS[form](algorithms, base64)
 
 
 def _gnu(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
@@ -143,3 +143,7 @@ def _json(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
         return dumps(row) + "\n"
 
     return json
+
+
+FORMATS = {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}
+"""The function behind `line` for each format."""

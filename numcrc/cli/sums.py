@@ -98,7 +98,7 @@ def _parser() -> ArgumentParser:
         help="any name or alias in 'numcrc list' (repeatable; default: CRC-32C)",
     )
     add("-r", "--recursive", action="store_true", help="read the files below folders (default: .)")
-    add("--format", choices=("gnu", "bsd", "sfv", "json"), help="format of the lines; see below")
+    add("--format", choices=tuple(formats.FORMATS), help="format of the lines; see below")
     add("--base64", action="store_true", help="print big-endian base64, as Amazon S3, not hex")
     add_jobs(parser)
     add("--no-progress", action="store_true", help="show no progress bar on a terminal")

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX
-from types import TracebackType
 from typing import TypeVar
 
 from numcrc.store.retries import StoppedError
@@ -55,12 +54,7 @@ class Flag:
         """Return the flag, which the end of the ``with`` block sets."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.on = True
         self._open()
 

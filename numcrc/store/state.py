@@ -16,7 +16,6 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from heapq import heappop, heappush, merge
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from numcrc.store.keys import key_bytes
@@ -101,12 +100,7 @@ class StateFile:
     def __enter__(self) -> StateFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def known(self, number: int, pair: Pair) -> Result | None:

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from numcrc.store.keys import key_text
 from numcrc.store.manifests import read_manifest
+from numcrc.store.manifests.tables import TABLES
 from numcrc.store.objects import Checksum, Entry
 
 CRC32C = Checksum("crc32c", bytes.fromhex("e3069283"))
-SUFFIXES = ["jsonl", "csv", "parquet", "jsonl.gz", "csv.gz"]
+TABLE_NAMES = [table.name for table in TABLES]
+SUFFIXES = TABLE_NAMES + [f"{table.name}.gz" for table in TABLES if not table.seekable]
 
 some = settings(max_examples=40, deadline=None)
 # Keys with characters that are special in text formats, and bytes that are not UTF-8.

@@ -21,9 +21,16 @@ from hypothesis import strategies as st
 from support import run_python
 
 from numcrc.store import manifests
-from numcrc.store.manifests import FORMATS, Format, formats, read_manifest, write_manifest
+from numcrc.store.manifests import (
+    FORMATS,
+    Format,
+    checkfiles,
+    formats,
+    read_manifest,
+    write_manifest,
+)
 from numcrc.store.objects import Checksum, Entry, Part
-from store.manifest_support import CRC32C, SUFFIXES, keys, read, sizes, some
+from store.manifest_support import CRC32C, SUFFIXES, TABLE_NAMES, keys, read, sizes, some
 
 WIDTHS = {"crc32c": 4, "crc64nvme": 8, "sha256": 32, "CRC-12/UMTS": 2, "new-in-2030": 5}
 
@@ -66,7 +73,7 @@ def test_own_manifests_hold_everything(suffix, tmp_path):
     check()
 
 
-@pytest.mark.parametrize("name", ["gnu", "bsd", "sfv"])
+@pytest.mark.parametrize("name", [each.name for each in checkfiles.FORMATS])
 def test_check_files_hold_what_they_take(name, tmp_path):
     path = tmp_path / "list"
 
@@ -308,7 +315,7 @@ def test_long_manifests_take_no_memory():
     assert many - few < 1 << 10  # KiB
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("suffix", TABLE_NAMES)
 def test_memory_is_bounded(suffix, tmp_path):
     path = tmp_path / f"manifest.{suffix}"
     write_manifest(path, (Entry(f"{k:0100}", k, (CRC32C,)) for k in range(20_000)))
@@ -321,7 +328,7 @@ def test_memory_is_bounded(suffix, tmp_path):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("suffix", TABLE_NAMES)
 def test_ten_thousand_parts(suffix, tmp_path):
     parts = tuple(Part(5 << 20, bytes(64)) for _ in range(10_000))
     entry = Entry("a", 10_000 * (5 << 20), (Checksum("sha512", bytes(64), 10_000, parts),))

@@ -17,7 +17,7 @@ from support import run_python
 from numcrc.store.manifests import read_manifest, write_manifest
 from numcrc.store.manifests.output import PARTIAL, written
 from numcrc.store.objects import Entry
-from store.manifest_support import CRC32C, SUFFIXES
+from store.manifest_support import CRC32C, SUFFIXES, TABLE_NAMES
 
 OLD, NEW = [Entry("old", 1, (CRC32C,))], [Entry("new", 2, (CRC32C,))]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -125,7 +125,7 @@ write_manifest({path!r}, [Entry("a", 1)], {format!r})
 
 
 @posix
-@pytest.mark.parametrize("name", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("name", TABLE_NAMES)
 def test_a_pipe_is_written_as_a_stream(name, tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
