@@ -2,8 +2,8 @@
 
 Small objects are read in groups, one after another into the buffer of a thread, and hashed
 together; large ones in ranges, by all threads. One thread takes pairs from the listing; it also
-reads small local files. The calling thread only waits for results, so that it hears an interrupt
-at once.
+reads small local files. The calling thread only waits for results, so that an interrupt
+ends it at once.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def check_pairs(
     """Yield the result of each pair, in their order.
 
     Objects are read ahead as far as *limits* allow; closing the iterator stops that. A thread
-    takes the *pairs*. An exception of theirs is raised after the results of all pairs before it.
+    takes the *pairs*. An exception that they raise comes after the results of all pairs before it.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ def shrink(name: str, folder: Path) -> None:
 
 
 def smallest(run: Callable[[bytes], object], data: bytes) -> bytes:
-    """Return a part of *data* that gives the same error, or *data* if there is no error.
+    """Return a part of *data* that gives the same error, or *data* if it gives none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Fuzz the reading of manifests: tables, check files, and whatever is recognised."""
+"""Fuzz the reading of manifests: tables, check files, and files of any recognised format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interrupts at any moment: they are heard within two seconds, and leave nothing behind."""
+"""Interrupts at any moment: they end a run within two seconds, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from store.fakes import FakeSource, checksum, kept
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX")
 
-HEARD = 2.0
-"""Seconds in which an interrupt must be heard."""
+PROMPT = 2.0
+"""Seconds in which an interrupt must end a run."""
 STORMY = 3000 if os.environ.get("NUMCRC_ACCEPTANCE") == "full" else 1000
 """Interrupts of each storm."""
 LONG = 60.0
@@ -202,23 +202,23 @@ class Blocking(FakeSource):
 
 
 @contextmanager
-def prompt(begun: threading.Event) -> Iterator[None]:
-    """Assert that the block ends soon after *begun* is set."""
+def prompt(started: threading.Event) -> Iterator[None]:
+    """Assert that the block ends soon after *started* is set."""
     yield
     ended = time.monotonic()
-    assert begun.is_set()
-    assert ended - SENT[-1] < HEARD
+    assert started.is_set()
+    assert ended - SENT[-1] < PROMPT
 
 
 SENT: list[float] = []
 """When stops were sent."""
 
 
-def send(begun: threading.Event, stop: Callable[[], object]) -> None:
-    """Call *stop* in a thread, a moment after *begun* is set."""
+def send(started: threading.Event, stop: Callable[[], object]) -> None:
+    """Call *stop* in a thread, a moment after *started* is set."""
 
     def run() -> None:
-        assert begun.wait(LONG)
+        assert started.wait(LONG)
         time.sleep(0.05)
         SENT.append(time.monotonic())
         stop()
@@ -290,7 +290,7 @@ def test_a_manifest_that_does_not_come(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     asked.set()
     send(asked, stop.set)
-    with prompt(asked):  # nobody writes to the pipe
+    with prompt(asked):  # which has no writer
         assert store.verify(kept(a=b"a"), manifest=pipe, stop=stop).stopped
     stop.clear()
     send(asked, stop.set)
@@ -390,7 +390,7 @@ def ended(process: subprocess.Popen[str], number: int) -> str:
     sent = time.monotonic()
     process.send_signal(number)
     process.wait(LONG)
-    assert time.monotonic() - sent < HEARD
+    assert time.monotonic() - sent < PROMPT
     _, err = process.communicate()
     assert process.returncode == 128 + number, err
     return err
@@ -435,5 +435,5 @@ def test_a_signal_that_is_ignored_stays_so(silent: socket.socket) -> None:
     with connection:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(HEARD)
+            process.wait(PROMPT)
         ended(process, signal.SIGTERM)

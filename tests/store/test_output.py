@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, whatever happens meanwhile."""
+"""Files are written as a whole or not at all, even if an error or an interrupt comes."""
 
 from __future__ import annotations
 

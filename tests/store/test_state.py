@@ -73,7 +73,7 @@ def test_many_known_results_wait_for_a_few_that_are_not(
 
 @pytest.mark.parametrize("url", ["fake://bucket", "folder"])
 def test_a_slow_object_does_not_hold_back_results(tmp_path: Path, url: str) -> None:
-    """What is done is recorded, in whatever order it got done."""
+    """Results are recorded as they arrive, in any order."""
     source, state = numbered(302), tmp_path / "state"
     source.url = url
     source.objects["000"] = LARGE
