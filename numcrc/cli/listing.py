@@ -10,7 +10,7 @@ from numcrc.cli.arguments import new_parser
 from numcrc.crc.catalogue import entries, spelling
 
 if TYPE_CHECKING:
-    from numcrc.crc.catalogue import Entry
+    from numcrc.crc.catalogue import CatalogueEntry
 
 COLUMNS = (
     *("name", "width", "poly", "init", "refin", "refout", "xorout"),
@@ -50,14 +50,14 @@ def run(arguments: list[str]) -> int:
     return 0 if rows else 1
 
 
-def _matches(entry: Entry, pattern: str) -> bool:
+def _matches(entry: CatalogueEntry, pattern: str) -> bool:
     wanted = spelling(pattern)
     if not set(wanted) & set("*?["):
         wanted = f"*{wanted}*"
     return any(fnmatchcase(spelling(name), wanted) for name in (entry.name, *entry.aliases))
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: CatalogueEntry) -> dict[str, object]:
     digits = -(-entry.model.width // 4)
     values = {**entry._asdict(), **entry.model._asdict()}
     row = {column: values[column] for column in COLUMNS}

@@ -47,9 +47,7 @@ def run(arguments: list[str]) -> int:
     """Run ``numcrc sum`` and return its exit status."""
     options = parsed(_parser(), arguments)
     # A child process walks the folders while machine code is loaded here.
-    walked = (
-        workers.in_background(_paths, options) if options.recursive else partial(_paths, options)
-    )
+    walked = workers.in_child(_paths, options) if options.recursive else partial(_paths, options)
     algorithms, form = _algorithms_and_format(options)
     for algorithm in algorithms:
         algorithm.of(b"")  # loads its machine code once for all processes

@@ -101,7 +101,7 @@ def in_order(
         gc.unfreeze()
 
 
-def in_background(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
+def in_child(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
     """Start ``work(item)`` in a child process; return a function that waits for its result."""
     if not CAN_FORK:
         return lambda: work(item)
@@ -121,7 +121,7 @@ def in_background(work: Callable[[Any], Any], item: Any) -> Callable[[], Any]:
 
 
 _lifeline: tuple[int, int] | None = None
-"""A pipe whose writing end only the parent holds: it closes when the parent ends, however."""
+"""A pipe whose writing end only the parent holds: it closes when the parent ends, in any way."""
 
 
 def _fork(

@@ -15,7 +15,7 @@ from numcrc._resources import read
 from numcrc.crc.model import Model
 
 
-class Entry(NamedTuple):
+class CatalogueEntry(NamedTuple):
     """An algorithm of the catalogue."""
 
     name: str
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 @cache
-def entries() -> dict[str, Entry]:
+def entries() -> dict[str, CatalogueEntry]:
     """Return every entry under its official name, in catalogue order."""
     found = {}
     for row in json.loads(read("crc/catalogue.json"))["algorithms"]:
@@ -34,7 +34,9 @@ def entries() -> dict[str, Entry]:
             int(row[key], 16) for key in ("init", "xorout", "poly", "check", "residue")
         )
         model = Model(row["width"], poly, init, row["refin"], row["refout"], xorout)
-        found[row["name"]] = Entry(row["name"], model, check, residue, tuple(row["aliases"]))
+        found[row["name"]] = CatalogueEntry(
+            row["name"], model, check, residue, tuple(row["aliases"])
+        )
     return found
 
 
@@ -76,7 +78,7 @@ class UnknownAlgorithmError(KeyError, ValueError):
         return not_found(*self.args)
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> CatalogueEntry:
     """Return the entry of *name*, or raise `UnknownAlgorithmError`.
 
     >>> find("crc32c").name
@@ -125,7 +127,7 @@ def _close_matches(wrong: str) -> list[str]:
     return list(shown)[:_MOST]
 
 
-def _names_of(entry: Entry) -> list[str]:
+def _names_of(entry: CatalogueEntry) -> list[str]:
     return [entry.name, *entry.aliases, *(use for use, name in _USES.items() if name == entry.name)]
 
 

@@ -84,7 +84,7 @@ def _natively(
 
 _areas: list[Array] = []
 _KEPT = 1 << 18
-"""Buffers whose area is kept for the next batch: fresh memory costs as much as short CRCs."""
+"""Most buffers of an area that is kept: new memory costs as much as short CRCs."""
 
 
 def _area(count: int) -> Array:

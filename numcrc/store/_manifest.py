@@ -60,7 +60,7 @@ class Manifest:
     def exit_code(self) -> int:
         """0: all objects are in it; 3: an object could not be read, or the run ended early.
 
-        No object at all is a failure unless the selection allows it.
+        An empty manifest is a failure unless the selection allows it.
         """
         empty = not (self.objects or self._allow_empty)
         return UNCHECKED if self.failed or self.stopped or empty else GOOD

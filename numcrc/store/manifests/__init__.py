@@ -91,8 +91,8 @@ def read_manifest(
         Called with the error about each line of a check file that cannot be parsed. By default
         it is raised. A check file without any line of checksums is always an error.
     exists : callable, optional
-        Returns whether a key exists, to tell whether the backslashes in a check file separate
-        folders.
+        Returns whether a key exists, which decides whether the backslashes in a check file
+        separate folders.
 
     Raises
     ------
