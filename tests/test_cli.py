@@ -8,22 +8,17 @@ import random
 import signal
 import subprocess
 import zlib
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cli_support import COMMAND, POSIX, feed, write
+from cli_support import COMMAND, MARKS, POSIX, feed, run_in_terminal, write
 
 import numcrc
 from numcrc import files
 from numcrc.checkfiles.formats import FORMATS
 from numcrc.cli import COMMANDS
 
-# Forking while another test's pool has threads is safe here: a child uses none of them.
-pytestmark = [
-    pytest.mark.usefixtures("folder"),
-    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
-]
+pytestmark = MARKS
 
 
 # sum
@@ -272,27 +267,13 @@ def test_list(run):
 @POSIX
 @pytest.mark.parametrize("columns", [40, 80, 300])
 def test_list_fits_a_terminal(columns):
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    here, there = pty.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-    with subprocess.Popen([*COMMAND, "list"], stdout=there, env=environment):
-        os.close(there)
-        shown = b""
-        with suppress(OSError):  # the end of a terminal
-            while data := os.read(here, 1 << 16):
-                shown += data
-    os.close(here)
-    lines = shown.decode().split("\r\n")
+    shown = run_in_terminal("list", columns=columns).decode()
+    lines = shown.split("\r\n")
     assert max(map(len, lines)) <= columns
     for name, crc in numcrc.algorithms.items():
         assert any(line.split(" ")[0] == name for line in lines)
-        assert f"0x{crc.poly:0{-(-crc.width // 4)}x}" in shown.decode()
-    assert "CRC-32/CASTAGNOLI" in shown.decode()
+        assert f"0x{crc.poly:0{-(-crc.width // 4)}x}" in shown
+    assert "CRC-32/CASTAGNOLI" in shown
 
 
 def test_list_json(run):

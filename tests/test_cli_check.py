@@ -10,18 +10,14 @@ import zlib
 from unittest.mock import Mock
 
 import pytest
-from cli_support import POSIX, feed, write
+from cli_support import MARKS, POSIX, feed, write
 
 import numcrc
 from numcrc import files
 from numcrc.checksums import find
 from numcrc.cli import check
 
-# Forking while another test's pool has threads is safe here: a child uses none of them.
-pytestmark = [
-    pytest.mark.usefixtures("folder"),
-    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
-]
+pytestmark = MARKS
 
 
 def test_check(run):

@@ -12,16 +12,12 @@ import time
 from contextlib import suppress
 
 import pytest
-from cli_support import COMMAND, POSIX, write
+from cli_support import COMMAND, MARKS, POSIX, run_in_terminal, write
 
 import numcrc
 from numcrc.cli import workers
 
-# Forking while another test's pool has threads is safe here: a child uses none of them.
-pytestmark = [
-    pytest.mark.usefixtures("folder"),
-    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
-]
+pytestmark = MARKS
 
 CRC32C = numcrc.algorithms["CRC-32/ISCSI"]
 KILLS = 50 if os.environ.get("NUMCRC_ACCEPTANCE") == "full" else 10
@@ -148,19 +144,10 @@ def test_progress_bar_only_on_a_terminal(monkeypatch):
 
 @POSIX
 def test_paths_do_not_control_a_terminal():
-    import pty
-
     write("\x1b[2J")
     write("list", b"e3069283  \x1b[2J\n")
     for command in (["sum", "\x1b[2J"], ["check", "list"]):
-        here, there = pty.openpty()
-        with subprocess.Popen([*COMMAND, *command], stdout=there, stderr=there):
-            os.close(there)
-            shown = b""
-            with suppress(OSError):  # the end of a terminal
-                while data := os.read(here, 1 << 16):
-                    shown += data
-        os.close(here)
+        shown = run_in_terminal(*command)
         assert b"\\x1b[2J" in shown
         assert b"\x1b" not in shown
 
