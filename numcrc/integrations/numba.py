@@ -189,12 +189,18 @@ def _result(compiled: Compiled) -> Any:
     return types.int64 if compiled.width < 64 else types.uint64
 
 
+def _template(implement: Any) -> Any:
+    """Return a typing template with the overload *implement*."""
+
+    def key() -> None:
+        """Serve as the template's key, which must be a function of its own."""
+
+    return make_overload_template(key, implement, {}, strict=True, inline="never")
+
+
 def _call_template(compiled: Compiled, wraps: bool) -> Any:
     """Return the typing template of ``crc(data, value=None)``."""
     result = _result(compiled)
-
-    def call(data: Any, value: Any = None) -> Any:
-        """Serve as the template's key, which must be a function."""
 
     def implement(data: Any, value: Any = None) -> Any:
         contiguous = _contiguous(data)
@@ -208,7 +214,7 @@ def _call_template(compiled: Compiled, wraps: bool) -> Any:
 
         return implementation
 
-    return make_overload_template(call, implement, {}, strict=True, inline="never")
+    return _template(implement)
 
 
 @infer_getattr
@@ -247,14 +253,11 @@ def _method(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
 def _segments_template(compiled: Compiled, wraps: bool) -> Any:
     """Return the typing template of ``crc.segments`` for one thread and a scalar value."""
 
-    def call(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
-        """Serve as the template's key, which must be a function."""
-
     def implement(buffer: Any, offsets: Any, lengths: Any = None, value: Any = None) -> Any:
         contiguous, start = _contiguous(buffer), _start(compiled, wraps, value)
         return contiguous and _segments(compiled, contiguous, offsets, lengths, start)
 
-    return make_overload_template(call, implement, {}, strict=True, inline="never")
+    return _template(implement)
 
 
 def _segments(compiled: Compiled, contiguous: Any, offsets: Any, lengths: Any, start: Any) -> Any:
@@ -301,9 +304,6 @@ def _zeros_template(compiled: Compiled, wraps: bool) -> Any:
     result, after = _result(compiled), _after_zeros(compiled.model)
     even = not compiled.model.poly & 1
 
-    def call(value: Any, n: Any) -> Any:
-        """Serve as the template's key, which must be a function."""
-
     def implement(value: Any, n: Any) -> Any:
         _require_integer(value, "value")
         _require_integer(n, "n")
@@ -317,7 +317,7 @@ def _zeros_template(compiled: Compiled, wraps: bool) -> Any:
 
         return implementation
 
-    return make_overload_template(call, implement, {}, strict=True, inline="never")
+    return _template(implement)
 
 
 @cache
@@ -325,9 +325,6 @@ def _combine_template(compiled: Compiled, wraps: bool) -> Any:
     """Return the typing template of ``crc.combine(crc1, crc2, len2)`` of scalars."""
     result, after, model = _result(compiled), _after_zeros(compiled.model), compiled.model
     xorout, difference = np.uint64(model.xorout), np.uint64(compiled.empty ^ model.xorout)
-
-    def call(crc1: Any, crc2: Any, len2: Any) -> Any:
-        """Serve as the template's key, which must be a function."""
 
     def implement(crc1: Any, crc2: Any, len2: Any) -> Any:
         _require_integer(crc1, "crc1")
@@ -345,7 +342,7 @@ def _combine_template(compiled: Compiled, wraps: bool) -> Any:
 
         return implementation
 
-    return make_overload_template(call, implement, {}, strict=True, inline="never")
+    return _template(implement)
 
 
 @cache
