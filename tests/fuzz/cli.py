@@ -73,11 +73,11 @@ def run(name: str, seconds: int, seed: int | None = None, case: int | None = Non
         print(f"{name}: --seconds {seconds} --seed {seed}", flush=True)
         with tempfile.TemporaryDirectory(prefix="numcrc-fuzz-", dir=MEMORY) as folder:
             if needs_atheris(name):
-                found = _parse(name, Path(folder), seconds, seed)
+                found, count = _parse(name, Path(folder), seconds, seed)
             else:
-                found = _call(name, Path(folder), seconds, seed, case)
+                found, count = _call(name, Path(folder), seconds, seed, case)
         if not _is_known(found):
-            print(found or f"{name}: nothing found", flush=True)
+            print(found or f"{name}: nothing found in {count} runs", flush=True)
             return bool(found)
         seconds = round(end - time.monotonic())
         if seconds < 1:
@@ -92,16 +92,23 @@ def _is_known(found: str) -> bool:
     return bool(patterns)
 
 
-def _parse(name: str, folder: Path, seconds: int, seed: int) -> str:
-    """Return the error of a `ByteTarget` and its input, or ""."""
+def _parse(name: str, folder: Path, seconds: int, seed: int) -> tuple[str, int]:
+    """Return the error of a `ByteTarget` and its input, or "", and the number of runs."""
     child = _child("parse", name, folder, seconds, seed)
     path, text = folder / INPUT, child.stdout
     if not path.exists():
-        return text if child.returncode else ""
+        return text if child.returncode else "", _count(text)
     raised = "Uncaught Python exception" in text or "deadly signal" in text
     if raised and not any(re.search(pattern, text) for pattern in KNOWN):
         text = _child("shrink", name, folder).stdout or text
-    return f"{text}\nTARGETS[{name!r}].run(\n    {_literal(path.read_bytes())}\n)"
+    found = f"{text}\nTARGETS[{name!r}].run(\n    {_literal(path.read_bytes())}\n)"
+    return found, _count(text)
+
+
+def _count(text: str) -> int:
+    """Return the number of runs, which both kinds of targets print at their end."""
+    done = re.search(r"^Done (\d+) ", text, re.MULTILINE)
+    return int(done[1]) if done else 0
 
 
 def _literal(data: bytes) -> str:
@@ -112,14 +119,14 @@ def _literal(data: bytes) -> str:
     return f"zlib.decompress(base64.b85decode({text!r}))"
 
 
-def _call(name: str, folder: Path, seconds: int, seed: int, case: int | None) -> str:
-    """Return the error of a `CallTarget` and its source code, or ""."""
+def _call(name: str, folder: Path, seconds: int, seed: int, case: int | None) -> tuple[str, int]:
+    """Return the error of a `CallTarget` and its source code, or "", and the number of calls."""
     numbers = [seconds, seed] if case is None else [seconds, seed, case]
     child = _child("call", name, folder, *numbers)
     path = folder / SOURCE
     if not child.returncode:
-        return ""
-    return f"{child.stdout}\n{path.read_text() if path.exists() else ''}"
+        return "", _count(child.stdout)
+    return f"{child.stdout}\n{path.read_text() if path.exists() else ''}", 0
 
 
 def _child(action: str, name: str, folder: Path, *numbers: int) -> subprocess.CompletedProcess[str]:
