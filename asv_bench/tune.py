@@ -29,7 +29,7 @@ import numcrc
 from numcrc.compiled import Compiled
 from numcrc.jit import engine, target
 from numcrc.jit.plan import Plan
-from numcrc.jit.target import Tier
+from numcrc.jit.tiers import Tier
 
 
 def plan(name: str) -> Plan:

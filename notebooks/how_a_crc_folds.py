@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 
 import numcrc
 from numcrc.crc import gf2
-from numcrc.jit import compiler, constants, engine, matrices, target
+from numcrc.jit import compiler, constants, engine, matrices, target, tiers
 from numcrc.jit.plan import Plan
 
 data = random.Random(1).randbytes(4096)
@@ -533,7 +533,7 @@ The same kernel for every set of instructions that this kind of CPU may have:
 
 # %%
 shown = ("vpclmulqdq", "pclmulqdq", "vgf2p8affineqb", "vpternlogq", "pmull", "pmull2", "eor3")
-for tier in target.TIERS.get(host.arch, ()):
+for tier in tiers.TIERS.get(host.arch, ()):
     if tier not in host.tiers:
         print(f"{tier.name:15} this CPU lacks {', '.join(sorted(tier.needs - host.usable))}")
         continue

@@ -66,9 +66,10 @@ def info() -> Info:
     from numcrc._version import __version__
     from numcrc.crc import catalogue
     from numcrc.jit import cache, engine, target
+    from numcrc.jit.tiers import CRC32_FEATURE
 
     host, tier = target.host(), target.best()
-    optional = {target.CRC32_FEATURE.get(host.arch, ""), "gfni"} & host.usable
+    optional = {CRC32_FEATURE.get(host.arch, ""), "gfni"} & host.usable
     used = tier.needs | (optional if tier.name != "table" else set())
     kernels = {
         shown: engine.plan_of(catalogue.find(name).model).name for shown, name in _SHOWN.items()
@@ -97,11 +98,11 @@ def info() -> Info:
 
 
 def _why(host: Any, tier: Any) -> str:
-    from numcrc.jit import target
+    from numcrc.jit.tiers import TIERS
 
     if forced := os.environ.get("NUMCRC_TIER"):
         return f"NUMCRC_TIER={forced}"
-    known = target.TIERS.get(host.arch, host.tiers)
+    known = TIERS.get(host.arch, host.tiers)
     above = known[known.index(tier) + 1 :]
     if not above:
         return "the best tier for this architecture"

@@ -17,6 +17,7 @@ from numcrc.cli import main
 from numcrc.crc import catalogue
 from numcrc.jit import choice, target
 from numcrc.jit.plan import Plan
+from numcrc.jit.tiers import CRC32_FEATURE
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,7 +46,7 @@ def machines() -> list[Machine]:
     only the kernels of the best plan for this machine are tested.
     """
     host = target.host()
-    plainer = host.usable - {"gfni", target.CRC32_FEATURE.get(host.arch)}
+    plainer = host.usable - {"gfni", CRC32_FEATURE.get(host.arch)}
     variants = {
         "": host,
         "-zen5": host._replace(cpu="znver5"),

@@ -15,7 +15,8 @@ from numcrc.compiled import Compiled
 from numcrc.crc import reference
 from numcrc.crc.model import Model
 from numcrc.jit import choice
-from numcrc.jit.target import Target, Tier
+from numcrc.jit.target import Target
+from numcrc.jit.tiers import Tier
 
 
 class Machine(NamedTuple):

@@ -39,7 +39,7 @@ NUMBA |= {"jit.emit.gfni", "jit.emit.crc32", "jit.builtins.capi", "integrations.
 NUMBA_LATE = {"jit.target": "numba_features"}
 # Modules on which machine code does not depend, among jit and all that it imports.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
-NOT_SOURCES |= {"jit.target", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
+NOT_SOURCES |= {"jit.target", "jit.tiers", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
 NOT_SOURCES |= {"crc", "crc.gf2", "crc.model", "_resources", "_version", "forks"}
 
 

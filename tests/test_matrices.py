@@ -10,7 +10,7 @@ import numcrc
 from numcrc.crc import gf2
 from numcrc.jit.matrices import matrices, spans
 from numcrc.jit.plan import Plan
-from numcrc.jit.target import TIERS, Tier
+from numcrc.jit.tiers import TIERS, Tier
 
 NARROW = [name for name, crc in numcrc.algorithms.items() if crc.width <= 64]
 MIXING = [tier for tier in TIERS["x86_64"] if tier.mixtures]

@@ -7,7 +7,8 @@ import pytest
 import numcrc
 from numcrc.jit import choice, plan
 from numcrc.jit.plan import Plan, Streams
-from numcrc.jit.target import TIERS, Target
+from numcrc.jit.target import Target
+from numcrc.jit.tiers import TIERS
 
 TOOLS = [value for value in vars(plan).values() if isinstance(value, Plan)]
 

@@ -11,7 +11,8 @@ from support import prefix_crcs, run_python
 from numcrc.crc import catalogue
 from numcrc.jit import choice, target
 from numcrc.jit.plan import TABLE
-from numcrc.jit.target import TIERS, Target, TierError
+from numcrc.jit.target import Target, TierError
+from numcrc.jit.tiers import TIERS
 
 UNSET = (
     *("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_JIT"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from numcrc.jit import target
+from numcrc.jit.tiers import TIERS
 
 from .rivals import message, numcrc_on
 
 
 class Tiers:
     params = (
-        tuple(tier.name for tier in target.TIERS.get(target.host().arch, target.host().tiers)),
+        tuple(tier.name for tier in TIERS.get(target.host().arch, target.host().tiers)),
         ("CRC-32C", "CRC-64/NVME", "CRC-32/BZIP2"),
         (64, 1000, 65536),
     )

@@ -25,7 +25,8 @@ from numcrc.jit import cache as object_cache
 from numcrc.jit import choice, linker, locks, target
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
-from numcrc.jit.target import Target, Tier
+from numcrc.jit.target import Target
+from numcrc.jit.tiers import Tier
 
 _SOURCES = (
     "jit/plan.py",
