@@ -66,11 +66,8 @@ def info() -> Info:
     from numcrc._version import __version__
     from numcrc.crc import catalogue
     from numcrc.jit import cache, engine, target
-    from numcrc.jit.tiers import CRC32_FEATURE
 
-    host, tier = target.host(), target.best()
-    optional = {CRC32_FEATURE.get(host.arch, ""), "gfni"} & host.usable
-    used = tier.needs | (optional if tier.name != "table" else set())
+    host, tier, settings = target.host(), target.best(), target.numba_settings()
     kernels = {
         shown: engine.plan_of(catalogue.find(name).model).name for shown, name in _SHOWN.items()
     }
@@ -81,8 +78,8 @@ def info() -> Info:
             "tier": tier.name,
             "why": _why(host, tier),
             "tiers this CPU runs": [t.name for t in host.tiers],
-            "features used": sorted(used),
-            "numba settings": host.numba_settings or "none",
+            "features": sorted(host.usable),
+            "numba settings": settings or "none",
             "kernels": kernels,
             "cache": cache.status(),
             "versions": {
@@ -98,6 +95,7 @@ def info() -> Info:
 
 
 def _why(host: Any, tier: Any) -> str:
+    from numcrc.jit import target
     from numcrc.jit.tiers import TIERS
 
     if forced := os.environ.get("NUMCRC_TIER"):
@@ -107,5 +105,5 @@ def _why(host: Any, tier: Any) -> str:
     if not above:
         return "the best tier for this architecture"
     missing = " ".join(sorted(above[0].needs - host.usable))
-    reason = "Numba's settings or the CPU" if host.numba_settings else "the CPU"
+    reason = "Numba's settings or the CPU" if target.numba_settings() else "the CPU"
     return f"the next tier, {above[0].name}, needs {missing}, which {reason} lacks"

@@ -339,9 +339,9 @@ def test_the_key_is_that_of_all_that_makes_machine_code(monkeypatch):
         engine.key(TABLE, host),
         engine.key(TABLE._replace(castagnoli=True), host),
         engine.key(WIDE, host._replace(cpu=host.cpu + "x")),
-        engine.key(WIDE, host._replace(features=host.features + ",-sse9")),
+        engine.key(WIDE, host._replace(usable=host.usable | {"sse9"})),
         engine.key(WIDE, host._replace(triple="x86_64-unknown-elsewhere")),
-        engine.key(WIDE, host._replace(numba_settings="NUMBA_CPU_NAME=generic")),
+        engine.key(WIDE, host._replace(usable=frozenset())),
     ]
     for holder, name, value in (
         (engine, "__version__", "9.9.9"),

@@ -24,7 +24,7 @@ def targets() -> list[Target]:
         tiers = TIERS.get(arch, ())
         everything = frozenset({"gfni", "crc32", "crc"}.union(*(tier.needs for tier in tiers)))
         for usable in (everything, everything - {"gfni"}, everything - {"crc32", "crc"}):
-            made_up += [Target(f"{arch}-unknown-linux-gnu", cpu, "", usable, "") for cpu in cpus]
+            made_up += [Target(f"{arch}-unknown-linux-gnu", cpu, usable) for cpu in cpus]
     return made_up
 
 

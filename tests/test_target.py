@@ -10,6 +10,7 @@ from support import prefix_crcs, run_python
 
 from numcrc.crc import catalogue
 from numcrc.jit import choice, target
+from numcrc.jit.features import IMPLIED, closed, llvm_string
 from numcrc.jit.plan import TABLE
 from numcrc.jit.target import Target, TierError
 from numcrc.jit.tiers import TIERS
@@ -35,17 +36,42 @@ NEEDS = {
     "aarch64": {
         "table": "",
         "crc32": "crc",
-        "pmull": "neon aes",
-        "pmull+sha3": "neon aes sha3",
+        "pmull": "aes",
+        "pmull+sha3": "aes sha3",
     },
 }
 OPTIONAL = {"crc32", "gfni"}
 
 
-def made_up(features: str | set[str], arch: str = "x86_64", settings: str = "") -> Target:
-    names = features.split() if isinstance(features, str) else sorted(features)
-    flat = ",".join(f"+{name}" for name in names)
-    return Target(f"{arch}-unknown-linux-gnu", "made-up", flat, frozenset(names), settings)
+def made_up(features: str | set[str], arch: str = "x86_64") -> Target:
+    names = features.split() if isinstance(features, str) else features
+    return Target(f"{arch}-unknown-linux-gnu", "made-up", frozenset(names))
+
+
+# Closed sets of features
+
+
+@pytest.mark.parametrize("arch", IMPLIED)
+def test_a_feature_counts_only_with_those_it_implies(arch):
+    everything = IMPLIED[arch].keys()
+    assert closed(arch, everything) == everything
+    assert closed(arch, []) == closed("riscv64", everything) == set()
+    for missing in everything:
+        found = closed(arch, everything - {missing})
+        assert found >= {name for name in everything if not IMPLIED[arch][name]} - {missing}
+        assert all(IMPLIED[arch][name] <= found for name in found)
+
+
+def test_a_masked_feature_takes_all_that_imply_it_along():
+    everything = IMPLIED["x86_64"].keys()
+    found = closed("x86_64", (everything | {"vaes", "avx512fp16"}) - {"avx2"})
+    assert {name for name in found if name.startswith("avx")} == {"avx"}
+    assert {"vpclmulqdq", "fma", "gfni", "bmi2"} <= found
+
+
+def test_what_is_off_comes_last():
+    assert llvm_string("aarch64", frozenset({"crc", "aes"})) == "+aes,+crc,-lse,-sha2,-sha3"
+    assert llvm_string("riscv64", frozenset()) == ""
 
 
 # Tiers by features
@@ -154,8 +180,8 @@ def test_settings_take_away_and_never_add(monkeypatch):
     monkeypatch.setattr(target, "numba_settings", lambda: "NUMBA_CPU_FEATURES=...")
     monkeypatch.setattr(target, "numba_features", lambda: kept | {"sse9", "avx1024"})
     after = target.host.__wrapped__()
-    assert after.usable == kept
-    assert (after.cpu, after.features) == (before.cpu, before.features)
+    assert after.usable == closed(before.arch, kept) <= kept
+    assert after.cpu == before.cpu
 
 
 def test_the_last_sign_of_a_feature_wins(monkeypatch):
@@ -206,10 +232,10 @@ def test_tiers_by_name_and_by_width(pretend, monkeypatch):
 
 
 def test_the_best_tier_of_a_width(pretend):
-    pretend("neon aes sha3 crc", "aarch64")
+    pretend("aes sha3 crc", "aarch64")
     assert target.tier("128").name == "pmull+sha3"
     assert target.tier("pmull").name == "pmull"
-    pretend("neon aes crc", "aarch64")
+    pretend("aes crc", "aarch64")
     assert target.tier("128").name == "pmull"
 
 

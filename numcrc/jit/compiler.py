@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import binding as llvm
 
+from numcrc.jit import features
 from numcrc.jit.builtins import algebra, capi, records, single
 from numcrc.jit.emit.parts import lower, lowered, outlined, outlines
 from numcrc.jit.emit.scalars import Pointer, i64, u64
@@ -83,12 +84,19 @@ def _short_kernel(plan: Plan) -> tuple[Any, int]:
     return short, below
 
 
-def emit_module(plan: Plan, symbol: str) -> llvm.ModuleRef:
-    """Return the LLVM module of *plan*'s C function, called *symbol*, with all its parts."""
-    module = llvm.parse_assembly(_c_function(symbol, *entry_function(plan)))
+def emit_module(plan: Plan, symbol: str, cpu: str) -> llvm.ModuleRef:
+    """Return the LLVM module of *plan*'s C function, called *symbol*, with all its parts.
+
+    Its code is tuned for *cpu*, but uses the features of the target machine only.
+    """
+    tuned = f'"tune-cpu"="{cpu}"'
+    module = llvm.parse_assembly(_c_function(symbol, *entry_function(plan), tuned))
     while missing := [f.name for f in module.functions if f.is_declaration and _is_ours(f.name)]:
         for name in missing:
-            text = lowered.get(name) or _c_function(name, *outlines[name])
+            text = lowered.get(name)
+            if text is None:
+                function, signature, attributes = outlines[name]
+                text = _c_function(name, function, signature, f"{attributes} {tuned}")
             module.link_in(llvm.parse_assembly(text))
     return module
 
@@ -97,7 +105,7 @@ def _is_ours(name: str) -> bool:
     return name in lowered or name in outlines
 
 
-def _c_function(symbol: str, function: Any, signature: Any, attributes: str = "") -> str:
+def _c_function(symbol: str, function: Any, signature: Any, attributes: str) -> str:
     """Return the IR of a Python function as a C function; Numba's returns by pointer.
 
     Numba's also returns a status, which is always success since kernels do not raise.
@@ -143,11 +151,16 @@ def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) 
 def target_machine(target: Target) -> llvm.TargetMachine:
     """Return the code generator for *target*.
 
+    Its CPU is the baseline of the architecture: a name would bring features that the CPU may lack.
     It has the large code model: an object's sections and the C API may be mapped farther apart
     than the 32 bits of other models' references reach, and LLVM's linker aborts then.
     """
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.cpu, features=target.features, opt=3, reloc="static", codemodel="large"
+        cpu=features.BASELINE.get(target.arch, ""),
+        features=features.llvm_string(target.arch, target.usable),
+        opt=3,
+        reloc="static",
+        codemodel="large",
     )
 
 
@@ -155,7 +168,7 @@ def compile_object(plan: Plan, target: Target, symbol: str) -> bytes:
     """Return the object file of *plan*'s builtin for *target*."""
     llvm.initialize_native_asmprinter()
     machine = target_machine(target)
-    module = optimised(emit_module(plan, symbol), symbol, machine)
+    module = optimised(emit_module(plan, symbol, target.cpu), symbol, machine)
     return bytes(machine.emit_object(module))
 
 
@@ -164,4 +177,6 @@ def assembly(plan: Plan, target: Target, symbol: str = "numcrc_entry") -> str:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     machine = target_machine(target)
-    return str(machine.emit_assembly(optimised(emit_module(plan, symbol), symbol, machine)))
+    return str(
+        machine.emit_assembly(optimised(emit_module(plan, symbol, target.cpu), symbol, machine))
+    )

@@ -1,8 +1,8 @@
 """Make a builtin for a model: choose the plan, find or compile its object, link it.
 
 An object's key is the hash of everything that its machine code depends on: the plan, the
-sources that make it, the triple, the CPU's name and full feature string, Numba's
-settings, the versions of the compilers, and the layout of the interpreter's objects.
+sources that make it, the triple, the CPU's name and the features that code may use, the versions
+of the compilers, and the layout of the interpreter's objects.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from numcrc.jit.tiers import Tier
 _SOURCES = (
     "jit/plan.py",
     "jit/constants.py",
+    "jit/features.py",
     "jit/matrices.py",
     "jit/emit/parts.py",
     "jit/emit/scalars.py",
@@ -101,7 +102,7 @@ def key(plan: Plan, host: Target) -> bytes:
     """Return the key of *plan*'s object for *host*."""
     parts = (
         repr(plan),
-        repr((host.triple, host.cpu, host.features, host.numba_settings)),
+        repr((host.triple, host.cpu, sorted(host.usable))),
         repr((__version__, llvmlite.__version__, llvm.llvm_version_info)),
         abi.identity(),
     )

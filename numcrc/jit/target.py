@@ -1,9 +1,10 @@
-"""Read the CPU's features from LLVM, and give the tiers that they allow.
+"""Read the CPU's features from LLVM, less what the user's settings take away.
 
-The features are those that LLVM reports for the host, and the same LLVM compiles the kernels.
-Numba's settings (``NUMBA_CPU_NAME``, ``NUMBA_CPU_FEATURES``, ``NUMBA_ENABLE_AVX`` or its config
-file) may take features away, never add one. LLVM aborts the process when asked for an
-instruction that its target lacks, so every kernel keeps to its tier's features.
+The features are those that LLVM reports for the host, as far as they form a closed set
+(`numcrc.jit.features`). Numba's settings (``NUMBA_CPU_NAME``, ``NUMBA_CPU_FEATURES``,
+``NUMBA_ENABLE_AVX`` or its config file) may take features away, never add one. LLVM aborts the
+process when asked for an instruction that its target lacks, so every kernel keeps to the features
+of its tier (`numcrc.jit.tiers`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from llvmlite import binding as llvm
 
+from numcrc.jit import features
 from numcrc.jit.tiers import CRC32_FEATURE, TABLE_TIER, TIERS, Tier
 
 
@@ -30,12 +32,9 @@ class Target(NamedTuple):
 
     triple: str
     cpu: str
-    features: str
-    """LLVM's full feature string of the host: ``+sse2,-sse4a,...``."""
+    """LLVM's name of the host, by which code is tuned and plans are chosen."""
     usable: frozenset[str]
-    """Features of the host that Numba's settings leave on."""
-    numba_settings: str
-    """Numba's settings, as they are set; empty if none is."""
+    """The features that code may use beyond the baseline, a closed set."""
 
     @property
     def arch(self) -> str:
@@ -60,20 +59,13 @@ def host() -> Target:
     """Return the target of this process."""
     llvm.initialize_native_target()
     try:
-        features = llvm.get_host_cpu_features()
+        listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
     except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
-        features = llvm.FeatureMap()
-    usable = {name for name, present in features.items() if present}
-    settings = numba_settings()
-    if settings:
-        usable &= numba_features()
-    return Target(
-        llvm.get_process_triple(),
-        llvm.get_host_cpu_name(),
-        features.flatten(),
-        frozenset(usable),
-        settings,
-    )
+        listed = set()
+    if numba_settings():
+        listed &= numba_features()
+    found = Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset())
+    return found._replace(usable=features.closed(found.arch, listed))
 
 
 def numba_settings() -> str:
@@ -91,8 +83,8 @@ def numba_features() -> set[str]:
     """Return the features that are explicitly on in Numba's code generator (imports Numba)."""
     from numba.core.registry import cpu_target
 
-    *_, features = cpu_target.target_context.codegen().magic_tuple()
-    signs = {item[1:]: item[0] for item in features.split(",") if item}  # the last sign wins
+    *_, text = cpu_target.target_context.codegen().magic_tuple()
+    signs = {item[1:]: item[0] for item in text.split(",") if item}  # the last sign wins
     return {name for name, sign in signs.items() if sign == "+"}
 
 

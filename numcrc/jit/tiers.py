@@ -96,14 +96,14 @@ TIERS = {
         Tier("crc32", _features("crc"), streams=_ALONE[1:]),
         Tier(
             "pmull",
-            _features("aes neon"),
+            _features("aes"),
             bits=128,
             blocks=(16, 64),
             streams=(*_ALONE, Streams(4, 1024, 2, 48)),
         ),
         Tier(
             "pmull+sha3",
-            _features("aes neon sha3"),
+            _features("aes sha3"),
             bits=128,
             blocks=(16, 64),
             streams=(*_ALONE, Streams(3, 1024, 2, 144)),
