@@ -79,7 +79,7 @@ def info() -> Info:
             "why": _why(host, tier),
             "tiers this CPU runs": [t.name for t in host.tiers],
             "features": sorted(host.usable),
-            "numba settings": settings or "none",
+            "numba settings": ", ".join(f"{k}={v}" for k, v in settings.items()) or "none",
             "kernels": kernels,
             "cache": cache.status(),
             "versions": {

@@ -33,10 +33,9 @@ LAYERS = [
 JIT_LAYERS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.engine"]
 # An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
-# Modules that import Numba; `numba_features` does so only if Numba's settings are used.
+# Modules that import Numba.
 NUMBA = {"jit.emit.parts", "jit.emit.scalars", "jit.emit.vectors", "jit.emit.lanes"}
 NUMBA |= {"jit.emit.gfni", "jit.emit.crc32", "jit.builtins.capi", "integrations.numba"}
-NUMBA_LATE = {"jit.target": "numba_features"}
 # Modules on which machine code does not depend, among jit and all that it imports.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
 NOT_SOURCES |= {"jit.target", "jit.tiers", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
@@ -190,7 +189,7 @@ def test_numba_has_few_importers():
         for function, imported in imports(name)
         if imported.partition(".")[0] == "numba"
     }
-    assert importers <= {(name, "") for name in NUMBA} | set(NUMBA_LATE.items())
+    assert importers <= {(name, "") for name in NUMBA}
 
 
 def test_nothing_below_the_engine_is_missing_from_cache_keys():

@@ -343,6 +343,14 @@ def test_a_wrong_tier_is_wrong_usage(command):
     assert "'avx9'" in line
 
 
+def test_an_invalid_setting_of_numbas_is_wrong_usage():
+    environment = os.environ | {"NUMBA_CPU_FEATURES": "avx9"}
+    done = subprocess.run([*COMMAND, "info"], env=environment, stdout=-1, stderr=-1, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"numcrc: invalid NUMBA_CPU_FEATURES: 'avx9' does not begin")
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_unknown_algorithm_has_a_hint(run):
     for command in ("sum", "check"):
         assert "CRC-32/ISCSI" in run(command, "-a", "crc-32-castangoli", "a")[2]

@@ -12,7 +12,7 @@ from numcrc.crc import catalogue
 from numcrc.jit import choice, target
 from numcrc.jit.features import IMPLIED, closed, llvm_string
 from numcrc.jit.plan import TABLE
-from numcrc.jit.target import Target, TierError
+from numcrc.jit.target import NumbaSettingError, Target, TierError
 from numcrc.jit.tiers import TIERS
 
 UNSET = (
@@ -158,39 +158,77 @@ def test_one_record_is_a_new_tier(monkeypatch):
 # Numba's settings
 
 
-def test_settings_are_taken_as_they_are(monkeypatch, tmp_path):
+def test_settings_are_taken_as_numba_takes_them(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in UNSET:
         monkeypatch.delenv(name, raising=False)
-    assert target.numba_settings() == ""
+    assert target.numba_settings() == {}
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "")
-    assert target.numba_settings() == "NUMBA_CPU_FEATURES="
+    assert target.numba_settings() == {"NUMBA_CPU_FEATURES": ""}
     monkeypatch.setenv("NUMBA_ENABLE_AVX", "0")
-    (tmp_path / ".numba_config.yaml").write_bytes(b"cpu_name: generic \xff")
-    assert target.numba_settings().splitlines() == [
-        "NUMBA_CPU_FEATURES=",
-        "NUMBA_ENABLE_AVX=0",
-        "cpu_name: generic \N{REPLACEMENT CHARACTER}",
-    ]
+    file = tmp_path / ".numba_config.yaml"
+    file.write_text("cpu_name: generic\ncpu_features: +avx\nopt: 3\n")
+    assert target.numba_settings() == {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",  # the environment goes first
+        "NUMBA_ENABLE_AVX": "0",
+    }
+    for unusable in (b"", b"- a\n- b\n", b"cpu_name: generic \xff", b"a: b: c", b"a: 2026-99-99"):
+        file.write_bytes(unusable)
+        assert "NUMBA_CPU_NAME" not in target.numba_settings()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_not_a_config_file(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(".numba_config.yaml")
+    assert set(target.numba_settings()) <= set(os.environ)
+
+
+LISTED = {"sse4.2", "avx", "avx2", "vpclmulqdq", "pclmul"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        ({}, LISTED),
+        ({"NUMBA_CPU_NAME": "nehalem"}, LISTED),
+        ({"NUMBA_CPU_NAME": "generic"}, set()),
+        ({"NUMBA_CPU_NAME": "Generic", "NUMBA_CPU_FEATURES": "+avx"}, {"avx"}),
+        ({"NUMBA_CPU_FEATURES": ""}, set()),
+        ({"NUMBA_CPU_FEATURES": "+a,-b,,+c,-c,-d,+d, +e"}, {"a", "d", "e"}),
+        ({"NUMBA_ENABLE_AVX": "0"}, LISTED - {"avx", "avx2"}),
+        ({"NUMBA_ENABLE_AVX": "1"}, LISTED),
+        ({"NUMBA_ENABLE_AVX": "0", "NUMBA_CPU_FEATURES": "+avx"}, {"avx"}),
+    ],
+)
+def test_features_that_settings_allow(settings, allowed):
+    assert target.allowed_features(settings, LISTED) == allowed
+
+
+@pytest.mark.parametrize("text", ["foo", "+avx,foo", "foo,+avx", "+avx, foo"])
+def test_a_feature_without_a_sign_is_an_error(text):
+    message = "invalid NUMBA_CPU_FEATURES: 'foo' does not begin with '\\+' or '-'"
+    with pytest.raises(NumbaSettingError, match=message):
+        target.allowed_features({"NUMBA_CPU_FEATURES": text}, LISTED)
 
 
 def test_settings_take_away_and_never_add(monkeypatch):
     before = target.host.__wrapped__()
     kept = set(sorted(before.usable)[::2])
-    monkeypatch.setattr(target, "numba_settings", lambda: "NUMBA_CPU_FEATURES=...")
-    monkeypatch.setattr(target, "numba_features", lambda: kept | {"sse9", "avx1024"})
+    text = ",".join(f"+{name}" for name in kept | {"sse9", "avx1024"})
+    monkeypatch.setattr(target, "numba_settings", lambda: {"NUMBA_CPU_FEATURES": text})
     after = target.host.__wrapped__()
     assert after.usable == closed(before.arch, kept) <= kept
     assert after.cpu == before.cpu
 
 
-def test_the_last_sign_of_a_feature_wins(monkeypatch):
-    from numba.core.registry import cpu_target
-
-    generator = type(cpu_target.target_context.codegen())
-    text = "+a,-b,,+c,-c,-d,+d,e,+"
-    monkeypatch.setattr(generator, "magic_tuple", lambda self: ("triple", "cpu", text))
-    assert target.numba_features() - {""} == {"a", "d"}
+def test_losing_every_tier_to_a_setting_is_said_once(monkeypatch):
+    if target.host().tiers[-1].name == "table":
+        pytest.skip("this CPU has tables only")
+    monkeypatch.setattr(target, "numba_settings", lambda: {"NUMBA_CPU_NAME": "generic"})
+    with pytest.warns(RuntimeWarning, match="NUMBA_CPU_NAME=generic leaves no features"):
+        assert target.host.__wrapped__().tiers[-1].name == "table"
 
 
 def test_a_host_that_llvm_does_not_know(monkeypatch):
@@ -303,7 +341,8 @@ def test_numbas_settings_lower_the_tier_and_change_no_crc(tmp_path, expected):
     tiers = [tier.name for tier in target.host().tiers]
     found = {name: process.result() for name, process in running.items()}
     for name, (status, tier, crcs, errors) in found.items():
-        assert (status, crcs, errors) == (0, expected, ""), name
+        assert (status, crcs) == (0, expected), name
+        assert (errors == "") == (tier != "table" or name == "no JIT"), errors
         assert tier in tiers, name
     for name in ("generic", "no multiply", "no JIT"):
         assert "clmul" not in found[name][1], name
@@ -314,14 +353,28 @@ def test_numbas_settings_lower_the_tier_and_change_no_crc(tmp_path, expected):
 def test_config_file_of_numbas(tmp_path, expected):
     (tmp_path / ".numba_config.yaml").write_text("cpu_name: generic\ncpu_features: ''\n")
     status, tier, crcs, errors = run({}, str(tmp_path / "cache"), str(tmp_path))
-    assert (status, crcs, errors) == (0, expected, "")
-    assert tier in [tier.name for tier in target.host().tiers]
+    assert (status, tier, crcs) == (0, "table", expected)
+    assert "RuntimeWarning: NUMBA_CPU_NAME=generic, NUMBA_CPU_FEATURES= leaves no" in errors
 
 
 @pytest.mark.parametrize("name", [tier.name for tier in target.host().tiers])
 def test_every_tier_can_be_forced(name, tmp_path, expected):
     shared = os.environ["NUMCRC_CACHE_DIR"]
     assert run({"NUMCRC_TIER": name}, shared, str(tmp_path)) == (0, name, expected, "")
+
+
+def test_a_process_with_settings_imports_no_numba(tmp_path):
+    code = "import sys, numcrc; numcrc.crc32c(b''); print('numba' in sys.modules)"
+    environment = {"NUMBA_ENABLE_AVX": "0", "NUMCRC_CACHE_DIR": str(tmp_path)}
+    found = [run_python(code, unset=UNSET, **environment).stdout for _ in range(2)]
+    assert found == ["True\n", "False\n"]
+
+
+def test_a_setting_that_would_abort_is_an_error_in_a_process(tmp_path):
+    code = "import numcrc; numcrc.crc32c(b'')"
+    result = run_python(code, cwd=str(tmp_path), unset=UNSET, NUMBA_CPU_FEATURES="+avx,foo")
+    assert result.returncode == 1
+    assert "NumbaSettingError: invalid NUMBA_CPU_FEATURES: 'foo' does not begin" in result.stderr
 
 
 @pytest.mark.skipif(target.host().arch not in TIERS, reason="has tables only")

@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_output()
         return CANNOT_READ
     except Exception as error:
-        if _is_about_tier(error):
-            print(f"numcrc: NUMCRC_TIER: {error}", file=sys.stderr)
+        if invalid := _invalid_setting(error):
+            print(f"numcrc: {invalid}", file=sys.stderr)
             return USAGE
         sys.excepthook(*sys.exc_info())
         return INTERNAL
@@ -71,10 +71,12 @@ def entry() -> NoReturn:
     os._exit(status)
 
 
-def _is_about_tier(error: Exception) -> bool:
-    """Return whether ``NUMCRC_TIER`` is not a tier that this CPU runs."""
+def _invalid_setting(error: Exception) -> str:
+    """Return what is wrong if no kernel can be chosen because of a setting, else ""."""
     target = sys.modules.get("numcrc.jit.target")
-    return target is not None and isinstance(error, target.TierError)
+    if target is None or not isinstance(error, target.TierError):
+        return ""
+    return f"{'' if isinstance(error, target.NumbaSettingError) else 'NUMCRC_TIER: '}{error}"
 
 
 def _dispatch(arguments: list[str]) -> int:

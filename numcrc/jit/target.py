@@ -10,6 +10,9 @@ of its tier (`numcrc.jit.tiers`).
 from __future__ import annotations
 
 import os
+import stat
+import warnings
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -21,6 +24,10 @@ from numcrc.jit.tiers import CRC32_FEATURE, TABLE_TIER, TIERS, Tier
 
 class TierError(RuntimeError):
     """``NUMCRC_TIER`` does not name a tier, or names one that this CPU cannot run."""
+
+
+class NumbaSettingError(TierError):
+    """One of Numba's settings that limit the tier is invalid."""
 
 
 _NUMBA_SETTINGS = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
@@ -56,36 +63,78 @@ class Target(NamedTuple):
 
 @cache
 def host() -> Target:
-    """Return the target of this process."""
+    """Return this machine, as far as Numba's settings allow."""
     llvm.initialize_native_target()
     try:
         listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
     except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
         listed = set()
-    if numba_settings():
-        listed &= numba_features()
-    found = Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset())
-    return found._replace(usable=features.closed(found.arch, listed))
+    everything = Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset())
+    everything = everything._replace(usable=features.closed(everything.arch, listed))
+    settings = numba_settings()
+    allowed = features.closed(everything.arch, listed & allowed_features(settings, listed))
+    found = everything._replace(usable=allowed)
+    if found.tiers[-1] == TABLE_TIER != everything.tiers[-1]:
+        shown = ", ".join(f"{name}={value}" for name, value in settings.items())
+        warnings.warn(
+            f"{shown} leaves no features for the fast kernels: CRCs are computed by tables,"
+            " many times slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return found
 
 
-def numba_settings() -> str:
-    """Return the user's Numba settings that affect code generation, as one string."""
-    found = [f"{name}={os.environ[name]}" for name in _NUMBA_SETTINGS if name in os.environ]
+def numba_settings() -> dict[str, str]:
+    """Return the user's settings of Numba that affect code generation, by their variables.
+
+    As Numba reads them: from a file in the current folder if PyYAML is installed, the environment
+    first.
+    """
+    found = _from_config_file() | os.environ
+    return {name: found[name] for name in _NUMBA_SETTINGS if name in found}
+
+
+def _from_config_file() -> dict[str, str]:
     try:
-        with open(_NUMBA_CONFIG_FILE, encoding="utf-8", errors="replace") as file:
-            found.append(file.read())
-    except OSError:
-        pass
-    return "\n".join(found)
+        # Only a regular file: a FIFO of that name would be waited for.
+        if not stat.S_ISREG(os.stat(_NUMBA_CONFIG_FILE).st_mode):
+            return {}
+        import yaml
+    except (OSError, ImportError):
+        return {}
+    try:
+        with open(_NUMBA_CONFIG_FILE, "rb") as file:
+            read = yaml.safe_load(file)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    if not isinstance(read, dict):
+        return {}
+    return {f"NUMBA_{str(name).upper()}": str(value) for name, value in read.items()}
 
 
-def numba_features() -> set[str]:
-    """Return the features that are explicitly on in Numba's code generator (imports Numba)."""
-    from numba.core.registry import cpu_target
+def allowed_features(settings: dict[str, str], listed: Iterable[str]) -> set[str]:
+    """Return the features that *settings* leave on, of a CPU with those that are *listed*.
 
-    *_, text = cpu_target.target_context.codegen().magic_tuple()
-    signs = {item[1:]: item[0] for item in text.split(",") if item}  # the last sign wins
-    return {name for name, sign in signs.items() if sign == "+"}
+    Raises
+    ------
+    NumbaSettingError
+        ``NUMBA_CPU_FEATURES`` has an item without a sign, at which LLVM would abort.
+    """
+    text = settings.get("NUMBA_CPU_FEATURES")
+    if text is None and settings.get("NUMBA_CPU_NAME", "").lower() == "generic":
+        text = ""
+    if text is None:
+        off = settings.get("NUMBA_ENABLE_AVX", "").strip() == "0"
+        return {name for name in listed if not (off and name.startswith("avx"))}
+    on: set[str] = set()
+    for item in filter(None, map(str.strip, text.split(","))):
+        if item[0] not in "+-":
+            raise NumbaSettingError(
+                f"invalid NUMBA_CPU_FEATURES: {item!r} does not begin with '+' or '-'"
+            )
+        (on.add if item[0] == "+" else on.discard)(item[1:])
+    return on
 
 
 @cache
