@@ -77,7 +77,7 @@ def info() -> Info:
             "triple": host.triple,
             "tier": tier.name,
             "why": _why(host, tier),
-            "tiers this CPU runs": [t.name for t in host.tiers],
+            "tiers this CPU runs": [t.name for t in target.machine().tiers],
             "features": sorted(host.usable),
             "numba settings": ", ".join(f"{k}={v}" for k, v in settings.items()) or "none",
             "kernels": kernels,

@@ -56,6 +56,8 @@ def test_a_feature_counts_only_with_those_it_implies(arch):
     everything = IMPLIED[arch].keys()
     assert closed(arch, everything) == everything
     assert closed(arch, []) == closed("riscv64", everything) == set()
+    for tier in TIERS[arch]:
+        assert closed(arch, tier.needs | tier.generation) >= tier.needs
     for missing in everything:
         found = closed(arch, everything - {missing})
         assert found >= {name for name in everything if not IMPLIED[arch][name]} - {missing}
@@ -147,7 +149,7 @@ def test_one_record_is_a_new_tier(monkeypatch):
         (features | {"avx1024"}, newer, "avx512-newer"),
     ):
         host = made_up(usable)
-        monkeypatch.setattr(target, "host", lambda host=host: host)
+        monkeypatch.setattr(target, "machine", lambda host=host: host)
         assert target.best.__wrapped__() == target.tier("512") == host.tiers[-1] == tier
         assert target.tier("avx512-vpclmul") == best
         plan = choice.plan(model, host, target.tier(name))
@@ -214,21 +216,21 @@ def test_a_feature_without_a_sign_is_an_error(text):
 
 
 def test_settings_take_away_and_never_add(monkeypatch):
-    before = target.host.__wrapped__()
+    before = target.machine.__wrapped__()
     kept = set(sorted(before.usable)[::2])
     text = ",".join(f"+{name}" for name in kept | {"sse9", "avx1024"})
     monkeypatch.setattr(target, "numba_settings", lambda: {"NUMBA_CPU_FEATURES": text})
-    after = target.host.__wrapped__()
+    after = target.machine.__wrapped__()
     assert after.usable == closed(before.arch, kept) <= kept
     assert after.cpu == before.cpu
 
 
 def test_losing_every_tier_to_a_setting_is_said_once(monkeypatch):
-    if target.host().tiers[-1].name == "table":
+    if target.machine().tiers[-1].name == "table":
         pytest.skip("this CPU has tables only")
     monkeypatch.setattr(target, "numba_settings", lambda: {"NUMBA_CPU_NAME": "generic"})
     with pytest.warns(RuntimeWarning, match="NUMBA_CPU_NAME=generic leaves no features"):
-        assert target.host.__wrapped__().tiers[-1].name == "table"
+        assert target.machine.__wrapped__().tiers[-1].name == "table"
 
 
 def test_a_host_that_llvm_does_not_know(monkeypatch):
@@ -236,7 +238,7 @@ def test_a_host_that_llvm_does_not_know(monkeypatch):
         raise RuntimeError
 
     monkeypatch.setattr(target.llvm, "get_host_cpu_features", unknown)
-    host = target.host.__wrapped__()
+    host = target.machine.__wrapped__()
     assert host.usable == frozenset()
     assert [tier.name for tier in host.tiers] == ["table"]
 
@@ -249,7 +251,7 @@ def pretend(monkeypatch):
     """Return a function that replaces this CPU by another one."""
 
     def pretend(features: str, arch: str = "x86_64") -> None:
-        monkeypatch.setattr(target, "host", lambda: made_up(features, arch))
+        monkeypatch.setattr(target, "machine", lambda: made_up(features, arch))
 
     return pretend
 
@@ -368,6 +370,16 @@ def test_a_process_with_settings_imports_no_numba(tmp_path):
     environment = {"NUMBA_ENABLE_AVX": "0", "NUMCRC_CACHE_DIR": str(tmp_path)}
     found = [run_python(code, unset=UNSET, **environment).stdout for _ in range(2)]
     assert found == ["True\n", "False\n"]
+
+
+@pytest.mark.parametrize("name", [tier.name for tier in target.machine().tiers])
+def test_a_forced_tier_has_its_own_features_only(name, monkeypatch):
+    monkeypatch.setenv("NUMCRC_TIER", name)
+    forced = target.host.__wrapped__()
+    tier = target.tier(name)
+    assert forced.tiers[-1] == tier
+    assert tier.needs <= forced.usable <= tier.needs | tier.generation
+    assert forced.cpu == target.machine().cpu
 
 
 def test_a_setting_that_would_abort_is_an_error_in_a_process(tmp_path):

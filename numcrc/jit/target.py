@@ -60,9 +60,21 @@ class Target(NamedTuple):
         """Whether the CPU's own CRC-32 instructions may be used."""
         return CRC32_FEATURE.get(self.arch) in self.usable
 
+    def lowered(self, tier: Tier) -> Target:
+        """Return this target with the features of *tier* and its generation only."""
+        usable = features.closed(self.arch, self.usable & (tier.needs | tier.generation))
+        return self._replace(usable=usable)
+
 
 @cache
 def host() -> Target:
+    """Return the target of this process: this machine, or less of it if ``NUMCRC_TIER`` is set."""
+    forced = os.environ.get("NUMCRC_TIER")
+    return machine().lowered(tier(forced)) if forced else machine()
+
+
+@cache
+def machine() -> Target:
     """Return this machine, as far as Numba's settings allow."""
     llvm.initialize_native_target()
     try:
@@ -141,22 +153,22 @@ def allowed_features(settings: dict[str, str], listed: Iterable[str]) -> set[str
 def best() -> Tier:
     """Return the tier in use: the best one, or the one that ``NUMCRC_TIER`` names."""
     wanted = os.environ.get("NUMCRC_TIER")
-    return tier(wanted) if wanted else host().tiers[-1]
+    return tier(wanted) if wanted else machine().tiers[-1]
 
 
 def tier(name: str) -> Tier:
     """Return the tier of this *name*, or the best of this width ("128"), or raise `TierError`."""
-    known = TIERS.get(host().arch, host().tiers)
+    known = TIERS.get(machine().arch, machine().tiers)
     wanted = {name} | {t.name for t in known if t.bits and str(t.bits) == name}
-    runnable = [t for t in host().tiers if t.name in wanted]
+    runnable = [t for t in machine().tiers if t.name in wanted]
     if runnable:
         return runnable[-1]
     for refused in known:
         if refused.name in wanted:
-            missing = " ".join(sorted(refused.needs - host().usable))
+            missing = " ".join(sorted(refused.needs - machine().usable))
             raise TierError(
                 f"cannot run tier {refused.name!r}: missing features: {missing}"
-                f" (the best tier here is {host().tiers[-1].name!r})"
+                f" (the best tier here is {machine().tiers[-1].name!r})"
             )
     names = ", ".join(t.name for t in known)
     raise TierError(f"invalid tier: {name!r}; expected one of {names}")

@@ -17,6 +17,8 @@ class Tier(NamedTuple):
     """As ``NUMCRC_TIER`` spells it."""
     needs: frozenset[str] = frozenset()
     """LLVM features that must all be there."""
+    generation: frozenset[str] = frozenset()
+    """Other features of the first CPUs with these, for code of a forced tier."""
     bits: int = 0
     """Bits of the registers that are folded by the carry-less multiply; 0: none are."""
     windows: tuple[int, ...] = ()
@@ -56,16 +58,23 @@ _WIDE = (
 _ALONE = (Streams(4, 128), Streams(4, 1024))
 
 TABLE_TIER = Tier("table")
+_NEHALEM = _features("sse3 ssse3 sse4.1 sse4.2 crc32 popcnt")
+_ZEN3 = _NEHALEM | _features("pclmul avx avx2 fma f16c bmi bmi2 lzcnt movbe")
+_ICE_LAKE = _ZEN3 | _features(
+    "avx512f avx512bw avx512cd avx512dq avx512vl avx512ifma avx512vbmi avx512vbmi2 avx512bitalg"
+    " avx512vnni avx512vpopcntdq gfni"
+)
 
 # The largest blocks are four registers: these hide the multiply's latency, and eight gain nothing
 # (measured). The smaller blocks serve short messages.
 TIERS = {
     "x86_64": (
         TABLE_TIER,
-        Tier("crc32", _features("crc32"), streams=_ALONE[1:]),
+        Tier("crc32", _features("crc32"), _NEHALEM, streams=_ALONE[1:]),
         Tier(
             "sse4.2-pclmul",
             _features("pclmul sse4.1 ssse3"),
+            _NEHALEM,
             bits=128,
             blocks=(16, 64),
             mixtures=_NARROW,
@@ -74,6 +83,7 @@ TIERS = {
         Tier(
             "avx2-vpclmul",
             _features("avx avx2 pclmul sse4.1 ssse3 vpclmulqdq"),
+            _ZEN3,
             bits=256,
             blocks=(16, 32, 128),
             mixtures=_NARROW,
@@ -84,6 +94,7 @@ TIERS = {
             _features(
                 "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl pclmul sse4.1 ssse3 vpclmulqdq"
             ),
+            _ICE_LAKE,
             bits=512,
             windows=(16, 64, 128, 192, 256),
             blocks=(256,),
@@ -97,6 +108,7 @@ TIERS = {
         Tier(
             "pmull",
             _features("aes"),
+            _features("crc sha2"),
             bits=128,
             blocks=(16, 64),
             streams=(*_ALONE, Streams(4, 1024, 2, 48)),
@@ -104,6 +116,7 @@ TIERS = {
         Tier(
             "pmull+sha3",
             _features("aes sha3"),
+            _features("crc sha2 lse"),
             bits=128,
             blocks=(16, 64),
             streams=(*_ALONE, Streams(3, 1024, 2, 144)),
