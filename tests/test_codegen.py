@@ -7,6 +7,7 @@ import struct
 
 import pytest
 from llvmlite import binding as llvm
+from support import run_python
 
 from numcrc.crc import catalogue
 from numcrc.jit import cache, choice, compiler, engine, target
@@ -154,3 +155,17 @@ def test_references_reach_any_address(name, machine):
     found = relocation_types(cache.load(engine.key(plan, host)))
     assert found <= {absolute_64, relative_64}
     assert absolute_64 in found
+
+
+def test_a_cpu_whose_model_llvm_lacks_is_not_a_death():
+    """In a child: LLVM aborts on loads of pairs for an Oryon."""
+    code = (
+        "from numcrc.crc import catalogue; from numcrc.jit import choice, compiler\n"
+        "from numcrc.jit.target import Target\n"
+        "host = Target('aarch64-unknown-linux-gnu', 'oryon-1', frozenset({'aes', 'crc', 'lse'}))\n"
+        "plan = choice.plan(catalogue.find('CRC-64/NVME').model, host, host.tiers[-1])\n"
+        "print(compiler.assembly(plan._replace(form='raw'), host).count('pmull'))"
+    )
+    done = run_python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 0

@@ -89,7 +89,7 @@ def emit_module(plan: Plan, symbol: str, cpu: str) -> llvm.ModuleRef:
 
     Its code is tuned for *cpu*, but uses the features of the target machine only.
     """
-    tuned = f'"tune-cpu"="{cpu}"'
+    tuned = f'"tune-cpu"="{features.tuning(cpu)}"'
     module = llvm.parse_assembly(_c_function(symbol, *entry_function(plan), tuned))
     while missing := [f.name for f in module.functions if f.is_declaration and _is_ours(f.name)]:
         for name in missing:

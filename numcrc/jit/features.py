@@ -67,6 +67,15 @@ def closed(arch: str, listed: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+# LLVM 22 lacks parts of their scheduling models, and aborts when it needs them.
+_INCOMPLETE = {"oryon-1"}
+
+
+def tuning(cpu: str) -> str:
+    """Return the name of a CPU by which code for *cpu* can be tuned."""
+    return "generic" if cpu in _INCOMPLETE else cpu
+
+
 def llvm_string(arch: str, features: frozenset[str]) -> str:
     """Return the closed set *features* as LLVM takes it: what is on, then what is off.
 
