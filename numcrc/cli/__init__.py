@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": ("verify", "check the objects of a store"),
     "list": ("listing", "list the algorithms"),
     "info": ("info", "show what the CPU supports and which kernels are used"),
+    "selftest": ("selftest", "test the kernels of every tier that this CPU runs"),
 }
 
 # Exit statuses. An internal error must not look like a mismatch: it is EX_SOFTWARE of sysexits.h.
