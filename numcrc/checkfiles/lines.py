@@ -177,7 +177,7 @@ class Parser:
 
     def _named(self, name: str, text: object) -> ChecksumAlgorithm:
         """Return the algorithm called *name*; *text* is one of its values."""
-        return known(name) or self._unknown.get(name) or self._added(name, text)
+        return known(name) or self._unknown.get(name.lower()) or self._added(name, text)
 
     def _added(self, name: str, text: object) -> ChecksumAlgorithm:
         """Return a new unknown algorithm, as wide as its value *text*."""
@@ -189,7 +189,8 @@ class Parser:
             raise ValueError(f"{text!r} is not a value in hexadecimal")
         if len(self._unknown) == _MOST_UNKNOWN:
             raise ValueError(f"more than {_MOST_UNKNOWN} unknown algorithms in one list")
-        found = self._unknown[name] = unknown(name, 4 * len(text))
+        found = unknown(name, 4 * len(text))
+        self._unknown[found.name] = found
         return found
 
 

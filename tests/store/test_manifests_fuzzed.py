@@ -56,6 +56,19 @@ def test_a_size_of_a_part_that_fits_no_format_is_an_error():
     )
 
 
+@pytest.mark.parametrize("part", [-1, 2**63])
+def test_a_number_of_a_part_that_fits_no_format_is_an_error(part):
+    data = json.dumps({"state": "match", "key": "a", "parts": [part]}).encode()
+    with pytest.raises(ManifestError, match="line 1: invalid 'parts': expected numbers of parts"):
+        list(read_results(io.BytesIO(data)))
+
+
+def test_spellings_of_an_unknown_algorithm_have_values_of_one_length():
+    assert problem("SRC32C (a) = 313334\nSrc32c (b) = 32\n") == (
+        "list: line 2: '32' is not a value of src32c"
+    )
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a(b", ";a", "\u0131"])
 def test_a_bsd_list_refuses_names_of_algorithms_that_it_cannot_hold(name, tmp_path):
     entry = Entry("a", None, (Checksum(name, b"12"),))

@@ -151,8 +151,8 @@ def result_to_row(result: Result) -> Row:
 def row_to_result(row: Row) -> Result:
     """Return the result in *row*, or raise ValueError with the problem."""
     parts = _typed(row, "parts", list, [])
-    if not all(type(part) is int for part in parts):
-        raise ValueError("invalid 'parts': expected integers")
+    if not all(type(part) is int and 0 <= part <= _LARGEST for part in parts):
+        raise ValueError("invalid 'parts': expected numbers of parts")
     return Result(
         _row_to_key(row),
         State(_typed(row, "state", str, "")),
