@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from store.stub_objects import StubObject
@@ -25,6 +26,10 @@ class Reply:
     """Seconds without an answer."""
     pause_at: int | None = None
     """The number of bytes of the body before the pause; None: before the headers."""
+    method: str = "GET"
+    """The method of the request."""
+    raw: Iterable[bytes | float] | None = None
+    """Bytes to send instead, and pauses in seconds between them; the connection then ends."""
 
 
 def refusal(status: int, code: str) -> Reply:

@@ -8,20 +8,36 @@ import struct
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
+from store import stub_s3
 from store.faults import Fault, Reply
-from store.servers import s3_environment
 from store.stub_objects import DictOfObjects, Objects, StubObject
-from store.stub_s3 import Request, answer, parse, span
+from store.stub_s3 import Request, span
 
 ALWAYS = -1
 EVERYTHING = ("GetObject", "HeadObject", "GetObjectAttributes", "ListObjectsV2")
+
+
+class Stub(Protocol):
+    """The module of one kind of store: stub_s3, stub_gcs, stub_azure or stub_web."""
+
+    def env(self, endpoint: str, /) -> dict[str, str]:
+        """Return the environment variables that lead a client to this server."""
+
+    def url(self, endpoint: str, /) -> str:
+        """Return the URL of a source."""
+
+    def parse(self, method: str, target: str, headers: dict[str, str]) -> Request:
+        """Return the request."""
+
+    def answer(self, request: Request, stored: StubObject | None, objects: Objects) -> Reply:
+        """Return the right answer."""
 
 
 @dataclass
@@ -34,13 +50,14 @@ class Queued:
 
 
 class FaultyServer:
-    """Serves ``objects`` from every bucket, and records requests.
+    """Serves ``objects`` from every bucket as one kind of store, and records requests.
 
     Each request takes the first fault in the queue of its key that applies to it, and only that
     one. Signatures are ignored, listings have no delimiter, and objects cannot be written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stub: Stub = stub_s3) -> None:
+        self.stub = stub
         self.objects: Objects = DictOfObjects()
         self.requests: list[Request] = []
         self.stopping = threading.Event()
@@ -54,7 +71,12 @@ class FaultyServer:
     @property
     def env(self) -> dict[str, str]:
         """The environment variables that lead a client to this server."""
-        return s3_environment(self.endpoint)
+        return self.stub.env(self.endpoint)
+
+    @property
+    def url(self) -> str:
+        """The URL of a source with the objects."""
+        return self.stub.url(self.endpoint)
 
     def __enter__(self) -> FaultyServer:
         self._thread.start()
@@ -103,7 +125,9 @@ class FaultyServer:
                 replaced = fault.before(stored)
                 if replaced is not stored:
                     self.objects[request.key] = stored = replaced
-        return fault.after(answer(request, stored, self.objects))
+        reply = self.stub.answer(request, stored, self.objects)
+        reply.method = request.method
+        return fault.after(reply)
 
     def _next_fault(self, request: Request, stored: StubObject | None) -> Fault:
         queue = self._queues[request.key]
@@ -164,11 +188,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer GET."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._send(self.server.faulty.respond(parse(self.command, self.path, headers)))
+        faulty = self.server.faulty
+        self._send(faulty.respond(faulty.stub.parse(self.command, self.path, headers)))
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
 
     def _send(self, reply: Reply) -> None:
+        if reply.raw is not None:
+            self._send_raw(reply.raw)
+            return
         if reply.pause and reply.pause_at is None:
             self.server.faulty.stopping.wait(reply.pause)
         self.send_response(reply.status)
@@ -190,6 +218,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if reply.reset:
             self._reset()
+
+    def _send_raw(self, steps: Iterable[bytes | float]) -> None:
+        self.close_connection = True
+        for step in steps:
+            if isinstance(step, bytes):
+                self.wfile.write(step)
+                self.wfile.flush()
+            elif self.server.faulty.stopping.wait(step):
+                return
 
     def _reset(self) -> None:
         linger = struct.pack("ii", 1, 0)

@@ -10,7 +10,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from store.faults import Reply, refusal
+from store.servers import s3_environment as env
 from store.stub_objects import LAST_MODIFIED, Objects, Part, StubObject
+
+__all__ = ["answer", "env", "parse", "url"]
 
 XMLNS = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -25,6 +28,11 @@ class Request:
     key: str
     query: dict[str, str]
     headers: dict[str, str]
+
+
+def url(_endpoint: str) -> str:
+    """Return the URL of a source."""
+    return "s3://any"
 
 
 def parse(method: str, target: str, headers: dict[str, str]) -> Request:

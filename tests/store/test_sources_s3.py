@@ -259,7 +259,9 @@ class Pages(BaseHTTPRequestHandler):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         number = int(query.get("continuation-token", ["0"])[0])
         token = f"<NextContinuationToken>{number + 1}</NextContinuationToken>"
-        text = self.page.replace("PAGE", f"{number:04d}") + (token if number < 199 else "")
+        more = f"{token}<IsTruncated>true</IsTruncated>"
+        text = self.page.replace("PAGE", f"{number:04d}")
+        text += more if number < 199 else "<IsTruncated>false</IsTruncated>"
         body = f"<ListBucketResult>{text}</ListBucketResult>".encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
+from xml.etree.ElementTree import Element
 
 from numcrc.store.keys import quoted, unquoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
+from numcrc.store.sources.answers import base64_bytes, decimal, naming, version, xml_root
 from numcrc.store.sources.azure_access import Access
-from numcrc.store.sources.bucket import Bucket
-from numcrc.store.sources.http import (
-    accepted,
-    base64_bytes,
-    content_length,
-    failure,
-    if_match,
-    xml_root,
-)
+from numcrc.store.sources.bucket import Bucket, Page
+from numcrc.store.sources.http import accepted, failure, if_match, whole_size
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
 
@@ -34,10 +29,11 @@ class AzureSource(Bucket):
         self._access = Access(url, timeout)
         self._container = quote(self._bucket, "$")
 
+    @naming
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from HEAD."""
         with self._ask("HEAD", key, {}) as answer:
-            return self._described(key, answer, content_length(answer, key))
+            return self._described(key, answer, whole_size(answer))
 
     def close(self) -> None:
         """Close the connections."""
@@ -52,32 +48,21 @@ class AzureSource(Bucket):
         checksums = _md5(headers.get("content-md5"))
         return Entry(key, size, checksums, self._version(headers), archived, True)
 
-    def _list(self, prefix: str) -> Iterator[Entry]:
-        query = {"restype": "container", "comp": "list", "prefix": prefix}
-        while True:
-            with self._access.ask("GET", self._container, query, {}) as answer:
-                if answer.status != 200:
-                    raise failure(answer, self.url)
-                root, _ = xml_root(answer.text())
-            for blob in root.iterfind("Blobs/Blob"):
-                name, properties = blob.find("Name"), blob.find("Properties")
-                if name is None or properties is None:
-                    raise StoreError(f"{self.url}: the listing has an object without name or size")
-                found = {child.tag: child.text or "" for child in properties}
-                if found.get("ResourceType") == "directory":
-                    continue
-                key = name.text or ""
-                yield Entry(
-                    unquoted(key) if name.get("Encoded") == "true" else key,
-                    int(found["Content-Length"]),
-                    _md5(found.get("Content-MD5")),
-                    f'"{tag}"' if (tag := found.get("Etag", "").strip('"')) else "",
-                    found.get("AccessTier") == "Archive",
-                    True,
-                )
-            query["marker"] = root.findtext("NextMarker") or ""
-            if not query["marker"]:
-                return
+    def _page(self, prefix: str, token: str) -> Page:
+        query = {"restype": "container", "comp": "list", "prefix": prefix, "maxresults": "1000"}
+        if token:
+            query["marker"] = token
+        with self._access.ask("GET", self._container, query, {}) as answer:
+            if answer.status != 200:
+                raise failure(answer, self.url)
+            root, _ = xml_root(answer.text(), "EnumerationResults")
+        blobs, marker = root.find("Blobs"), root.find("NextMarker")
+        if blobs is None or marker is None:
+            raise StoreError("it has no Blobs or no NextMarker")
+        if blobs.find("BlobPrefix") is not None:
+            raise StoreError("it has prefixes instead of all objects")
+        found = (_listed(blob) for blob in blobs.iterfind("Blob"))
+        return Page([entry for entry in found if entry is not None], marker.text or "")
 
     def _probe(self, name: str) -> Answer:
         return self._access.ask("HEAD", self._path(name), {}, {})
@@ -91,6 +76,25 @@ class AzureSource(Bucket):
 
     def _path(self, name: str) -> str:
         return f"{self._container}/{quoted(name, '~')}"
+
+
+def _listed(blob: Element) -> Entry | None:
+    """Return the entry of a blob; None for the folders of a hierarchical namespace."""
+    name, properties = blob.find("Name"), blob.find("Properties")
+    key = "" if name is None else name.text or ""
+    if name is None or properties is None or not key:
+        raise StoreError(f"a blob has no name or no properties: {key!r:.200}")
+    found = {child.tag: child.text or "" for child in properties}
+    if found.get("ResourceType") == "directory":
+        return None
+    return Entry(
+        unquoted(key) if name.get("Encoded") == "true" else key,
+        decimal(found.get("Content-Length")),
+        _md5(found.get("Content-MD5")),
+        version(found.get("Etag", ""), ""),
+        found.get("AccessTier") == "Archive",
+        True,
+    )
 
 
 def _md5(text: str | None) -> tuple[Checksum, ...]:

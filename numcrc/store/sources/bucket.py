@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import NamedTuple
 
 from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
 from numcrc.store.source import MissingError, StoreError
+from numcrc.store.sources.answers import named
 from numcrc.store.sources.http import HttpSource, failure, without_login
 from numcrc.store.sources.wire import Answer
+
+MOST_EMPTY = 10_000
+"""Pages without objects, one after another: stores send some where many objects were deleted."""
+LONGEST_TOKEN = 8 << 10
+"""Characters."""
+
+
+class Page(NamedTuple):
+    """A page of a listing."""
+
+    entries: Sequence[Entry]
+    """The objects, whose keys are their names in the bucket."""
+    token: str
+    """The token for the next page; empty: this is the last."""
 
 
 class Bucket(HttpSource):
@@ -47,24 +64,54 @@ class Bucket(HttpSource):
         """Return any answer that shows whether the bucket has an object of that name."""
 
     @abstractmethod
-    def _list(self, prefix: str) -> Iterator[Entry]:
-        """Yield the objects whose names begin with *prefix*, with their names as keys."""
+    def _page(self, prefix: str, token: str) -> Page:
+        """Return a page of the objects whose names begin with *prefix*.
+
+        *token* is that of the page before; empty: return the first page.
+        """
 
     def entries(self) -> Iterator[Entry]:
         """Yield every object, one page of the store's listing at a time."""
-        self._resolve_prefix()
+        try:
+            self._resolve_prefix()
+        except Exception as error:
+            raise named(error, self.url) from error
         if self._only:
             yield self.stat(self._only)
             return
-        prefix, last = self._prefix, b""
-        for entry in self._list(prefix):
-            name = entry.key
-            key = key_bytes(name)
-            if key <= last or not name.startswith(prefix):
-                raise StoreError(f"{self.url}: the store lists {name!r} out of order")
-            last = key
-            if name != prefix:
-                yield entry._replace(key=name[len(prefix) :])
+        prefix = self._prefix
+        for page in self._pages(prefix):
+            for entry in page.entries:
+                if entry.key != prefix:
+                    yield entry._replace(key=entry.key[len(prefix) :])
+
+    def _pages(self, prefix: str) -> Iterator[Page]:
+        """Yield the pages of a listing; every error names the page.
+
+        Pages may be empty, but a listing that makes no progress ends with an error: one that
+        repeats a token, or has too many empty pages in a row.
+        """
+        token, last = "", b""
+        seen = set[int]()  # hashes of the tokens since the last page with objects
+        for number in count(1):
+            try:
+                page = self._page(prefix, token)
+                if page.entries:
+                    seen.clear()
+                seen.add(hash(token))
+                if page.token and hash(page.token) in seen:
+                    raise StoreError(f"the token {page.token!r:.80} is repeated")
+                if len(page.token) > LONGEST_TOKEN:
+                    raise StoreError(f"the next token has {len(page.token)} characters")
+                if len(seen) > MOST_EMPTY:
+                    raise StoreError(f"{len(seen)} pages without objects follow each other")
+                last = _last_key(page, prefix, last)
+            except Exception as error:
+                raise named(error, self.url, f"page {number} of the listing") from error
+            yield page
+            token = page.token
+            if not token:
+                return
 
     def _name(self, key: str) -> str:
         """Return the name in the bucket of the object with a key."""
@@ -96,3 +143,13 @@ class Bucket(HttpSource):
             if answer.status != 200:
                 raise failure(answer, self.url)
         return True
+
+
+def _last_key(page: Page, prefix: str, last: bytes) -> bytes:
+    """Return the last key of a page, or *last*; raise StoreError if its keys are not in order."""
+    for entry in page.entries:
+        key = key_bytes(entry.key)
+        if key <= last or not entry.key.startswith(prefix):
+            raise StoreError(f"{entry.key!r:.200} is out of order")
+        last = key
+    return last

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 from numcrc.store.keys import key_bytes, quoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
-from numcrc.store.sources.bucket import Bucket
-from numcrc.store.sources.http import accepted, base64_bytes, failure
+from numcrc.store.sources.answers import base64_bytes, decimal, json_object, naming
+from numcrc.store.sources.bucket import Bucket, Page
+from numcrc.store.sources.http import accepted, failure
 from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
 
-_FIELDS = "name,size,generation,crc32c,md5Hash"
+_FIELDS = "kind,name,size,generation,crc32c,md5Hash"
+_OBJECT, _PAGE = "storage#object", "storage#objects"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
@@ -38,28 +38,30 @@ class GcsSource(Bucket):
         self._objects = f"/storage/v1/b/{quote(self._bucket, '')}/o"
         self._refreshing = threading.Lock()
 
+    @naming
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from its metadata."""
-        target = f"{self._target(self._name(key))}?fields={_FIELDS}"
-        return _entry(self._json(target, key))._replace(key=key)
+        name = self._name(key)
+        entry = _entry(self._json(f"{self._target(name)}?fields={_FIELDS}", key, _OBJECT))
+        if entry.key != name:
+            raise StoreError(f"the store answers about {entry.key!r:.200}")
+        return entry._replace(key=key)
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
 
-    def _list(self, prefix: str) -> Iterator[Entry]:
-        first = f"{self._objects}?maxResults=1000&fields=nextPageToken,items({_FIELDS})"
-        first += f"&prefix={quoted(prefix, '~')}"
-        target = first
-        while True:
-            page = self._json(target, self.url)
-            # Google's pages are sorted, those of emulators are not.
-            entries = map(_entry, page.get("items", ()))
-            yield from sorted(entries, key=lambda entry: key_bytes(entry.key))
-            token = page.get("nextPageToken")
-            if not token:
-                return
-            target = f"{first}&pageToken={quote(token, '~')}"
+    def _page(self, prefix: str, token: str) -> Page:
+        target = f"{self._objects}?maxResults=1000&fields=kind,nextPageToken,items({_FIELDS})"
+        target += f"&prefix={quoted(prefix, '~')}"
+        if token:
+            target += f"&pageToken={quote(token, '~')}"
+        page = self._json(target, self.url, _PAGE)
+        items, token = page.get("items", []), page.get("nextPageToken", "")
+        if not isinstance(items, list) or not isinstance(token, str):
+            raise StoreError(f"invalid items or nextPageToken: {items!r:.80}, {token!r:.80}")
+        # Google's pages are sorted, those of emulators are not.
+        return Page(sorted(map(_entry, items), key=lambda entry: key_bytes(entry.key)), token)
 
     def _probe(self, name: str) -> Answer:
         return self._ask(f"{self._target(name)}?fields=name", {})
@@ -81,7 +83,7 @@ class GcsSource(Bucket):
         found = dict(
             pair.strip().split("=", 1) for pair in answer.headers["x-goog-hash"].split(",")
         )
-        checksums = _checksums(found.get("crc32c"), found.get("md5"))
+        checksums = _checksums(found.get("crc32c", ""), found.get("md5", ""))
         return Entry(key, size, checksums, self._version(answer.headers), False, True)
 
     def _version(self, headers: dict[str, str]) -> str:
@@ -90,17 +92,12 @@ class GcsSource(Bucket):
     def _target(self, name: str) -> str:
         return f"{self._objects}/{quoted(name, '~')}"
 
-    def _json(self, target: str, name: str) -> dict[str, Any]:
-        """Return a JSON object about the object or URL *name*."""
+    def _json(self, target: str, name: str, kind: str) -> dict[str, Any]:
+        """Return a JSON object of this kind, about the object or URL *name*."""
         with self._ask(target, {}) as answer:
             if answer.status != 200:
                 raise failure(answer, name)
-            text = answer.text()
-        try:
-            found: dict[str, Any] = json.loads(text)
-        except ValueError as error:
-            raise StoreError(f"{name}: the response is not JSON: {error}") from None
-        return found
+            return json_object(answer.text(), kind)
 
     def _ask(self, target: str, headers: dict[str, str]) -> Answer:
         if self._credentials is not None:
@@ -135,13 +132,18 @@ def _credentials(url: str) -> Any:
         return None
 
 
-def _entry(item: dict[str, Any]) -> Entry:
-    checksums = _checksums(item.get("crc32c"), item.get("md5Hash"))
-    version = str(item.get("generation", ""))
-    return Entry(item["name"], int(item["size"]), checksums, version, False, True)
+def _entry(item: Any) -> Entry:
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]:
+        raise StoreError(f"expected an object with a name, got {item!r:.200}")
+    texts = [item.get(name, "") for name in ("crc32c", "md5Hash", "generation")]
+    if not all(isinstance(text, str) for text in texts):
+        raise StoreError(f"invalid crc32c, md5Hash or generation of {item['name']!r:.200}")
+    crc32c, md5, generation = texts
+    size = decimal(str(item.get("size")))
+    return Entry(item["name"], size, _checksums(crc32c, md5), generation, False, True)
 
 
-def _checksums(crc32c: str | None, md5: str | None) -> tuple[Checksum, ...]:
+def _checksums(crc32c: str, md5: str) -> tuple[Checksum, ...]:
     """Return the checksums that an object has; composed objects have no MD5."""
     pairs = (("crc32c", crc32c), ("md5", md5))
     return tuple(Checksum(name, base64_bytes(text)) for name, text in pairs if text)

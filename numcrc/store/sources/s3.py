@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import s3_answers
-from numcrc.store.sources.bucket import Bucket
-from numcrc.store.sources.http import accepted, base64_bytes, content_length, failure, if_match
+from numcrc.store.sources.answers import base64_bytes, decimal, naming
+from numcrc.store.sources.bucket import Bucket, Page
+from numcrc.store.sources.http import accepted, failure, if_match, whole_size
 from numcrc.store.sources.s3_access import Access
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
@@ -29,10 +28,11 @@ class S3Source(Bucket):
         prefix = self._prefix
         self.inventory_prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
+    @naming
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from HEAD; a composite checksum has its parts."""
         with self._ask("HEAD", key, {}, _CHECKED) as answer:
-            size = content_length(answer, key)
+            size = whole_size(answer)
         return self._described(key, answer, size)
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class S3Source(Bucket):
         if checksum.composite == 1:
             return (Part(size),)
         try:
-            found = self._parts_by_attributes(key, checksum.algorithm)
+            found = self._parts_by_attributes(key, checksum)
             if len(found) != checksum.composite:
                 found = self._parts_by_head(key, checksum, version)
         except MissingError:
@@ -72,19 +72,19 @@ class S3Source(Bucket):
         complete = len(found) == checksum.composite and sum(part.size for part in found) == size
         return tuple(found) if complete else ()
 
-    def _parts_by_attributes(self, key: str, algorithm: str) -> list[Part]:
+    def _parts_by_attributes(self, key: str, checksum: Checksum) -> list[Part]:
         parts: list[Part] = []
-        marker = ""
-        while True:
+        last = 0
+        while len(parts) < checksum.composite:
             headers = {"x-amz-object-attributes": "ObjectParts"}
-            if marker:
-                headers["x-amz-part-number-marker"] = marker
+            if last:
+                headers["x-amz-part-number-marker"] = str(last)
             with self._ask("GET", key, {"attributes": ""}, headers) as answer:
-                found = s3_answers.parts(answer.text(), algorithm)
-            parts += found.parts
-            if not found.marker or found.marker == marker:
-                return parts
-            marker = found.marker
+                found, last = s3_answers.parts(answer.text(), checksum.algorithm, last)
+            if not found:
+                break
+            parts += found
+        return parts
 
     def _parts_by_head(self, key: str, checksum: Checksum, version: str) -> list[Part]:
         parts = []
@@ -93,7 +93,7 @@ class S3Source(Bucket):
             query = {"partNumber": str(number)}
             try:
                 with self._ask("HEAD", key, query, conditions) as answer:
-                    headers, size = answer.headers, content_length(answer, key)
+                    headers, size = answer.headers, decimal(answer.headers.get("content-length"))
             except StoreError as error:
                 if type(error) is StoreError:  # the store has no parts to show
                     return []
@@ -105,18 +105,17 @@ class S3Source(Bucket):
             parts.append(Part(size, digest))
         return parts
 
-    def _list(self, prefix: str) -> Iterator[Entry]:
+    def _page(self, prefix: str, token: str) -> Page:
         query = {"list-type": "2", "encoding-type": "url"}
         if prefix:
             query["prefix"] = prefix
+        if token:
+            query["continuation-token"] = token
         headers = {"x-amz-optional-object-attributes": "RestoreStatus"}
-        while True:
-            with self._checked(self._access.ask("GET", "", query, headers), "GET", "") as answer:
-                found = s3_answers.page(answer.text())
-            yield from found.entries
-            if not found.token:
-                return
-            query["continuation-token"] = found.token
+        with self._access.ask("GET", "", query, headers) as answer:
+            if answer.status != 200:
+                raise self._failure(answer, self.url)
+            return s3_answers.page(answer.text())
 
     def _probe(self, name: str) -> Answer:
         return self._access.ask("HEAD", name)
@@ -139,7 +138,11 @@ class S3Source(Bucket):
         if accepted(answer, method):
             return answer
         with answer:
-            error = failure(answer, key or self.url)
+            raise self._failure(answer, key)
+
+    def _failure(self, answer: Answer, name: str) -> StoreError:
+        """Return the error that an answer about a key or a URL is."""
+        error = failure(answer, name)
         if answer.status == 403 and self._access.anonymous:
-            raise StoreError(f"{error} (the request was anonymous, without AWS credentials)")
-        raise error
+            return StoreError(f"{error} (the request was anonymous, without AWS credentials)")
+        return error

@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
-from xml.etree import ElementTree
 
 from numcrc.store.keys import unquoted
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import StoreError
-from numcrc.store.sources.http import base64_bytes, version, xml_root
+from numcrc.store.sources.answers import base64_bytes, decimal, version, xml_root
+from numcrc.store.sources.bucket import Page
 
 _CHECKSUM = "x-amz-checksum-"
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 
-class Page(NamedTuple):
-    """One response to ListObjectsV2."""
-
-    entries: list[Entry]
-    """The objects, whose keys are their names in the bucket."""
-    token: str
-    """The token for the next page; empty: this is the last."""
-
-
 def page(text: bytes) -> Page:
     """Return a page of a listing."""
-    root, space = xml_root(text)
+    root, space = xml_root(text, "ListBucketResult")
     encoded = root.findtext(f"{space}EncodingType") == "url"
-    entries = []
+    entries: list[Entry] = []
     for element in root.iterfind(f"{space}Contents"):
         found = {child.tag: child.text or "" for child in element}
-        key = found[f"{space}Key"]
+        key = found.get(f"{space}Key", "")
+        if not key or f"{space}Size" not in found:
+            raise StoreError(f"object {len(entries) + 1} has no key or no size: {key!r:.200}")
         # AWS and few others list the time until which an archived object is restored.
         restored = element.find(f"{space}RestoreStatus/{space}RestoreExpiryDate") is not None
         entries.append(
             Entry(
                 unquoted(key, plus=True) if encoded else key,
-                int(found[f"{space}Size"]),
+                decimal(found[f"{space}Size"]),
                 (),
                 version(found.get(f"{space}ETag", ""), found.get(f"{space}LastModified", "")),
                 found.get(f"{space}StorageClass") in _ARCHIVES and not restored,
             )
         )
-    return Page(entries, root.findtext(f"{space}NextContinuationToken") or "")
+    if root.find(f"{space}CommonPrefixes") is not None:
+        raise StoreError("it has prefixes instead of all objects")
+    counted = root.findtext(f"{space}KeyCount") or str(len(entries))
+    if decimal(counted) != len(entries):
+        raise StoreError(f"expected {counted} objects, got {len(entries)}")
+    token = root.findtext(f"{space}NextContinuationToken") or ""
+    truncated = root.findtext(f"{space}IsTruncated") or ""
+    if truncated.strip().lower() != ("true" if token else "false"):
+        raise StoreError(f"IsTruncated is {truncated!r:.80}, but the next token is {token!r:.80}")
+    return Page(entries, token)
 
 
 def checksums(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
@@ -66,28 +67,18 @@ def archived(headers: Mapping[str, str]) -> bool:
     return stored and 'ongoing-request="false"' not in headers.get("x-amz-restore", "")
 
 
-class Parts(NamedTuple):
-    """One response to GetObjectAttributes."""
+def parts(text: bytes, algorithm: str, last: int) -> tuple[list[Part], int]:
+    """Return the parts after number *last*, and the number of the last of these.
 
-    parts: list[Part]
-    marker: str
-    """The marker for the next response; empty: this is the last."""
-
-
-def parts(text: bytes, algorithm: str) -> Parts:
-    """Return the parts in a response; the list is empty if the store keeps none."""
-    root, space = xml_root(text)
-    listed = root.find(f"{space}ObjectParts")
-    if listed is None:
-        return Parts([], "")
-    found = [
-        Part(int(part.findtext(f"{space}Size") or ""), _value(part, space, algorithm))
-        for part in listed.iterfind(f"{space}Part")
-    ]
-    more = listed.findtext(f"{space}IsTruncated") == "true"
-    return Parts(found, (more and listed.findtext(f"{space}NextPartNumberMarker")) or "")
-
-
-def _value(part: ElementTree.Element, space: str, algorithm: str) -> bytes | None:
-    text = part.findtext(f"{space}Checksum{algorithm.upper()}")
-    return base64_bytes(text) if text else None
+    *text* is an answer to GetObjectAttributes. The list is empty if the store keeps no more.
+    """
+    root, space = xml_root(text, "GetObjectAttributesResponse")
+    found = []
+    for part in root.iterfind(f"{space}ObjectParts/{space}Part"):
+        before, last = last, decimal(part.findtext(f"{space}PartNumber"))
+        if last <= before:
+            raise StoreError(f"part {last} is listed after part {before}")
+        value = part.findtext(f"{space}Checksum{algorithm.upper()}")
+        size = decimal(part.findtext(f"{space}Size"))
+        found.append(Part(size, base64_bytes(value) if value else None))
+    return found, last

@@ -9,7 +9,15 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from numcrc.store.keys import is_url_path, quoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import StoreError
-from numcrc.store.sources.http import HttpSource, accepted, failure, if_match, without_login
+from numcrc.store.sources.answers import naming
+from numcrc.store.sources.http import (
+    HttpSource,
+    accepted,
+    failure,
+    if_match,
+    whole_size,
+    without_login,
+)
 from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -46,11 +54,12 @@ class WebSource(HttpSource):
         """Raise StoreError: web servers have no listing."""
         raise StoreError(f"cannot list {self.url}: a web server has no listing; pass a manifest")
 
+    @naming
     def stat(self, key: str) -> Entry:
         """Return the entry of one file, with its size if the server sends it."""
         with self._ask("HEAD", key, {}) as answer:
-            size = answer.headers.get("content-length", "")
-        return self._described(key, answer, int(size) if size.isdecimal() else None)
+            size = whole_size(answer) if "content-length" in answer.headers else None
+        return self._described(key, answer, size)
 
     def close(self) -> None:
         """Close the connections."""
