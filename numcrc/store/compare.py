@@ -45,6 +45,8 @@ def _result(
     if not wanted:
         return Result(pair.key, state, size, detail=detail, version=version)
     first = wanted[0]
+    if first.etag:
+        detail = "; ".join(filter(None, ("the ETag as MD5", detail)))
     actual = _text(first, found) if found else ""
     expected = _text(first, first.value)
     return Result(pair.key, state, size, first.algorithm, expected, actual, parts, detail, version)
@@ -88,7 +90,8 @@ class Computation:
 
     def stored_verdict(self, pair: Pair, entry: Entry) -> Result | Entry:
         """Return the object with the checksums that the store keeps."""
-        return entry._replace(key=pair.key)
+        certain = tuple(c for c in preferred(entry.checksums) if not c.guessed)
+        return entry._replace(key=pair.key, checksums=certain)
 
 
 class Comparison:
@@ -143,8 +146,8 @@ class Comparison:
         """Return the expected checksums; the source's own if a manifest lists keys only."""
         expected = pair.expected
         if expected is None or not (expected.checksums or self._against):
-            return entry.checksums
-        return expected.checksums
+            return preferred(entry.checksums)
+        return preferred(expected.checksums)
 
     def verdict(
         self,
@@ -166,12 +169,14 @@ class Comparison:
                 detail = f"the expected value has {size} bytes, not {len(one.value)}"
                 return _result(State.ERROR, pair, entry, [checksum], one.value, detail=detail)
             elif checksum.guessed:
-                unsure.append((checksum, one._replace(why=_not_as_guessed(checksum))))
+                unsure.append((checksum, one._replace(why=_not_as_guessed(checksum, wanted))))
             else:
                 parts = _differing_parts(checksum, one)
                 return _result(State.DIFFER, pair, entry, [checksum], one.value, parts)
         if good:
-            others = ", ".join(f"{checksum.algorithm} not compared" for checksum, _ in unsure)
+            values = {checksum.value for checksum in good}  # of two guesses, one is right
+            left = [checksum for checksum, _ in unsure if checksum.value not in values]
+            others = ", ".join(f"{checksum.algorithm} not compared" for checksum in left)
             return _result(State.MATCH, pair, entry, good, good[0].value, detail=others)
         if not unsure:
             return _result(State.NO_CHECKSUM, pair, entry, ())
@@ -191,8 +196,11 @@ class Comparison:
         except PartsError as error:
             return _result(State.ERROR, pair, entry, wanted, detail=str(error))
         spelled = {canonical(checksum.algorithm): checksum for checksum in wanted}
+        known = (*wanted, *entry.checksums)
+        guesses = {canonical(checksum.algorithm) for checksum in known if checksum.guessed}
+        etags = {canonical(checksum.algorithm) for checksum in known if checksum.etag}
         both = [
-            Checksum(name, there[name], guessed=spelled[name].guessed)
+            Checksum(name, there[name], guessed=name in guesses, etag=name in etags)
             for name in there
             if name in here
         ]
@@ -209,11 +217,13 @@ class Comparison:
             decisive = first._replace(algorithm=spelled[first.algorithm].algorithm)
             if found == decisive.value:
                 return _result(State.MATCH, pair, entry, [decisive], found)
-            if decisive.guessed:
-                why = _not_as_guessed(decisive)
+            in_parts = self._compare_composites(pair, entry, wanted)
+            if decisive.guessed and in_parts.state is not State.MATCH:
+                why = _not_as_guessed(decisive, known)
                 return _result(State.UNSUPPORTED, pair, entry, [decisive], found, detail=why)
-            parts = self._compare_composites(pair, entry, wanted).parts
-            return _result(State.DIFFER, pair, entry, [decisive], found, parts)
+            if decisive.guessed:
+                return in_parts
+            return _result(State.DIFFER, pair, entry, [decisive], found, in_parts.parts)
         return self._compare_composites(pair, entry, wanted)
 
     def _compare_composites(self, pair: Pair, entry: Entry, wanted: Sequence[Checksum]) -> Result:
@@ -222,10 +232,12 @@ class Comparison:
             other = stored.get(_kind(checksum))
             if other is None:
                 continue
+            checksum = checksum._replace(etag=checksum.etag or other.etag)
             if other.value == checksum.value:
                 return _result(State.MATCH, pair, entry, [checksum], other.value)
             sizes = [part.size for part in other.parts]
-            if sizes and sizes == [part.size for part in checksum.parts]:
+            certain = not (checksum.guessed or other.guessed)
+            if certain and sizes and sizes == [part.size for part in checksum.parts]:
                 values = tuple(part.value or b"" for part in other.parts)
                 parts = _differing_parts(checksum, Found(other.value, values))
                 return _result(State.DIFFER, pair, entry, [checksum], other.value, parts)
@@ -247,9 +259,19 @@ def computable(wanted: Sequence[Checksum]) -> bool:
     return False
 
 
-def _not_as_guessed(checksum: Checksum) -> str:
-    """Return the detail about a value whose algorithm was guessed, and which does not match."""
+def _not_as_guessed(checksum: Checksum, known: Sequence[Checksum]) -> str:
+    """Return the detail about a value whose algorithm or kind was guessed and does not match."""
+    if any(other.guessed and other.composite for other in known):
+        return f"neither its {checksum.algorithm} nor that of its parts; the store does not say"
     return f"not its {checksum.algorithm}; pass -a if the list has another algorithm"
+
+
+def preferred(checksums: tuple[Checksum, ...]) -> tuple[Checksum, ...]:
+    """Return *checksums* without that of the ETag, unless only this one can be computed."""
+    if not any(checksum.etag for checksum in checksums):
+        return checksums
+    others = tuple(checksum for checksum in checksums if not checksum.etag)
+    return others if computable(others) else checksums
 
 
 def any_differs(wanted: Sequence[Checksum], found: Sequence[Found]) -> bool:

@@ -15,6 +15,11 @@ COMMON = tuple(n * MIB for n in (8, 5, 16, 64, 100, 10, 15, 20, 25, 32, 50, 128,
 COMMON += tuple(n << 30 for n in range(1, 6))
 MOST_CANDIDATES = 64
 """Each candidate lets a damaged object pass with a probability of 2**-width."""
+MOST_HASHED = 4
+"""Candidates for a hash, whose parts are hashed for each: the CRCs of parts follow from those of
+prefixes, hashes do not."""
+MOST_PARTS = 10_000
+"""Parts of an object, the limit of S3."""
 
 
 def candidates(
@@ -46,7 +51,7 @@ def candidates(
         if hint.parts and hint.composite == count
         for ends in candidates(hint, size)
     ]
-    if count > size:
+    if count > min(size, MOST_PARTS):
         return hinted
     # Part sizes s with low <= s < high give this number of parts.
     low, high = -(-size // count), -(-size // (count - 1))
@@ -129,7 +134,7 @@ def whole_checksums(entry: Entry, *, join: bool) -> dict[str, bytes]:
     found = {canonical(c.algorithm): c.value for c in entry.checksums if not c.composite}
     for checksum in entry.checksums:
         name = canonical(checksum.algorithm)
-        if join and checksum.composite and name not in found:
+        if join and checksum.composite and not checksum.guessed and name not in found:
             value = whole_crc(checksum, entry.size)
             if value is not None:
                 found[name] = value

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from numcrc.checksums import ChecksumAlgorithm, Hash, UnsupportedError, find
-from numcrc.store.composite import candidates, composite_value, part_crcs
+from numcrc.store.composite import MOST_HASHED, candidates, composite_value, part_crcs
 from numcrc.store.objects import Checksum
 
 
@@ -49,6 +49,7 @@ class _SegmentHash:
         """Return the end and the digest of each segment; the last ends where the bytes did."""
         if self._at > self._segment_start or not self._done:
             self._done.append((self._at, self._hash.digest()))
+            self._segment_start = self._at
         return self._done
 
 
@@ -106,8 +107,9 @@ class Tally:
             if isinstance(algorithm, str):
                 continue
             if algorithm.crc is None:
-                name = algorithm.name, ends[0] if ends else ()
-                self._hashes.setdefault(name, _SegmentHash(algorithm, name[1], 0))
+                for each in ends or [()]:
+                    name = algorithm.name, each
+                    self._hashes.setdefault(name, _SegmentHash(algorithm, each, 0))
             else:
                 crc_ends.setdefault(algorithm.name, set()).update(*ends)
         for crc_name, places in crc_ends.items():
@@ -173,6 +175,4 @@ def _algorithm_and_ends(
     ends = candidates(checksum, size, hints)
     if not ends:
         return f"{checksum.composite} parts cannot have {size} bytes together", []
-    if algorithm.crc is None and len(ends) > 1:
-        return "the sizes of its parts are unknown", []
-    return algorithm, ends
+    return algorithm, ends[:MOST_HASHED] if algorithm.crc is None else ends

@@ -29,7 +29,10 @@ class Checksum(NamedTuple):
     parts: tuple[Part, ...] = ()
     """The parts of a composite checksum: all of them, or none if they are unknown."""
     guessed: bool = False
-    """Whether *algorithm* is only a guess from the number of digits of *value*."""
+    """Whether *algorithm* is only a guess from the number of digits of *value*, or *composite* is
+    one, so that a mismatch is not certain."""
+    etag: bool = False
+    """Whether it is the ETag of an object, which is its MD5 in S3 and most similar stores."""
 
 
 class Entry(NamedTuple):

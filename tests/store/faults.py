@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from store.stub_objects import StubObject
@@ -131,6 +131,21 @@ class WrongChecksum(Fault):
                 raw = bytearray(base64.b64decode(digest))
                 raw[0] ^= 1
                 reply.headers[name] = base64.b64encode(raw).decode() + dash + parts
+        return reply
+
+
+@dataclass(frozen=True)
+class Headers(Fault):
+    """The right answer with other headers; None removes one."""
+
+    changes: Mapping[str, str | None]
+
+    def after(self, reply: Reply) -> Reply:
+        """Change the headers."""
+        for name, value in self.changes.items():
+            reply.headers.pop(name, None)
+            if value is not None:
+                reply.headers[name] = value
         return reply
 
 

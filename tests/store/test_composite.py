@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numcrc.checksums import find
-from numcrc.store.composite import MIB, PartsError, candidates, whole_crc
+from numcrc.store.composite import MIB, MOST_HASHED, PartsError, candidates, whole_crc
 from numcrc.store.hashing import Tally
 from numcrc.store.objects import Checksum, Part
 from store.fakes import checksum, composite
@@ -100,11 +101,33 @@ def test_a_damaged_object_of_unknown_boundaries_is_not_certain_to_differ():
     assert "likely part sizes" in found.why
 
 
-def test_hashes_need_boundaries():
-    data = bytes(12 * MIB)
-    (found,) = tallied(data, [composite("sha1", data, [8 * MIB, 4 * MIB])], 12 * MIB)
-    assert found.value is None
-    assert "sizes of its parts" in found.why
+@pytest.mark.parametrize("name", ["md5", "sha256"])
+@pytest.mark.parametrize("part", [5 * MIB, 8 * MIB, 16 * MIB])
+def test_the_likeliest_part_sizes_of_a_hash_are_tried_in_one_read(name, part):
+    data = bytes(range(256)) * (72 << 10)  # 18 MiB
+    sizes = [part] * (len(data) // part) + [len(data) % part]
+    (found,) = tallied(data, [composite(name, data, sizes)], len(data))
+    assert found.value == composite(name, data, sizes).value
+    assert not found.why
+    (found,) = tallied(b"\1" + data[1:], [composite(name, data, sizes)], len(data))
+    assert found.value is not None
+    assert "likely part sizes" in found.why
+
+
+def test_few_part_sizes_of_a_hash_are_tried():
+    """Each takes the time of the whole object; CRCs take that once."""
+    wanted = [Checksum("sha1", bytes(20), 2), Checksum("crc32", bytes(4), 2)]
+    tally = Tally(100 * MIB, wanted)
+    assert len(tally._hashes) == MOST_HASHED == 4
+    assert len(candidates(wanted[0], 100 * MIB)) > 30
+
+
+def test_absurd_counts_of_parts_take_no_memory():
+    tracemalloc.start()
+    for count in (10_001, 10**9, 10**18):
+        assert candidates(Checksum("crc32", bytes(4), count), 10**18) == []
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_impossible_counts():

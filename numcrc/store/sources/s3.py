@@ -12,6 +12,8 @@ from numcrc.store.sources.s3_access import Access
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
 _CHECKED = {"x-amz-checksum-mode": "ENABLED"}
+MOST_ASKED = 1000
+"""Parts whose sizes are asked for, one by one, to compare an ETag."""
 
 
 class S3Source(Bucket):
@@ -46,11 +48,13 @@ class S3Source(Bucket):
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         headers = answer.headers
         version = self._version(headers)
+        found = s3_answers.checksums(headers)
+        # An ETag counts only if there are no other checksums, so its parts do, too.
         checksums = tuple(
             checksum._replace(parts=self._parts(key, checksum, size, version))
-            if checksum.composite
+            if checksum.composite and (len(found) == 1 or not checksum.etag)
             else checksum
-            for checksum in s3_answers.checksums(headers)
+            for checksum in found
         )
         return Entry(key, size, checksums, version, s3_answers.archived(headers), True)
 
@@ -58,17 +62,22 @@ class S3Source(Bucket):
         """Return all parts of an object, or none if the store does not keep them."""
         if checksum.composite == 1:
             return (Part(size),)
-        try:
-            found = self._parts_by_attributes(key, checksum)
-            if len(found) != checksum.composite:
-                found = self._parts_by_head(key, checksum, version)
-        except MissingError:
-            raise
-        except StoreError as error:
-            if type(error) is not StoreError:
-                raise
-            # GetObjectAttributes needs a permission of its own.
+        if checksum.etag:
+            if checksum.composite > MOST_ASKED:
+                return ()
             found = self._parts_by_head(key, checksum, version)
+        else:
+            try:
+                found = self._parts_by_attributes(key, checksum)
+                if len(found) != checksum.composite:
+                    found = self._parts_by_head(key, checksum, version)
+            except MissingError:
+                raise
+            except StoreError as error:
+                if type(error) is not StoreError:
+                    raise
+                # GetObjectAttributes needs a permission of its own.
+                found = self._parts_by_head(key, checksum, version)
         complete = len(found) == checksum.composite and sum(part.size for part in found) == size
         return tuple(found) if complete else ()
 
@@ -100,7 +109,7 @@ class S3Source(Bucket):
                 raise
             if headers.get("x-amz-mp-parts-count") != str(checksum.composite):
                 return []
-            value = headers.get(f"x-amz-checksum-{checksum.algorithm}", "")
+            value = "" if checksum.etag else headers.get(f"x-amz-checksum-{checksum.algorithm}", "")
             digest = base64_bytes(value) if value and "-" not in value else None
             parts.append(Part(size, digest))
         return parts

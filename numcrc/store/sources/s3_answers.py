@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from numcrc.store.composite import MOST_PARTS
 from numcrc.store.keys import unquoted
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import StoreError
-from numcrc.store.sources.answers import base64_bytes, decimal, version, xml_root
+from numcrc.store.sources.answers import bare_etag, base64_bytes, decimal, version, xml_root
 from numcrc.store.sources.bucket import Page
 
 _CHECKSUM = "x-amz-checksum-"
+_ALWAYS_WHOLE = "crc64nvme"
+_CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+_ETAG_OF_MD5 = re.compile('"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?', re.IGNORECASE)
+_ETAG_OF_PARTS = re.compile("[^-]+-([0-9]{1,5})")
 
 
 def page(text: bytes) -> Page:
@@ -48,17 +54,60 @@ def page(text: bytes) -> Page:
 
 
 def checksums(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
-    """Return the checksums of an object from the headers of GET or HEAD, without its parts."""
+    """Return the checksums of an object from the headers of GET or HEAD, without its parts.
+
+    The ETag is the last one, if it is an MD5.
+    """
     kind = headers.get(f"{_CHECKSUM}type", "")
-    found = []
+    uploaded = _uploaded_parts(headers)
+    found: list[Checksum] = []
     for name, value in headers.items():
-        if name.startswith(_CHECKSUM) and name[len(_CHECKSUM) :] not in ("type", "algorithm"):
-            digest, _, count = value.partition("-")
-            if kind == "COMPOSITE" and not count:
-                raise StoreError(f"invalid {name}: COMPOSITE without a number of parts: {value}")
-            composite = int(count) if count.isdecimal() and kind != "FULL_OBJECT" else 0
-            found.append(Checksum(name[len(_CHECKSUM) :], base64_bytes(digest), composite))
-    return tuple(found)
+        algorithm = name.removeprefix(_CHECKSUM)
+        if algorithm in (name, "type", "algorithm"):
+            continue
+        digest, dash, count = value.partition("-")
+        checksum = Checksum(algorithm, base64_bytes(digest))
+        if (dash and kind == "FULL_OBJECT") or (kind == "COMPOSITE" and not (count or uploaded)):
+            raise StoreError(f"invalid {name} of type {kind}: {value:.80}")
+        if dash:
+            found.append(checksum._replace(composite=_parts_count(count)))
+        elif kind == "COMPOSITE":
+            found.append(checksum._replace(composite=uploaded))
+        elif kind == "FULL_OBJECT" or not uploaded or algorithm == _ALWAYS_WHOLE:
+            found.append(checksum)
+        else:  # older stores send composite checksums like others
+            found.append(checksum._replace(guessed=True))
+            found.append(checksum._replace(composite=uploaded, guessed=True))
+    return (*found, *_md5(headers))
+
+
+def _uploaded_parts(headers: Mapping[str, str]) -> int:
+    """Return the number of parts in which an object was uploaded, from its ETag; 0: unknown."""
+    match = _ETAG_OF_PARTS.fullmatch(bare_etag(headers.get("etag", "")))
+    count = 0 if match is None else int(match[1])
+    return count if count <= MOST_PARTS else 0
+
+
+def _md5(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
+    """Return the ETag, if it is the MD5 of the object, or of the MD5s of its parts.
+
+    It is neither if the object is encrypted with keys of KMS or of the customer.
+    """
+    match = _ETAG_OF_MD5.fullmatch(headers.get("etag", ""))
+    kept = headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
+    if match is None or not kept or _CUSTOMER_KEY in headers:
+        return ()
+    composite = int(match[2] or 0)
+    if match[2] and not 1 <= composite <= MOST_PARTS:
+        return ()
+    return (Checksum("md5", bytes.fromhex(match[1]), composite, etag=True),)
+
+
+def _parts_count(text: str) -> int:
+    count = decimal(text)
+    if not 1 <= count <= MOST_PARTS:
+        raise StoreError(f"expected 1 to {MOST_PARTS} parts, got {count}")
+    return count
 
 
 def archived(headers: Mapping[str, str]) -> bool:
