@@ -50,3 +50,16 @@ def shown(path: str) -> str:
     a b 'a\nb'
     """
     return path if path.isprintable() else repr(path)
+
+
+def visible(text: str) -> str:
+    r"""Return *text* with escapes for characters that are not printable.
+
+    Examples
+    --------
+    >>> print(visible("a \x1b[2J\u202e"))
+    a \x1b[2J\u202e
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

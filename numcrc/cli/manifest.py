@@ -12,6 +12,7 @@ from numcrc.cli.store_commands import (
     Interruption,
     guarded,
     objects_bar,
+    print_message,
     selection_and_limits,
     warn_if_empty,
 )
@@ -81,8 +82,7 @@ def _manifest(options: Namespace) -> int:
 
 
 def _print_failure(result: Result) -> None:
-    text = " ".join(f"{shown(result.key)}: {result.state.value} ({result.detail})".splitlines())
-    sys.stderr.write(f"numcrc: {text}\n")
+    print_message(f"{shown(result.key)}: {result.state.value} ({result.detail})")
 
 
 def _parser() -> ArgumentParser:

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from numcrc.checkfiles.names import shown
+from numcrc.checkfiles.names import shown, visible
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
 from numcrc.cli.workers import BATCH, in_order
 
@@ -69,9 +69,9 @@ def on_terminal(text: str) -> str:
     --------
     >>> print(on_terminal("a\nb\x1b[2J\n"), end="")
     a
-    'b\x1b[2J'
+    b\x1b[2J
     """
-    return "\n".join(map(shown, text.split("\n")))
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def path_reader(reader: Reader, paths: Sequence[str]) -> Callable[[str], Sums]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from numcrc.checkfiles.names import shown
+from numcrc.checkfiles.names import visible
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.output import binary
 from numcrc.store.pipeline import Limits
@@ -130,14 +131,19 @@ def guarded(run: Callable[[], int]) -> int:
 
 
 def _failed(text: str, status: int) -> int:
-    sys.stderr.write(f"numcrc: {text}\n")
+    print_message(text)
     return status
+
+
+def print_message(text: str) -> None:
+    """Print a line to standard error, without control characters; stores send texts of it."""
+    sys.stderr.write(f"numcrc: {visible(' '.join(text.splitlines()))}\n")
 
 
 def print_line(text: str) -> None:
     """Print a line; on a terminal, without control characters."""
     if sys.stdout is not None and sys.stdout.isatty():
-        sys.stdout.write(f"{shown(text)}\n")
+        sys.stdout.write(f"{visible(text)}\n")
     else:
         binary(sys.stdout).write(os.fsencode(f"{text}\n"))
 
@@ -154,4 +160,5 @@ def resume_hint(command: str, arguments: list[str], state: str | None) -> str:
     """Return the advice that follows an interruption."""
     if state is None:
         return "only a run with --state FILE can go on from where it stopped"
-    return f"to go on: {shlex.join(['numcrc', command, *arguments])}"
+    shown = [re.sub("(?<=://)[^/]*:[^/]*@", "USER:PASSWORD@", argument) for argument in arguments]
+    return f"to go on: {shlex.join(['numcrc', command, *shown])}"

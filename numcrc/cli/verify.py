@@ -7,12 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
+from numcrc.checkfiles.reader import MOST_SHOWN
 from numcrc.cli.arguments import add_store_options, new_parser, parsed, positive
 from numcrc.cli.store_commands import (
     Interruption,
     guarded,
     objects_bar,
     print_line,
+    print_message,
     resume_hint,
     selection_and_limits,
     warn_if_empty,
@@ -22,7 +24,7 @@ from numcrc.store._verify import verify
 from numcrc.store.objects import Result, State
 from numcrc.store.pipeline import MODES
 from numcrc.store.progress import Progress
-from numcrc.store.report import Malformed, letter
+from numcrc.store.report import Malformed, Report, letter, objects_text
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -89,6 +91,7 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
             **selection_and_limits(options),
         )
     _print_malformed(report.malformed)
+    _print_hint(options, report)
     if not options.quiet:
         sys.stderr.write(f"numcrc: {report.summary()}\n")
     warn_if_empty(not (report.objects or report.stopped), options)
@@ -100,16 +103,48 @@ def _printer(options: Namespace) -> Callable[[Result], None] | None:
     """Return the function that prints a result, None if the report takes standard output."""
     if options.report == "-":
         return None
-    return _print_letter if options.combined else _print_failure
+    if options.combined:
+        return _print_letter
+    return _print_failure if _is_compared(options) else _FirstFailures()
+
+
+def _is_compared(options: Namespace) -> bool:
+    """Return whether *options* say what is expected, besides the store itself."""
+    return options.manifest is not None or options.against is not None
+
+
+class _FirstFailures:
+    """Prints the first objects without a checksum, and all other failures."""
+
+    def __init__(self) -> None:
+        self._left = MOST_SHOWN
+
+    def __call__(self, result: Result) -> None:
+        if result.state is State.NO_CHECKSUM:
+            if not self._left:
+                return
+            self._left -= 1
+        _print_failure(result)
+
+
+def _print_hint(options: Namespace, report: Report) -> None:
+    """Say how to check objects without a checksum."""
+    count = report.counts.get(State.NO_CHECKSUM, 0)
+    if not count or _is_compared(options):
+        return
+    text = f"{objects_text(count)} without a checksum in the store"
+    if count > MOST_SHOWN and not options.combined:
+        text += " (--combined and --report list all)"
+    print_message(f"{text}: pass --manifest FILE or --against SOURCE2 to check them")
 
 
 def _print_malformed(malformed: Malformed) -> None:
     """Warn of lines of the manifest that were skipped."""
     for error in malformed.first:
-        sys.stderr.write(f"numcrc: WARNING: {error}\n")
+        print_message(f"WARNING: {error}")
     if left := malformed.count - len(malformed.first):
         lines = "line is" if left == 1 else "lines are"
-        sys.stderr.write(f"numcrc: WARNING: {left} more {lines} malformed\n")
+        print_message(f"WARNING: {left} more {lines} malformed")
 
 
 def _print_letter(result: Result) -> None:

@@ -22,7 +22,7 @@ from numcrc.store.report import Report
 from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
-from numcrc.store.sources import StrPath, opened
+from numcrc.store.sources import StrPath, opened, without_login
 from numcrc.store.state import StateFile
 
 
@@ -265,5 +265,5 @@ def _identity(manifest: StrPath) -> list[str | int]:
     try:
         status = os.stat(manifest)
     except OSError:  # an object, or standard input
-        return [os.fspath(manifest)]
+        return [without_login(os.fspath(manifest))]
     return [os.path.abspath(manifest), status.st_size, status.st_mtime_ns]

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from numcrc.store.manifests.output import PARTIAL
 from numcrc.store.objects import Entry
 from numcrc.store.source import Source
-from numcrc.store.sources import StrPath
+from numcrc.store.sources import StrPath, without_login
 from numcrc.store.sources.local import Excluded, FileId, LocalSource, file_id, path_of
 
 _Identity: TypeAlias = tuple[FileId, str]
@@ -64,7 +64,7 @@ class NamedFiles:
         output: StrPath | None = None,
     ) -> None:
         named = {"manifest": manifest, "state": state, "report": report, "output": output}
-        self._manifest = "" if manifest is None else os.fspath(manifest)
+        self._manifest = "" if manifest is None else without_login(os.fspath(manifest))
         self._files: list[_File] = []
         for role, given in named.items():
             path = None if given is None else os.fspath(given)

@@ -15,7 +15,7 @@ from numcrc.store.manifests.rows import Row
 from numcrc.store.manifests.streams import Stream
 from numcrc.store.manifests.strict_json import loads
 from numcrc.store.source import Source, StoreError
-from numcrc.store.sources import open_source
+from numcrc.store.sources import open_source, without_login
 
 _PIECE = 4 << 20
 # A manifest.json has some hundred bytes for each file.
@@ -75,7 +75,7 @@ def finder(manifest: str, source: Source | None) -> Finder:
 def at_url(url: str) -> Referenced:
     """Return the object at *url*."""
     folder, _, key = url.rpartition("/")
-    return Referenced(url, partial(_fetched, folder, key))
+    return Referenced(without_login(url), partial(_fetched, folder, key))
 
 
 def _local(manifest: str, key: str) -> Referenced:

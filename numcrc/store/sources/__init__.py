@@ -73,7 +73,8 @@ def open_source(url: str, *, allow_outside: bool = False) -> Source:
         raise ValueError(f"unknown scheme {scheme!r}: expected a path, or one of {known}")
     if allow_outside:
         if scheme != "file":
-            raise ValueError(f"keys cannot lead out of {url}: it is not a local folder")
+            shown = without_login(url)
+            raise ValueError(f"keys cannot lead out of {shown}: it is not a local folder")
         from numcrc.store.sources.local import LocalSource
 
         return LocalSource(url, allow_outside=True)
@@ -98,3 +99,16 @@ def opened(
     if allow_outside:
         raise ValueError(f"keys cannot lead out of {source.url}: it must be given as a path")
     return nullcontext(source)
+
+
+def without_login(url: str) -> str:
+    """Return *url* without user and password, for messages.
+
+    Examples
+    --------
+    >>> without_login("https://user:secret@server/a")
+    'https://server/a'
+    """
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

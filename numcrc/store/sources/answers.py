@@ -12,6 +12,7 @@ from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from xml.etree import ElementTree
 
+from numcrc.checkfiles.names import visible
 from numcrc.store.objects import Entry
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, RetryError, StoreError
 
@@ -47,6 +48,8 @@ S = TypeVar("S", bound=_Located)
 def named(error: Exception, name: str, where: str = "") -> StoreError:
     """Return *error* as a `StoreError` whose text begins with *name*, a key or a URL.
 
+    Control characters in the rest of the text, which a store may have sent, are escaped.
+
     Parameters
     ----------
     error : Exception
@@ -69,7 +72,7 @@ def named(error: Exception, name: str, where: str = "") -> StoreError:
         kind, text = type(error), str(error).removeprefix(f"{name}: ")
     elif isinstance(error, OSError):
         kind, text = RetryError, str(error) or type(error).__name__
-    return kind(": ".join(filter(None, (name, where, text))))
+    return kind(": ".join(filter(None, (name, where, visible(text)))))
 
 
 def naming(method: Callable[Concatenate[S, T, P], R]) -> Callable[Concatenate[S, T, P], R]:

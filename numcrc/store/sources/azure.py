@@ -12,7 +12,7 @@ from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, naming, version, xml_root
 from numcrc.store.sources.azure_access import Access
 from numcrc.store.sources.bucket import Bucket, Page
-from numcrc.store.sources.http import accepted, failure, if_match, whole_size
+from numcrc.store.sources.http import accepted, if_match, whole_size
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
 
@@ -54,7 +54,7 @@ class AzureSource(Bucket):
             query["marker"] = token
         with self._access.ask("GET", self._container, query, {}) as answer:
             if answer.status != 200:
-                raise failure(answer, self.url)
+                raise self._failure(answer, self.url)
             root, _ = xml_root(answer.text(), "EnumerationResults")
         blobs, marker = root.find("Blobs"), root.find("NextMarker")
         if blobs is None or marker is None:
@@ -72,7 +72,12 @@ class AzureSource(Bucket):
         if accepted(answer, method):
             return answer
         with answer:
-            raise failure(answer, key)
+            raise self._failure(answer, key)
+
+    def _advice(self) -> str:
+        if not self._access.anonymous:
+            return ""
+        return "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or install numcrc[azure]"
 
     def _path(self, name: str) -> str:
         return f"{self._container}/{quoted(name, '~')}"

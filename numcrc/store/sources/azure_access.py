@@ -76,6 +76,11 @@ class Access:
         """Close the connections."""
         self._pool.close()
 
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests carry no credentials."""
+        return not (self._key or self._shared) and self._identity is None
+
     def _signature(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> str:
@@ -96,7 +101,11 @@ class Access:
                 try:
                     found = self._identity.get_token(_SCOPE)
                 except AzureError as error:
-                    raise StoreError(f"{self._url}: {error}") from error
+                    raise StoreError(
+                        f"{self._url}: no Azure credentials found: set AZURE_STORAGE_KEY or "
+                        "AZURE_STORAGE_SAS_TOKEN, or run 'az login' "
+                        f"({' '.join(str(error).split())})"
+                    ) from error
                 self._token = token, _ = found.token, found.expires_on
         return token
 

@@ -11,14 +11,17 @@ from typing import NamedTuple
 from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
 from numcrc.store.source import MissingError, StoreError
+from numcrc.store.sources import without_login
 from numcrc.store.sources.answers import named
-from numcrc.store.sources.http import HttpSource, failure, without_login
+from numcrc.store.sources.http import HttpSource, failure
 from numcrc.store.sources.wire import Answer
 
 MOST_EMPTY = 10_000
 """Pages without objects, one after another: stores send some where many objects were deleted."""
 LONGEST_TOKEN = 8 << 10
 """Characters."""
+# With which stores refuse anonymous requests.
+_REFUSALS = {400, 401, 403, 409}
 
 
 class Page(NamedTuple):
@@ -141,8 +144,23 @@ class Bucket(HttpSource):
             if answer.status in (403, 404):
                 return False
             if answer.status != 200:
-                raise failure(answer, self.url)
+                raise self._failure(answer, self.url)
         return True
+
+    def _failure(self, answer: Answer, name: str) -> StoreError:
+        """Return the error that an answer about a key or a URL is, with what to do about it."""
+        error, advice = failure(answer, name), self._advice()
+        # Azure hides what anonymous requests may not see.
+        if advice and (answer.status in _REFUSALS or "ResourceNotFound" in str(error)):
+            return StoreError(f"{error} (the request was anonymous: {advice})")
+        return error
+
+    def _advice(self) -> str:
+        """Return what to do if the store refuses requests because they are anonymous, or nothing.
+
+        Subclasses override this.
+        """
+        return ""
 
 
 def _last_key(page: Page, prefix: str, last: bytes) -> bytes:

@@ -12,7 +12,7 @@ from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, json_object, naming
 from numcrc.store.sources.bucket import Bucket, Page
-from numcrc.store.sources.http import accepted, failure
+from numcrc.store.sources.http import accepted
 from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
 
 _FIELDS = "kind,name,size,generation,crc32c,md5Hash"
@@ -75,7 +75,7 @@ class GcsSource(Bucket):
         if accepted(answer, "GET"):
             return answer
         with answer:
-            raise failure(answer, entry.key)
+            raise self._failure(answer, entry.key)
 
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         if "x-goog-hash" not in answer.headers:
@@ -96,13 +96,18 @@ class GcsSource(Bucket):
         """Return a JSON object of this kind, about the object or URL *name*."""
         with self._ask(target, {}) as answer:
             if answer.status != 200:
-                raise failure(answer, name)
+                raise self._failure(answer, name)
             return json_object(answer.text(), kind)
 
     def _ask(self, target: str, headers: dict[str, str]) -> Answer:
         if self._credentials is not None:
             self._authorize(headers)
         return self._pool.ask("GET", target, headers)
+
+    def _advice(self) -> str:
+        if self._credentials is not None or "STORAGE_EMULATOR_HOST" in os.environ:
+            return ""
+        return "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS"
 
     def _authorize(self, headers: dict[str, str]) -> None:
         from google.auth.exceptions import GoogleAuthError

@@ -86,19 +86,6 @@ class HttpSource(ABC):
             raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got {size}")
 
 
-def without_login(url: str) -> str:
-    """Return *url* without user and password, for messages.
-
-    Examples
-    --------
-    >>> without_login("https://user:secret@server/a")
-    'https://server/a'
-    """
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
-
-
 def accepted(answer: Answer, method: str) -> bool:
     """Return whether an answer describes an object, or says that a range is beyond its end."""
     return answer.status in (200, 206) or (answer.status == 416 and method == "GET")

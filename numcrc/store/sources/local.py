@@ -229,7 +229,8 @@ def path_of(url: str) -> str:
     parts = urlsplit(url)
     path = unquoted(parts.path)
     if parts.netloc not in ("", "localhost") or not path or "\0" in path:
-        raise ValueError(f"invalid URL {url}: expected file:///path")
+        shown = f"file://{url[7:].rpartition('@')[2]}"  # a login is a secret
+        raise ValueError(f"invalid URL {shown}: expected file:///path")
     return path[1:] if re.match(r"/[A-Za-z]:", path) and os.name == "nt" else path
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import s3_answers
 from numcrc.store.sources.answers import base64_bytes, decimal, naming
 from numcrc.store.sources.bucket import Bucket, Page
-from numcrc.store.sources.http import accepted, failure, if_match, whole_size
+from numcrc.store.sources.http import accepted, if_match, whole_size
 from numcrc.store.sources.s3_access import Access
 from numcrc.store.sources.wire import TIMEOUT, Answer
 
@@ -149,9 +151,9 @@ class S3Source(Bucket):
         with answer:
             raise self._failure(answer, key)
 
-    def _failure(self, answer: Answer, name: str) -> StoreError:
-        """Return the error that an answer about a key or a URL is."""
-        error = failure(answer, name)
-        if answer.status == 403 and self._access.anonymous:
-            return StoreError(f"{error} (the request was anonymous, without AWS credentials)")
-        return error
+    def _advice(self) -> str:
+        if not self._access.anonymous:
+            return ""
+        if "AWS_NO_SIGN_REQUEST" in os.environ:
+            return "AWS_NO_SIGN_REQUEST is set"
+        return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from numcrc.store.keys import is_url_path, quoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import StoreError
+from numcrc.store.sources import without_login
 from numcrc.store.sources.answers import naming
 from numcrc.store.sources.http import (
     HttpSource,
@@ -16,7 +17,6 @@ from numcrc.store.sources.http import (
     failure,
     if_match,
     whole_size,
-    without_login,
 )
 from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
 
@@ -35,8 +35,12 @@ class WebSource(HttpSource):
     inventory_prefix = ""
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(url)
+            valid = parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
+        except ValueError:  # its text may have the login
+            valid = False
+        if not valid:
             shown = without_login(url)
             raise ValueError(f"invalid URL {shown}: expected a server and a path without ? and #")
         origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -89,9 +93,15 @@ class WebSource(HttpSource):
                 return answer
             with answer:
                 if answer.status not in _REDIRECTS or "location" not in answer.headers:
-                    raise failure(answer, key)
+                    raise self._failure(answer, key)
                 answer.text()
             url = urljoin(url, answer.headers["location"])
             if urlsplit(url).scheme not in ("http", "https"):
-                raise StoreError(f"{key}: it is redirected to {url}")
+                raise StoreError(f"it is redirected to {without_login(url)!r:.200}")
         raise StoreError(f"{key}: more than {_MOST_REDIRECTS} redirects")
+
+    def _failure(self, answer: Answer, key: str) -> StoreError:
+        error = failure(answer, key)
+        if answer.status == 401 and not self._login:
+            return StoreError(f"{error} (pass the user and password as https://USER:PASSWORD@...)")
+        return error
