@@ -13,7 +13,7 @@ from numcrc.store.background import Flag, in_background
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.output import partial_path
 from numcrc.store.manifests.reports import read_results, report_writer
-from numcrc.store.merge import Spool, full_join, sorted_entries
+from numcrc.store.merge import Spool, full_join, pair_folders, sorted_entries
 from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
 from numcrc.store.pipeline import DEFAULT_LIMITS, MODES, Limits, check_pairs
@@ -22,7 +22,7 @@ from numcrc.store.report import Report
 from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
-from numcrc.store.sources import StrPath, opened, without_login
+from numcrc.store.sources import StrPath, folder_finder, opened, without_login
 from numcrc.store.state import StateFile
 
 
@@ -209,7 +209,11 @@ def verify(
                 closing(
                     check_pairs(
                         here,
-                        full_join(selected(named.entries(here)) if listed else (), expected),
+                        pair_folders(
+                            full_join(selected(named.entries(here)) if listed else (), expected),
+                            folder_finder(here, listed and selection.everything),
+                            folder_finder(there, selection.everything),
+                        ),
                         mode=mode,
                         own=own,
                         listed=listed,

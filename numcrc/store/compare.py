@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numcrc.checksums import canonical, find, reason
 from numcrc.store.composite import PartsError, whole_checksums
 from numcrc.store.hashing import Found
+from numcrc.store.keys import is_folder
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, StoreError
@@ -131,6 +132,8 @@ class Comparison:
             if size != expected.size and size is not None and expected.size is not None:
                 detail = f"{size} bytes, expected {expected.size}"
                 return _result(State.SIZE_MISMATCH, pair, entry, wanted, detail=detail)
+            if size == expected.size == 0 and is_folder(pair.key) and not expected.checksums:
+                return _result(State.MATCH, pair, entry, (), detail="a folder")
         elif entry is not None and self._own:
             wanted, known = entry.checksums, entry.complete
         else:

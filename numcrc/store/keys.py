@@ -130,3 +130,14 @@ def key_of_path(path: str, allow_outside: bool = False) -> str:
     if path.endswith("/") or key == ".":
         raise ValueError(f"{path!r} is a folder")
     return key
+
+
+def is_folder(key: str) -> bool:
+    """Return whether *key* is that of a folder: in stores, an empty object may mark one.
+
+    Examples
+    --------
+    >>> is_folder("photos/"), is_folder("photos")
+    (True, False)
+    """
+    return key.endswith("/")

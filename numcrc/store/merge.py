@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from io import BytesIO
 from itertools import chain, islice, pairwise
@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import IO, Generic, NamedTuple, TypeVar
 from weakref import finalize
 
-from numcrc.store.keys import key_bytes
+from numcrc.store.keys import is_folder, key_bytes
 from numcrc.store.objects import Checksum, Entry
 
 T = TypeVar("T")
@@ -185,6 +185,9 @@ class Pair(NamedTuple):
 def full_join(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[Pair]:
     """Yield a pair for each key of either side, in order.
 
+    A folder marker on one side, an empty object whose key ends with ``/``, is paired with the
+    folder on the other side, if there are keys in it.
+
     Raises
     ------
     ValueError
@@ -197,6 +200,8 @@ def full_join(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[P
     a [True, False]
     b [False, True]
     c [True, True]
+    >>> next(full_join([Entry("a/", 0), Entry("a/b")], [Entry("a/b")])).expected
+    Entry(key='a/', size=0, checksums=(), version='', archived=False, complete=True)
     """
     left, right = _in_order(present), _in_order(expected)
     one, other = next(left, None), next(right, None)
@@ -205,10 +210,14 @@ def full_join(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[P
             yield Pair(one[1].key, one[1], other[1])
             one, other = next(left, None), next(right, None)
         elif one[0] < other[0]:
-            yield Pair(one[1].key, one[1], None)
+            pair = Pair(one[1].key, one[1], None)
+            in_folder = other[0].startswith(one[0]) and _is_marker(pair)
+            yield _with_folder(pair) if in_folder else pair
             one = next(left, None)
         else:
-            yield Pair(other[1].key, None, other[1])
+            pair = Pair(other[1].key, None, other[1])
+            in_folder = one[0].startswith(other[0]) and _is_marker(pair)
+            yield _with_folder(pair) if in_folder else pair
             other = next(right, None)
     while one:
         yield Pair(one[1].key, one[1], None)
@@ -216,6 +225,35 @@ def full_join(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[P
     while other:
         yield Pair(other[1].key, None, other[1])
         other = next(right, None)
+
+
+def pair_folders(
+    pairs: Iterable[Pair],
+    present: Callable[[str], bool] | None,
+    expected: Callable[[str], bool] | None,
+) -> Iterator[Pair]:
+    """Yield *pairs*, those of a folder marker with the folder on the other side.
+
+    *present* and *expected* return whether a side has a folder; None: it is not asked.
+    """
+    for pair in pairs:
+        has_folder = present if pair.present is None else expected
+        if has_folder is not None and _is_marker(pair) and has_folder(pair.key):
+            pair = _with_folder(pair)
+        yield pair
+
+
+def _is_marker(pair: Pair) -> bool:
+    """Return whether *pair* is a folder marker on one side only."""
+    marker = pair.present if pair.expected is None else pair.expected
+    one_sided = None in (pair.present, pair.expected)
+    return one_sided and is_folder(pair.key) and marker is not None and marker.size == 0
+
+
+def _with_folder(pair: Pair) -> Pair:
+    """Return the pair of a folder marker and a folder, which has nothing to compare."""
+    folder = Entry(pair.key, 0, complete=True)
+    return Pair(pair.key, pair.present or folder, folder)
 
 
 def _in_order(entries: Iterable[Entry]) -> Iterator[tuple[bytes, Entry]]:

@@ -11,6 +11,7 @@ from numcrc.store.objects import Entry
 from numcrc.store.retries import StoppedError
 
 _TOKEN = re.compile(r"/\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+_MARKERS = re.compile(r"(?:^|/)\*/$")
 # Bytes of a hash. The shard and the sample use two different hashes, so that they are independent.
 _HASH = 8
 
@@ -25,8 +26,9 @@ class Selection:
         ``?`` one but ``/``, ``[a-z]`` and ``[!a-z]`` one of a set, and ``/**/`` also a single
         ``/``. A pattern that begins with ``/`` must match the whole key; others match its end,
         from the start or from after a ``/``. One that ends with ``/`` matches everything below a
-        folder of that name. A key is selected if any of *include* matches, or there are none,
-        and none of *exclude* does.
+        folder of that name; but ``*/``, also after the name of a folder, only the empty objects
+        with which stores mark folders, whose keys end with ``/``. A key is selected if any of
+        *include* matches, or there are none, and none of *exclude* does.
     shard
         K and N, to select the K-th of N shares of the keys, from 1. A key's share depends only on
         the key and N.
@@ -124,7 +126,7 @@ def _expression(pattern: str) -> str:
     """Return the regular expression of one pattern."""
     if not pattern.strip("/"):
         raise ValueError(f"invalid pattern {pattern!r}: it matches nothing")
-    below = "**" if pattern.endswith("/") else ""
+    below = "**" if pattern.endswith("/") and not _MARKERS.search(pattern) else ""
     text = "".join(map(_translated, _TOKEN.findall(pattern.removeprefix("/") + below)))
     expression = text if pattern.startswith("/") else f"(?:.*/)?{text}"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from importlib import import_module
 from typing import NamedTuple, TypeAlias
@@ -99,6 +100,18 @@ def opened(
     if allow_outside:
         raise ValueError(f"keys cannot lead out of {source.url}: it must be given as a path")
     return nullcontext(source)
+
+
+def folder_finder(source: Source | None, listed: bool) -> Callable[[str], bool] | None:
+    """Return a function that says whether a source has a folder, or None.
+
+    A store has the folders of the keys that it lists; so it need not be asked if all its keys
+    are *listed*. A local folder may be empty.
+    """
+    if source is None or (listed and not source.local):
+        return None
+    found: Callable[[str], bool] | None = getattr(source, "has_folder", None)
+    return found
 
 
 def without_login(url: str) -> str:

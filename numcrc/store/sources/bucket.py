@@ -88,6 +88,13 @@ class Bucket(HttpSource):
                 if entry.key != prefix:
                     yield entry._replace(key=entry.key[len(prefix) :])
 
+    def has_folder(self, key: str) -> bool:
+        """Return whether there are objects in a folder, whose key ends with ``/``."""
+        try:
+            return bool(self._page(self._name(key), "").entries)
+        except StoreError:
+            return False
+
     def _pages(self, prefix: str) -> Iterator[Page]:
         """Yield the pages of a listing; every error names the page.
 

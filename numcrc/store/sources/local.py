@@ -143,6 +143,13 @@ class LocalSource:
         _check_regular(key, found)
         return Entry(key, found.st_size, (), _version(found), False, True)
 
+    def has_folder(self, key: str) -> bool:
+        """Return whether there is a folder, whose key ends with ``/``."""
+        try:
+            return stat.S_ISDIR(os.lstat(self._path(key.rstrip("/"))).st_mode)
+        except (StoreError, OSError):
+            return False
+
     def read(self, entry: Entry, start: int, into: memoryview) -> memoryview:
         """Return bytes of a file."""
         return self._read(entry, start, into)[1]
