@@ -136,7 +136,7 @@ def test_progress_bar_only_on_a_terminal(monkeypatch):
             pipe.write(bytes(1 << 20))
             pipe.flush()
             shown = b""
-            while b"1.0/?" not in shown:
+            while b"1.0 MiB" not in shown:
                 shown += os.read(here, 1000)
         assert process.stdout.read() == f"{CRC32C(bytes(1 << 20)):08x}  pipe\n".encode()
     os.close(here)

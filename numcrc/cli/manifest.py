@@ -11,6 +11,7 @@ from numcrc.cli.arguments import add_store_options, new_parser, parsed
 from numcrc.cli.store_commands import (
     Interruption,
     guarded,
+    new_progress,
     objects_bar,
     print_message,
     selection_and_limits,
@@ -20,7 +21,6 @@ from numcrc.cli.store_help import SOURCES, WRITTEN_FORMATS
 from numcrc.store._manifest import ALGORITHM, manifest
 from numcrc.store.manifests import formats
 from numcrc.store.objects import Result
-from numcrc.store.progress import Progress
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -61,7 +61,7 @@ def _manifest(options: Namespace) -> int:
     if options.output not in (None, "-"):
         kept = f"{shown(options.output)} stays as it was"
     interruption = Interruption(kept)
-    progress = Progress() if not options.quiet and sys.stderr.isatty() else None
+    progress = new_progress(options)
     with interruption.handled(), objects_bar(progress, not options.stored):
         written = manifest(
             options.paths[0],

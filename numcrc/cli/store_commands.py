@@ -100,6 +100,17 @@ class Interruption:
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
 
+def new_progress(options: Namespace) -> Progress | None:
+    """Return counters to show, or None if *options* want none."""
+    if options.quiet or sys.stderr is None:
+        return None
+    from numcrc.cli.progress import DELAY, LOG_INTERVAL, animated
+    from numcrc.store.progress import Progress
+
+    # A run that is too short to show progress need not list its source twice.
+    return Progress(delay=DELAY if animated() else LOG_INTERVAL / 2)
+
+
 def objects_bar(progress: Progress | None, bodies: bool) -> AbstractContextManager[object]:
     """Return a bar for *progress*, if it is not None; it shows bytes if *bodies* are read."""
     if progress is None:
@@ -108,7 +119,7 @@ def objects_bar(progress: Progress | None, bodies: bool) -> AbstractContextManag
 
     def text() -> str:
         total = progress.total_objects
-        return f"{progress.objects} of {'?' if total is None else total} objects"
+        return f"{progress.objects}{'' if total is None else f' of {total}'} objects"
 
     if bodies:
         return Bar(lambda: progress.bytes, lambda: progress.total_bytes, text)

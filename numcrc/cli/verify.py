@@ -12,6 +12,7 @@ from numcrc.cli.arguments import add_store_options, new_parser, parsed, positive
 from numcrc.cli.store_commands import (
     Interruption,
     guarded,
+    new_progress,
     objects_bar,
     print_line,
     print_message,
@@ -23,7 +24,6 @@ from numcrc.cli.store_help import READ_FORMATS, SOURCES
 from numcrc.store._verify import verify
 from numcrc.store.objects import Result, State
 from numcrc.store.pipeline import MODES
-from numcrc.store.progress import Progress
 from numcrc.store.report import Malformed, Report, letter, objects_text
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(arguments: list[str]) -> int:
 
 def _verify(options: Namespace, arguments: list[str]) -> int:
     interruption = Interruption(resume_hint("verify", arguments, options.state))
-    progress = Progress() if not options.quiet and sys.stderr.isatty() else None
+    progress = new_progress(options)
     with interruption.handled(), objects_bar(progress, options.mode == "full"):
         report = verify(
             options.paths[0],

@@ -191,7 +191,9 @@ def verify(
             counting: AbstractContextManager[None] = nullcontext()
             if progress is not None and manifest is None:
                 counted = there if there is not None and not listed else here
-                counting = progress.counting(lambda: selected(named.entries(counted)))
+                counting = progress.counting(
+                    lambda: selected(named.entries(counted)), expected=counted is there
+                )
             job = {
                 "source": here.url,
                 "manifest": None if manifest is None else _identity(manifest),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -119,12 +119,13 @@ class Examiner:
                 else:
                     outcomes[index] = outcome
         cases += self._hash_group(fetched, outcomes)
-        self._deliver(outcomes)
+        self._deliver(outcomes, (pair for index, pair in items if index in outcomes))
         for case in cases:
             self._workers.submit(partial(self._examine_alone, case))
 
     def _examine_alone(self, case: _Case, reader: BodyReader) -> None:
-        self._deliver({case.index: self._examine(case, reader)})
+        given = case.pair
+        self._deliver({case.index: self._examine(case, reader)}, (given,))
 
     def _takes_one_step(self, pair: Pair, size: int | None) -> bool:
         """Return whether it is enough to fetch an object into the buffer, once."""
@@ -245,6 +246,7 @@ class Examiner:
         assert entry.size is not None
         tally = Tally(entry.size, wanted, entry.checksums)
         if entry.size > self._buffer_size:
+            self._progress.begin(entry.key, entry.size)
             self._workers.read(LargeObject(source, entry, tally, self._buffer_size), reader)
         else:
             _, view = reader.whole(source, entry, reader.buffer[: entry.size])
@@ -253,8 +255,8 @@ class Examiner:
             tally.add(0, iter((view,)))
         return tally.found()
 
-    def _deliver(self, outcomes: dict[int, Outcome]) -> None:
-        self._progress.add(len(outcomes), 0)
+    def _deliver(self, outcomes: dict[int, Outcome], pairs: Iterable[Pair]) -> None:
+        self._progress.finish(pairs)
         self._workers.deliver(outcomes)
 
 

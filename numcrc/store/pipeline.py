@@ -383,12 +383,11 @@ class _Feeder:
         outcome: Outcome | None = None
         if self._state is not None:
             outcome = self._state.known(number, pair)
-        done = 0 if outcome is None else outcome.size or 0
         if outcome is None:
             outcome = self._run.task.early_result(pair, pair.present)
         if outcome is not None:
             self._early[number] = outcome
-            self._run.progress.add(1, done)
+            self._run.progress.finish((pair,))
             if len(self._early) >= DELIVERY:
                 self._deliver_early()
             return

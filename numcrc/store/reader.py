@@ -58,12 +58,13 @@ class BodyReader:
         """Return ``source.fetch(entry, into)``, with retries."""
         if self._stopped():
             raise StoppedError
+        self._progress.begin(entry.key, entry.size or 0)
         if self._bandwidth is not None:
             self._bandwidth.take(entry.size or 0)
         found = self.retries(source.fetch, entry, into)
         if self._bandwidth is not None and entry.size is None:
             self._bandwidth.take(len(found[1]))
-        self._progress.add(0, len(found[1]))
+        self._progress.read(entry.key, len(found[1]))
         return found
 
     def pieces(self, source: Source, entry: Entry, start: int, end: int) -> Iterator[memoryview]:
@@ -77,7 +78,7 @@ class BodyReader:
             view = self.retries(source.read, entry, at, self.buffer[:count])
             if len(view) < count:
                 raise ChangedError(f"it ends after {at + len(view)} of {entry.size} bytes")
-            self._progress.add(0, count)
+            self._progress.read(entry.key, count)
             yield view
 
 
