@@ -7,12 +7,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import ParamSpec, TypeVar
 
 from numcrc.store.hashing import Tally
 from numcrc.store.objects import Entry
 from numcrc.store.progress import Progress
 from numcrc.store.retries import Bandwidth, Retries, StoppedError
-from numcrc.store.source import ChangedError, Source, StoreError
+from numcrc.store.source import ChangedError, RetryError, Source, StoreError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class BodyReader:
@@ -59,9 +63,7 @@ class BodyReader:
         if self._stopped():
             raise StoppedError
         self._progress.begin(entry.key, entry.size or 0)
-        if self._bandwidth is not None:
-            self._bandwidth.take(entry.size or 0)
-        found = self.retries(source.fetch, entry, into)
+        found = self.retries(self._limited, entry.size or 0, source.fetch, entry, into)
         if self._bandwidth is not None and entry.size is None:
             self._bandwidth.take(len(found[1]))
         self._progress.read(entry.key, len(found[1]))
@@ -73,13 +75,27 @@ class BodyReader:
             count = min(self._piece, end - at)
             if self._stopped():
                 raise StoppedError
-            if self._bandwidth is not None:
-                self._bandwidth.take(count)
-            view = self.retries(source.read, entry, at, self.buffer[:count])
+            view = self.retries(self._limited, count, source.read, entry, at, self.buffer[:count])
             if len(view) < count:
                 raise ChangedError(f"it ends after {at + len(view)} of {entry.size} bytes")
             self._progress.read(entry.key, count)
             yield view
+
+    def _limited(self, count: int, read: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return ``read(*args, **kwargs)``, one attempt to read *count* bytes, at the limited rate.
+
+        An answer that is an error has no body, but one that breaks off had a part of it.
+        """
+        if self._bandwidth is None:
+            return read(*args, **kwargs)
+        self._bandwidth.take(count)
+        try:
+            return read(*args, **kwargs)
+        except RetryError:
+            raise
+        except StoreError:
+            self._bandwidth.give_back(count)
+            raise
 
 
 class LargeObject:

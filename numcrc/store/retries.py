@@ -104,3 +104,8 @@ class Bandwidth:
             self._free = start + count / self._rate
         if start > now and self._wait(start - now):
             raise StoppedError
+
+    def give_back(self, count: int) -> None:
+        """Take back *count* bytes that were not read after all."""
+        with self._lock:
+            self._free -= count / self._rate

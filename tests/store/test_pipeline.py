@@ -18,7 +18,8 @@ from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, State
 from numcrc.store.pipeline import Limits, check_pairs, compute_checksums
 from numcrc.store.progress import Progress
-from numcrc.store.source import StoreError
+from numcrc.store.retries import Bandwidth
+from numcrc.store.source import ChangedError, StoreError
 from numcrc.store.workers import Workers
 from store.fakes import (
     LARGE,
@@ -231,6 +232,35 @@ def test_bandwidth():
     found = check(source, *expected, limits=LITTLE._replace(bandwidth=1_000_000))
     assert {result.state for result in found} == {State.MATCH}
     assert time.monotonic() - start > 0.15
+
+
+@pytest.mark.parametrize(
+    ("fault", "reads"),
+    [(None, 1), (ChangedError("a: changed"), 1), (StoreError("no"), 0), (busy(), 2)],
+    ids=["read", "changed", "refused", "broken"],
+)
+def test_bandwidth_is_taken_by_what_is_read(monkeypatch, fault, reads):
+    """An answer that is an error has no body; one that breaks off had one."""
+    taken = []
+    monkeypatch.setattr(Bandwidth, "take", lambda _self, count: taken.append(count))
+    monkeypatch.setattr(Bandwidth, "give_back", lambda _self, count: taken.append(-count))
+    for body in (SMALL, LARGE[: LITTLE.max_in_flight // LITTLE.threads + 1]):
+        source = FakeSource({"a": body})
+        source.faults["a"] = [fault]
+        taken.clear()
+        check_one(source, expect(body, "crc32"), limits=LITTLE._replace(threads=1, bandwidth=1))
+        assert sum(taken) == (source.bytes["a"] if reads == 2 else reads * len(body))
+
+
+def test_bandwidth_that_is_given_back_can_be_taken():
+    waits: list[float] = []
+    bandwidth = Bandwidth(1000, waits.append, lambda: 0.0)
+    for _ in range(3):
+        bandwidth.take(500)
+        bandwidth.give_back(500)
+    bandwidth.take(500)
+    bandwidth.take(500)
+    assert waits == [0.5]
 
 
 # Large objects
