@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 INSTRUMENTED = ("numcrc.checkfiles", "numcrc.checksums", "numcrc.store.manifests")
-INSTRUMENTED += ("numcrc.store.keys", "numcrc.store.state")
+INSTRUMENTED += ("numcrc.store.keys", "numcrc.store.state", "numcrc.store.sources")
 """The modules whose branches guide libFuzzer. Others would only make it slow, and Numba cannot
 compile functions with instrumentation."""
 INPUT, SOURCE = "input", "source.py"

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from fuzz import algebra, arrays, inventories, lines, manifests, races, reports, states, tables
+from fuzz import (
+    algebra,
+    answers,
+    arrays,
+    inventories,
+    lines,
+    manifests,
+    races,
+    reports,
+    states,
+    tables,
+)
 from fuzz.kinds import ByteTarget, CallTarget
 
 TARGETS: dict[str, ByteTarget | CallTarget] = {
     target.name: target
-    for module in (lines, manifests, tables, inventories, reports, states, arrays, algebra, races)
+    for module in (
+        *(lines, manifests, tables, inventories, reports, states),
+        *(answers, arrays, algebra, races),
+    )
     for target in module.TARGETS
 }
