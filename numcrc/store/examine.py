@@ -225,7 +225,7 @@ class Examiner:
     ) -> Outcome:
         """Return the verdict on a body, which is read twice if it differs."""
         while True:
-            found = self._compute(self._source, entry, wanted, reader)
+            found = self._compute(self._source, entry, wanted, reader, case.pair.expected)
             outcome = self._task.verdict(case.pair, entry, wanted, found)
             if not isinstance(outcome, Result):
                 return outcome
@@ -240,19 +240,42 @@ class Examiner:
             case.first = outcome
 
     def _compute(
-        self, source: Source, entry: Entry, wanted: tuple[Checksum, ...], reader: BodyReader
+        self,
+        source: Source,
+        entry: Entry,
+        wanted: tuple[Checksum, ...],
+        reader: BodyReader,
+        expected: Entry | None = None,
     ) -> list[Found]:
         """Read one body, and return its checksums."""
-        assert entry.size is not None
+        sized = entry.size is not None
+        if not sized and expected is not None:
+            entry = entry._replace(size=expected.size)
+        if entry.size is None:
+            return self._compute_in_buffer(source, entry, wanted, reader)
         tally = Tally(entry.size, wanted, entry.checksums)
         if entry.size > self._buffer_size:
             self._progress.begin(entry.key, entry.size)
             self._workers.read(LargeObject(source, entry, tally, self._buffer_size), reader)
+            if not sized and reader.retries(source.read, entry, entry.size, reader.buffer[:1]):
+                raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got more")
         else:
             _, view = reader.whole(source, entry, reader.buffer[: entry.size])
             if len(view) != entry.size:
                 raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got {len(view)}")
             tally.add(0, iter((view,)))
+        return tally.found()
+
+    def _compute_in_buffer(
+        self, source: Source, entry: Entry, wanted: tuple[Checksum, ...], reader: BodyReader
+    ) -> list[Found]:
+        """Read one body of unknown size, and return its checksums."""
+        try:
+            _, view = reader.whole(source, entry, reader.buffer)
+        except ChangedError as error:
+            raise StoreError(f"{error}; the store does not send its size") from error
+        tally = Tally(len(view), wanted, entry.checksums)
+        tally.add(0, iter((view,)))
         return tally.found()
 
     def _deliver(self, outcomes: dict[int, Outcome], pairs: Iterable[Pair]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from numcrc.store.merge import Pair
 from numcrc.store.objects import State
 from numcrc.store.pipeline import check_pairs
-from numcrc.store.source import RetryError
+from numcrc.store.source import ChangedError, RetryError
 from store.fakes import (
     LITTLE,
     FakeSource,
@@ -82,3 +82,28 @@ def test_bodies_that_are_too_short_do_not_match(name, data):
     source.faults["a"] = [lambda body: body[:-1]] * 50
     result = check_one(source, expect(data, name))
     assert result.state in (State.CHANGED, State.DIFFER, State.SIZE_MISMATCH)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_objects_whose_size_the_store_does_not_send(data, known):
+    """They are read in ranges if their size is expected, else as far as they fit in memory."""
+
+    class Unsized(FakeSource):
+        def stat(self, key):
+            return super().stat(key)._replace(size=None)
+
+    source = Unsized({"a": data})
+    wanted = expect(data, "crc32", "sha1")
+    pair = Pair("a", None, wanted if known else wanted._replace(size=None))
+    for fault in (None, ChangedError("a: it is longer")):
+        source.faults["a"] = [fault]
+        (result,) = check_pairs(source, [pair], listed=False, limits=LITTLE)
+        if known or len(data) < 1000:
+            assert result.state is State.MATCH
+        else:
+            assert result.state is State.ERROR
+            assert result.detail == "a: it is longer; the store does not send its size"
+    for body in (flipped(data), data + b"x", data[:-1]):
+        source.objects["a"] = body
+        (result,) = check_pairs(source, [pair], listed=False, limits=LITTLE)
+        assert result.state is not State.MATCH

@@ -6,15 +6,19 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from numcrc.store.objects import Entry
+from numcrc.store import verify, write_manifest
+from numcrc.store.objects import Entry, State
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import open_source
-from store.faults import Fault
-from store.faulty import FaultyServer
+from store.fakes import LARGE, LITTLE, SMALL, expect, flipped
+from store.faults import Fault, Reply
+from store.faulty import ALWAYS, EVERYTHING, FaultyServer
 from store.source_support import BODY, keys_of, space
+from store.stub_objects import StubObject
 
 
 def test_web(faulty: FaultyServer, use: Callable[..., None]) -> None:
@@ -78,3 +82,39 @@ def test_framings(use: Callable[..., None], framing: bytes) -> None:
         source.close()
         assert bytes(source.read(Entry("key"), 3, space(2))) == b"45"
         thread.join()
+
+
+class Unsized(Fault):
+    """A server that sends neither sizes nor ranges."""
+
+    def before(self, stored: StubObject) -> StubObject:
+        """Remember the body."""
+        self.body = stored.body
+        return stored
+
+    def after(self, reply: Reply) -> Reply:
+        """Return all of it in one chunk."""
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(self.body), self.body)
+        reply.raw = (head, b"" if reply.method == "HEAD" else chunks)
+        return reply
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_server_may_send_no_sizes(
+    faulty: FaultyServer, use: Callable[..., None], tmp_path: Path, sized: bool
+) -> None:
+    """An object that is longer than expected is not a match, although it begins right."""
+    use({})
+    faulty.inject("key", Unsized(), times=ALWAYS, on=EVERYTHING)
+    for right in (SMALL, LARGE):
+        wanted = expect(right, "crc32", key="key")
+        write_manifest(tmp_path / "m.jsonl", [wanted if sized else wanted._replace(size=None)])
+        for body in (right, flipped(right), right + b"x", right[:-1]):
+            faulty.put("key", body)
+            url = f"{faulty.endpoint}/any"
+            (result,) = verify(url, manifest=tmp_path / "m.jsonl", limits=LITTLE)
+            good = body == right and (sized or right == SMALL)
+            assert (result.state is State.MATCH) == good
+            if right == LARGE and not sized:
+                assert "the store does not send its size" in result.detail
