@@ -30,8 +30,8 @@ from numcrc.store.sources.bucket import Bucket
 from numcrc.store.sources.gcs import GcsSource
 from numcrc.store.sources.http import HttpSource
 from numcrc.store.sources.s3 import S3Source
+from numcrc.store.sources.transport import Pool
 from numcrc.store.sources.web import WebSource
-from numcrc.store.sources.wire import Pool
 
 T = TypeVar("T")
 

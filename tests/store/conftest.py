@@ -14,7 +14,7 @@ from numcrc import store as numcrc_store
 from numcrc.store import retries
 from numcrc.store.keys import key_bytes
 from numcrc.store.sources.s3 import S3Source
-from numcrc.store.sources.wire import Pool
+from numcrc.store.sources.transport import Pool
 from store.fakes import LARGE, NASTY, SMALL
 from store.faulty import FaultyServer
 from store.servers import GcsEmulator, LocalStack, NotInstalledError, RcloneS3, Server
@@ -100,7 +100,8 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], 
     def set_all(variables: dict[str, str]) -> None:
         prefixes = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_")
         for name in list(os.environ):
-            if name.startswith(prefixes) or name.lower().endswith("_proxy"):
+            ours = name.startswith(prefixes) or name.lower().endswith("_proxy")
+            if ours or name.endswith(("_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")):
                 monkeypatch.delenv(name)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

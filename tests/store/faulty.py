@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -54,19 +55,28 @@ class FaultyServer:
 
     Each request takes the first fault in the queue of its key that applies to it, and only that
     one. Signatures are ignored, listings have no delimiter, and objects cannot be written.
+
+    With *context*, connections are encrypted.
     """
 
-    def __init__(self, stub: Stub = stub_s3) -> None:
+    def __init__(
+        self,
+        stub: Stub = stub_s3,
+        host: str = "127.0.0.1",
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.stub = stub
         self.objects: Objects = DictOfObjects()
         self.requests: list[Request] = []
         self.stopping = threading.Event()
         self._queues: defaultdict[str, list[Queued]] = defaultdict(list)
         self._lock = threading.Lock()
-        self._server = _Server()
+        self._server = _Server(host, context)
         self._server.faulty = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        scheme = "https" if context else "http"
+        self.endpoint = f"{scheme}://{shown}:{self._server.server_address[1]}"
 
     @property
     def env(self) -> dict[str, str]:
@@ -147,8 +157,13 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     faulty: FaultyServer
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, host: str, context: ssl.SSLContext | None) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, 0), _Handler)
+        if context is not None:  # the threads of connections do the handshakes
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.connections: set[socket.socket] = set()
         self.errors: list[BaseException] = []
 

@@ -63,7 +63,7 @@ def put(access: Access, path: str, query: dict[str, str], body: bytes | None) ->
         headers |= {"x-ms-blob-type": "BlockBlob", "content-length": str(len(body))}
     path = f"{access._base}/{path}"
     headers["authorization"] = access._signature("PUT", path, query, headers)
-    connection = http.client.HTTPConnection(access._pool.host)
+    connection = http.client.HTTPConnection(access.pool.host)
     connection.request("PUT", f"{path}?{urllib.parse.urlencode(query)}", body, headers)
     assert connection.getresponse().status == 201
     connection.close()
@@ -86,7 +86,7 @@ def test_azure(azurite: Azurite, use: Callable[..., None]) -> None:
     for name in names:
         path = urllib.parse.quote(f"container/dir/{name}", "/~")
         put(access, path, {}, name.encode())
-    access.close()
+    access.pool.close()
 
     source = open_source("az://container/dir")
     entries = list(source.entries())

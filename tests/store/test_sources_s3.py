@@ -20,7 +20,7 @@ from numcrc.store.sources import open_source
 from numcrc.store.sources.s3 import S3Source
 from store.clients import s3_client
 from store.faults import SLOW_DOWN, Fault, Refuse, WrongChecksum
-from store.faulty import FaultyServer
+from store.faulty import ALWAYS, FaultyServer
 from store.servers import LocalStack, RcloneS3, s3_environment
 from store.source_support import BODY, in_order, keys_of, space
 from store.stub_objects import StubObject, digest
@@ -114,10 +114,10 @@ def test_ranges(stub: FaultyServer, bucket: S3Source, honoured: bool) -> None:
         class Whole(Fault):
             def after(self, reply):
                 reply.status, reply.body = 200, BODY
-                reply.headers.pop("Content-Range")
+                reply.headers.pop("Content-Range", None)
                 return reply
 
-        stub.inject("key", Whole(), times=3)
+        stub.inject("key", Whole(), times=ALWAYS)
     entry = bucket.stat("key")
     assert bytes(bucket.read(entry, 5, space(10))) == BODY[5:15]
     assert bytes(bucket.read(entry, 0, space(3))) == BODY[:3]

@@ -81,7 +81,12 @@ def open_source(url: str, *, allow_outside: bool = False) -> Source:
         return LocalSource(url, allow_outside=True)
     # Imported on demand: each store has its own optional dependencies.
     module, _, kind = _HOMES[scheme].partition(":")
-    source: Source = getattr(import_module(f"{__name__}.{module}"), kind)(url)
+    try:
+        source: Source = getattr(import_module(f"{__name__}.{module}"), kind)(url)
+    except ImportError as error:
+        if error.name != "pycurl":
+            raise
+        raise ImportError(f"{scheme}:// needs pycurl: pip install 'numcrc[{module}]'") from error
     return source
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
@@ -13,7 +13,7 @@ from numcrc.store.sources.answers import base64_bytes, decimal, naming, version,
 from numcrc.store.sources.azure_access import Access
 from numcrc.store.sources.bucket import Bucket, Page
 from numcrc.store.sources.http import accepted, if_match, whole_size
-from numcrc.store.sources.wire import TIMEOUT, Answer
+from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 
 class AzureSource(Bucket):
@@ -35,12 +35,11 @@ class AzureSource(Bucket):
         with self._ask("HEAD", key, {}) as answer:
             return self._described(key, answer, whole_size(answer))
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._access.close()
+    def _pools(self) -> Iterable[Pool]:
+        return (self._access.pool,)
 
-    def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
-        return self._ask("GET", entry.key, {**headers, **if_match(entry.version)})
+    def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
+        return self._ask("GET", entry.key, {**headers, **if_match(entry.version)}, into)
 
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         headers = answer.headers
@@ -67,8 +66,8 @@ class AzureSource(Bucket):
     def _probe(self, name: str) -> Answer:
         return self._access.ask("HEAD", self._path(name), {}, {})
 
-    def _ask(self, method: str, key: str, headers: Mapping[str, str]) -> Answer:
-        answer = self._access.ask(method, self._path(self._name(key)), {}, headers)
+    def _ask(self, method: str, key: str, headers: Mapping[str, str], into: Body = None) -> Answer:
+        answer = self._access.ask(method, self._path(self._name(key)), {}, headers, into)
         if accepted(answer, method):
             return answer
         with answer:

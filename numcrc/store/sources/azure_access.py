@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from numcrc.store.source import StoreError
-from numcrc.store.sources.wire import Answer, Pool
+from numcrc.store.sources.transport import Answer, Body, Pool
 
 _API = "2021-12-02"
 _SCOPE = "https://storage.azure.com/.default"
@@ -47,7 +47,7 @@ class Access:
                 f"{url}: no Azure account configured: set AZURE_STORAGE_ACCOUNT or "
                 "AZURE_STORAGE_CONNECTION_STRING"
             )
-        self._pool = Pool(endpoint, timeout)
+        self.pool = Pool(endpoint, timeout)
         self._base = urlsplit(endpoint).path
         self._shared = settings.get("SharedAccessSignature", "").removeprefix("?")
         try:
@@ -59,7 +59,12 @@ class Access:
         self._renewing = threading.Lock()
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        into: Body = None,
     ) -> Answer:
         """Return the answer to a request; *path* is relative to the account, and quoted."""
         path = f"{self._base}/{path}"
@@ -70,11 +75,7 @@ class Access:
             sent["authorization"] = f"Bearer {self._bearer_token()}"
         pairs = [f"{name}={quote(value, '~')}" for name, value in query.items()]
         text = "&".join(pairs + [self._shared] * bool(self._shared))
-        return self._pool.ask(method, f"{path}?{text}" if text else path, sent)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
+        return self.pool.ask(method, f"{path}?{text}" if text else path, sent, into)
 
     @property
     def anonymous(self) -> bool:

@@ -14,7 +14,7 @@ from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import without_login
 from numcrc.store.sources.answers import named
 from numcrc.store.sources.http import HttpSource, failure
-from numcrc.store.sources.wire import Answer
+from numcrc.store.sources.transport import Answer
 
 MOST_EMPTY = 10_000
 """Pages without objects, one after another: stores send some where many objects were deleted."""
@@ -46,8 +46,9 @@ class Bucket(HttpSource):
     inventory_prefix = ""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         scheme, _, rest = url.partition("://")
-        self._bucket, _, self._prefix = rest.partition("/")
+        self._bucket, self._prefix = self._split(rest)
         if not self._bucket or "@" in self._bucket:
             raise ValueError(
                 f"invalid URL {without_login(url)}: expected {scheme}://bucket or "
@@ -57,6 +58,12 @@ class Bucket(HttpSource):
         self._only = ""
         self._resolved = not self._prefix or self._prefix.endswith("/")
         self._lock = threading.Lock()
+
+    @staticmethod
+    def _split(rest: str) -> tuple[str, str]:
+        """Return bucket and prefix from a URL without its scheme."""
+        bucket, _, prefix = rest.partition("/")
+        return bucket, prefix
 
     @abstractmethod
     def stat(self, key: str) -> Entry:

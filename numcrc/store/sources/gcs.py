@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, json_object, naming
 from numcrc.store.sources.bucket import Bucket, Page
 from numcrc.store.sources.http import accepted
-from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
+from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _FIELDS = "kind,name,size,generation,crc32c,md5Hash"
 _OBJECT, _PAGE = "storage#object", "storage#objects"
@@ -47,10 +48,6 @@ class GcsSource(Bucket):
             raise StoreError(f"the store answers about {entry.key!r:.200}")
         return entry._replace(key=key)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
-
     def _page(self, prefix: str, token: str) -> Page:
         target = f"{self._objects}?maxResults=1000&fields=kind,nextPageToken,items({_FIELDS})"
         target += f"&prefix={quoted(prefix, '~')}"
@@ -63,15 +60,18 @@ class GcsSource(Bucket):
         # Google's pages are sorted, those of emulators are not.
         return Page(sorted(map(_entry, items), key=lambda entry: key_bytes(entry.key)), token)
 
+    def _pools(self) -> Iterable[Pool]:
+        return (self._pool,)
+
     def _probe(self, name: str) -> Answer:
         return self._ask(f"{self._target(name)}?fields=name", {})
 
-    def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
+    def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
         target = f"{self._target(self._name(entry.key))}?alt=media"
         if entry.version:
             target += f"&ifGenerationMatch={quote(entry.version, '')}"
         # Without it, an object uploaded in gzip is sent decompressed and without its checksum.
-        answer = self._ask(target, {**headers, "accept-encoding": "gzip"})
+        answer = self._ask(target, {**headers, "accept-encoding": "gzip"}, into)
         if accepted(answer, "GET"):
             return answer
         with answer:
@@ -99,10 +99,10 @@ class GcsSource(Bucket):
                 raise self._failure(answer, name)
             return json_object(answer.text(), kind)
 
-    def _ask(self, target: str, headers: dict[str, str]) -> Answer:
+    def _ask(self, target: str, headers: dict[str, str], into: Body = None) -> Answer:
         if self._credentials is not None:
             self._authorize(headers)
-        return self._pool.ask("GET", target, headers)
+        return self._pool.ask("GET", target, headers, into)
 
     def _advice(self) -> str:
         if self._credentials is not None or "STORAGE_EMULATOR_HOST" in os.environ:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 from numcrc.store.objects import Entry
 from numcrc.store.source import ChangedError, RetryError, StoreError
 from numcrc.store.sources.answers import bare_etag, decimal, error_type, naming, version
-from numcrc.store.sources.wire import Answer
+from numcrc.store.sources.sequences import Sequences
+from numcrc.store.sources.transport import Answer, Body, Pool, Stream
 
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _CODE = re.compile(rb"<Code>([^<]*)</Code>|\"reason\": *\"([^\"]*)\"")
@@ -20,9 +23,21 @@ class HttpSource(ABC):
 
     url: str
 
+    def __init__(self) -> None:
+        self._sequences = Sequences(self._from_start)
+        self._ranges: bool | None = None
+        """Whether the server sends ranges; None: none was requested yet."""
+        self._first = threading.Lock()
+        """Held while the first range is being requested."""
+        self._interruptions = 0
+
     @abstractmethod
-    def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
+    def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
         """Return the `accepted` answer to a GET of the object in the version of *entry*."""
+
+    @abstractmethod
+    def _pools(self) -> Iterable[Pool]:
+        """Return all pools of connections."""
 
     @abstractmethod
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
@@ -32,50 +47,104 @@ class HttpSource(ABC):
         """Return the version in the headers of an answer; empty: none."""
         return version(headers.get("etag", ""), headers.get("last-modified", ""))
 
+    def interrupt(self) -> None:
+        """End the requests in progress, in all threads: they raise RetryError."""
+        self._interruptions += 1
+        for pool in self._pools():
+            pool.interrupt()
+        self._sequences.interrupt()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sequences.close()
+        for pool in self._pools():
+            pool.close()
+
     @naming
     def read(self, entry: Entry, start: int, into: memoryview) -> memoryview:
-        """Return bytes of an object; if the server sends all of it, skip those before *start*."""
+        """Return bytes of an object.
+
+        If the server does not send ranges, each object is read from its start, in one answer.
+        """
         if not into:
             return into
-        with self._get(entry, {"range": f"bytes={start}-{start + len(into) - 1}"}) as answer:
-            whole = answer.status == 200 and "content-range" not in answer.headers
-            match = _RANGE.match(answer.headers.get("content-range", ""))
-            size = answer.length if whole else None
-            if match is not None and match[2] != "*":
-                size = decimal(match[2])
-            if answer.status == 416:
-                if size is None:
-                    size = entry.size
-                if size is None or size > start:
-                    raise StoreError(f"{entry.key}: the store has no bytes from {start} on")
-                self._check_unchanged(entry, answer, size)
-                return into[:0]
+        asked = {"range": f"bytes={start}-{start + len(into) - 1}"}
+        answer: Answer | None = self._first_range(entry, asked) if self._ranges is None else None
+        if answer is None:
+            if not self._ranges:
+                return self._sequences.read(entry, start, into)
+            answer = self._get(entry, asked, into)
+        if answer.status == 200 and "content-range" not in answer.headers:
+            self._ranges = False
+            self._check_whole(entry, answer)
+            return self._sequences.read(entry, start, into, answer)
+        with answer:
+            return self._range(entry, start, into, answer)
+
+    def _range(self, entry: Entry, start: int, into: memoryview, answer: Answer) -> memoryview:
+        """Return the bytes in the answer to a request for a range."""
+        match = _RANGE.match(answer.headers.get("content-range", ""))
+        size = decimal(match[2]) if match is not None and match[2] != "*" else None
+        if answer.status == 416:
+            if size is None:
+                size = entry.size
+            if size is None or size > start:
+                raise StoreError(f"{entry.key}: the store has no bytes from {start} on")
             self._check_unchanged(entry, answer, size)
-            if whole:
-                answer.skip(start)
-            elif match is None or match[1] is None or decimal(match[1]) != start:
-                found = answer.headers.get("content-range", "no range")
-                raise StoreError(f"{entry.key}: expected bytes from {start} on, got {found[:80]}")
-            data = answer.readinto(into)
+            return into[:0]
+        self._check_unchanged(entry, answer, size)
+        if match is None or match[1] is None or decimal(match[1]) != start:
+            found = answer.headers.get("content-range", "no range")
+            raise StoreError(f"{entry.key}: expected bytes from {start} on, got {found[:80]}")
+        data = answer.readinto(into)
+        if answer.cut or (answer.length or 0) > len(into):
+            raise StoreError(f"{entry.key}: expected {len(into)} bytes, got more")
         if len(data) < len(into) and size is not None and start + len(data) < size:
             raise RetryError(f"{entry.key}: expected {len(into)} bytes, got {len(data)}")
         return data
 
+    def _first_range(self, entry: Entry, asked: dict[str, str]) -> Answer | None:
+        """Return the answer to the first request for a range; None: another thread has it."""
+        interruptions = self._interruptions
+        with self._first:
+            if self._ranges is not None:
+                return None
+            if self._interruptions != interruptions:
+                raise RetryError("interrupted")
+            answer = self._get(entry, asked, "stream")
+            self._ranges = answer.status != 200 or "content-range" in answer.headers
+            return answer
+
     @naming
     def fetch(self, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
         """Return a whole object, and its entry from the headers of the same answer."""
-        with self._get(entry, {}) as answer:
-            if answer.status != 200 or "content-range" in answer.headers:
-                raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
-            self._check_unchanged(entry, answer, None)
-            data = answer.readinto(into)
-            if (answer.length or 0) > len(into) or (
-                answer.length is None and answer.readinto(memoryview(bytearray(1)))
-            ):
-                raise ChangedError(f"{entry.key}: expected {len(into)} bytes, got more")
+        answer = self._get(entry, {}, into)
+        if answer.status != 200 or "content-range" in answer.headers:
+            raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
+        self._check_unchanged(entry, answer, None)
+        if answer.cut:
+            raise ChangedError(f"{entry.key}: expected {len(into)} bytes, got more")
+        data = answer.body
         if entry.size is not None and len(data) != entry.size:
             raise ChangedError(f"expected {entry.size} bytes, got {len(data)}")
         return self._described(entry.key, answer, len(data)), data
+
+    def _from_start(self, entry: Entry) -> Stream:
+        """Return an object to read from its start."""
+        answer = self._get(entry, {}, "stream")
+        assert isinstance(answer, Stream)
+        self._check_whole(entry, answer)
+        return answer
+
+    def _check_whole(self, entry: Entry, answer: Answer) -> None:
+        """Raise the error that an answer is if it is not about the whole object, and close it."""
+        try:
+            if answer.status != 200 or "content-range" in answer.headers:
+                raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
+            self._check_unchanged(entry, answer, answer.length)
+        except BaseException:
+            answer.close()
+            raise
 
     def _check_unchanged(self, entry: Entry, answer: Answer, size: int | None) -> None:
         """Raise ChangedError if the object is another: not every server honours If-Match."""

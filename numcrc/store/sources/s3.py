@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
@@ -10,8 +11,8 @@ from numcrc.store.sources import s3_answers
 from numcrc.store.sources.answers import base64_bytes, decimal, naming
 from numcrc.store.sources.bucket import Bucket, Page
 from numcrc.store.sources.http import accepted, if_match, whole_size
-from numcrc.store.sources.s3_access import Access
-from numcrc.store.sources.wire import TIMEOUT, Answer
+from numcrc.store.sources.s3_access import Access, split
+from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _CHECKED = {"x-amz-checksum-mode": "ENABLED"}
 MOST_ASKED = 1000
@@ -23,7 +24,12 @@ class S3Source(Bucket):
 
     Credentials, profile, region and endpoint are those of the AWS command line. Without
     credentials, or with AWS_NO_SIGN_REQUEST=YES, requests are anonymous. At an endpoint that is
-    not AWS's, the bucket is part of the path.
+    not AWS's, the bucket is part of the path, unless ``addressing_style`` is set. The bucket may be
+    the ARN of an access point.
+
+    Other environment variables: AWS_REQUEST_PAYER=requester; and AWS_SSE_CUSTOMER_KEY_BASE64, or
+    AWS_SSE_CUSTOMER_KEY_FILE with 32 bytes, for objects that are encrypted with a key of their
+    owner (SSE-C).
     """
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
@@ -32,6 +38,10 @@ class S3Source(Bucket):
         prefix = self._prefix
         self.inventory_prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
+    @staticmethod
+    def _split(rest: str) -> tuple[str, str]:
+        return split(rest)
+
     @naming
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from HEAD; a composite checksum has its parts."""
@@ -39,13 +49,13 @@ class S3Source(Bucket):
             size = whole_size(answer)
         return self._described(key, answer, size)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._access.close()
+    def _pools(self) -> Iterable[Pool]:
+        return self._access.pools()
 
-    def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
+    def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
         checked = {} if headers else _CHECKED  # ranges have no checksums
-        return self._ask("GET", entry.key, {}, {**headers, **checked, **if_match(entry.version)})
+        headers = {**headers, **checked, **if_match(entry.version)}
+        return self._ask("GET", entry.key, {}, headers, into)
 
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         headers = answer.headers
@@ -131,17 +141,22 @@ class S3Source(Bucket):
     def _probe(self, name: str) -> Answer:
         return self._access.ask("HEAD", name)
 
-    def _ask(self, method: str, key: str, query: dict[str, str], headers: dict[str, str]) -> Answer:
+    def _ask(
+        self,
+        method: str,
+        key: str,
+        query: dict[str, str],
+        headers: dict[str, str],
+        into: Body = None,
+    ) -> Answer:
         name = self._name(key)
-        answer = self._access.ask(method, name, query, headers)
+        answer = self._access.ask(method, name, query, headers, into)
         if method == "HEAD" and answer.status == 404:
             # The answer to HEAD has no body, which would say if the bucket is missing.
-            with answer:
-                pass
-            answer = self._access.ask("GET", name, {}, {"range": "bytes=0-0"})
+            byte = memoryview(bytearray(1))
+            answer = self._access.ask("GET", name, {}, {"range": "bytes=0-0"}, byte)
             if answer.status < 400:
-                with answer:
-                    raise MissingError(f"{key}: not found by HEAD")
+                raise MissingError(f"{key}: not found by HEAD")
         return self._checked(answer, method, key)
 
     def _checked(self, answer: Answer, method: str, key: str) -> Answer:

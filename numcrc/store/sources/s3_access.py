@@ -7,9 +7,12 @@ not imported, which saves 0.2 s.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -17,9 +20,40 @@ from urllib.parse import quote, urlsplit
 from numcrc.store.keys import quoted
 from numcrc.store.source import StoreError
 from numcrc.store.sources.sigv4 import Signer
-from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
+from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _KEY = "KEY"
+_ACCESS_POINT = re.compile(
+    r"(arn:aws[^:/]*:s3:([a-z0-9-]*):[0-9]*:accesspoint[:/][^:/]+)(?:/(.*))?", re.DOTALL
+)
+_STYLES = ("virtual", "path")
+
+
+def split(rest: str) -> tuple[str, str]:
+    """Return bucket and prefix of an ``s3://`` URL without its scheme.
+
+    Raises
+    ------
+    ValueError
+        The bucket is of a kind that is not supported.
+
+    Examples
+    --------
+    >>> split("bucket/a/b")
+    ('bucket', 'a/b')
+    >>> split("arn:aws:s3:us-west-2:123456789012:accesspoint/name/a/b")
+    ('arn:aws:s3:us-west-2:123456789012:accesspoint/name', 'a/b')
+    """
+    if match := _ACCESS_POINT.fullmatch(rest):
+        if not match[2]:
+            raise ValueError(f"s3://{rest}: Multi-Region Access Points are not supported")
+        return match[1], match[3] or ""
+    bucket, _, prefix = rest.partition("/")
+    if bucket.endswith(("--x-s3", "--xa-s3")):
+        raise ValueError(f"s3://{rest}: directory buckets (S3 Express One Zone) are not supported")
+    if bucket.startswith("arn:"):
+        raise ValueError(f"s3://{rest}: of ARNs, only those of S3 access points are supported")
+    return bucket, prefix
 
 
 class _Place(NamedTuple):
@@ -59,6 +93,8 @@ class Access:
         self._bucket = bucket
         self._timeout = timeout
         self._lock = threading.Lock()
+        self._headers = _payer()
+        self._key_headers = _customer_key()
         if (place := _place_from_environment(bucket, timeout)) is not None:
             self.anonymous, self._place = False, place
             return
@@ -77,6 +113,8 @@ class Access:
             raise StoreError(f"s3://{bucket}: {error}") from error
         self._credentials: Any = found
         self.anonymous = found is None
+        if arn := _ACCESS_POINT.fullmatch(bucket):
+            region = arn[2]
         self._place = self._located(region or "us-east-1")
 
     def ask(
@@ -85,10 +123,12 @@ class Access:
         key: str = "",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        into: Body = None,
     ) -> Answer:
         """Return the answer to a request for an object, or for the bucket."""
+        headers = {**(headers or {}), **self._headers, **(self._key_headers if key else {})}
         place = self._place
-        answer = self._send(place, method, key, query or {}, headers or {})
+        answer = self._send(place, method, key, query or {}, headers, into)
         region = answer.headers.get("x-amz-bucket-region", place.region)
         if answer.status in (301, 307, 400) and region != place.region and not place.fixed:
             with answer:
@@ -97,12 +137,12 @@ class Access:
                 if self._place.region != region:
                     self._place, old = self._located(region), self._place
                     old.pool.close()
-            answer = self._send(self._place, method, key, query or {}, headers or {})
+            answer = self._send(self._place, method, key, query or {}, headers, into)
         return answer
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._place.pool.close()
+    def pools(self) -> Iterable[Pool]:
+        """Return the pools of connections in use."""
+        return (self._place.pool,)
 
     def _send(
         self,
@@ -111,6 +151,7 @@ class Access:
         key: str,
         query: Mapping[str, str],
         headers: Mapping[str, str],
+        into: Body,
     ) -> Answer:
         path = place.path + quoted(key)
         parameters = "&".join(f"{k}={quote(v, '~')}" for k, v in sorted(query.items()))
@@ -119,7 +160,8 @@ class Access:
                 headers = place.signer.sign(method, place.pool.host, path, parameters, headers)
             except self._errors as error:
                 raise StoreError(f"s3://{self._bucket}: {error}") from error
-        return place.pool.ask(method, f"{path}?{parameters}" if parameters else path, headers)
+        target = f"{path}?{parameters}" if parameters else path
+        return place.pool.ask(method, target, headers, into)
 
     def _located(self, region: str) -> _Place:
         """Return the place of the bucket, from the URL that botocore presigns."""
@@ -128,16 +170,20 @@ class Access:
             endpoint = client.meta.endpoint_url
             host = urlsplit(endpoint).netloc
             aws = "amazonaws" in endpoint and host.endswith((".com", ".com.cn"))
-            client = self._client(region, "virtual" if aws else "path")
+            config = self._session.get_scoped_config().get("s3")
+            style = config.get("addressing_style") if isinstance(config, dict) else None
+            if style not in _STYLES:
+                style = "virtual" if aws else "path"
+            client = self._client(region, style)
             url = urlsplit(
                 client.generate_presigned_url(
                     "get_object", Params={"Bucket": self._bucket, "Key": _KEY}
                 )
             )
             authorities = self._session.get_config_variable("ca_bundle")
+            pool = Pool(f"{url.scheme}://{url.netloc}", self._timeout, authorities)
         except (self._errors, ValueError) as error:
             raise StoreError(f"s3://{self._bucket}: {error}") from error
-        pool = Pool(f"{url.scheme}://{url.netloc}", self._timeout, authorities)
         signer = None
         if self._credentials is not None:
             signer = Signer(self._credentials.get_frozen_credentials, region)
@@ -163,11 +209,11 @@ def _place_from_environment(bucket: str, timeout: float) -> _Place | None:
         return None
     keys = _Keys(key, secret, env.get("AWS_SESSION_TOKEN") or None)
     url = urlsplit(endpoint)
-    if not (url.scheme and url.netloc) or "amazonaws" in url.netloc:
+    if not (url.scheme and url.netloc) or "amazonaws" in url.netloc or bucket.startswith("arn:"):
         return None
     try:
-        pool = Pool(f"{url.scheme}://{url.netloc}", timeout, env.get("AWS_CA_BUNDLE"))
-    except (OSError, ValueError) as error:
+        pool = Pool(endpoint, timeout, env.get("AWS_CA_BUNDLE"))
+    except ValueError as error:
         raise StoreError(f"s3://{bucket}: {error}") from error
     path = f"{url.path.rstrip('/')}/{quote(bucket)}/"
     return _Place(region, pool, path, Signer(lambda: keys, region), fixed=True)
@@ -182,3 +228,40 @@ def _profile_matters() -> bool:
 def _unsigned() -> bool:
     """Return whether the user asks for anonymous requests, with a variable as in GDAL."""
     return os.environ.get("AWS_NO_SIGN_REQUEST", "").lower() in ("1", "yes", "true", "on")
+
+
+def _payer() -> dict[str, str]:
+    """Return the header with which the user pays for requests, with a variable as in GDAL."""
+    payer = os.environ.get("AWS_REQUEST_PAYER", "").lower()
+    if payer not in ("", "requester"):
+        raise StoreError(f"invalid AWS_REQUEST_PAYER: expected requester, got {payer!r}")
+    return {"x-amz-request-payer": payer} if payer else {}
+
+
+def _customer_key() -> dict[str, str]:
+    """Return the headers for objects that are encrypted with a key that S3 does not keep."""
+    text, path = map(os.environ.get, ("AWS_SSE_CUSTOMER_KEY_BASE64", "AWS_SSE_CUSTOMER_KEY_FILE"))
+    if text:
+        where = "AWS_SSE_CUSTOMER_KEY_BASE64"
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            raise StoreError(f"invalid key in {where}: not base64") from None
+    elif path:
+        where = path
+        try:
+            with open(path, "rb") as file:
+                key = file.read(33)
+        except OSError as error:
+            raise StoreError(f"cannot read AWS_SSE_CUSTOMER_KEY_FILE: {error}") from error
+    else:
+        return {}
+    if len(key) != 32:
+        raise StoreError(f"invalid key in {where}: expected 32 bytes")
+    name = "x-amz-server-side-encryption-customer-"
+    digest = hashlib.md5(key, usedforsecurity=False).digest()
+    return {
+        f"{name}algorithm": "AES256",
+        f"{name}key": base64.b64encode(key).decode(),
+        f"{name}key-md5": base64.b64encode(digest).decode(),
+    }

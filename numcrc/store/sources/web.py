@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from numcrc.store.keys import is_url_path, quoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import StoreError
-from numcrc.store.sources import without_login
 from numcrc.store.sources.answers import naming
 from numcrc.store.sources.http import (
     HttpSource,
@@ -18,10 +18,14 @@ from numcrc.store.sources.http import (
     if_match,
     whole_size,
 )
-from numcrc.store.sources.wire import TIMEOUT, Answer, Pool
+from numcrc.store.sources.network import origin, without_login
+from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_MOST_SERVERS = 8
+"""Other servers to which connections are kept."""
+_KEPT = "/%~?:@!$&'()*+,;=[]|"
 
 
 class WebSource(HttpSource):
@@ -35,6 +39,7 @@ class WebSource(HttpSource):
     inventory_prefix = ""
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        super().__init__()
         try:
             parts = urlsplit(url)
             valid = parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
@@ -43,12 +48,11 @@ class WebSource(HttpSource):
         if not valid:
             shown = without_login(url)
             raise ValueError(f"invalid URL {shown}: expected a server and a path without ? and #")
-        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._path = quote(parts.path.removesuffix("/"), "/%~") + "/"
-        self.url = origin + self._path
         self._timeout = timeout
-        self._origin = origin
-        self._pools = {origin: Pool(origin, timeout)}
+        self._pool = Pool(url, timeout)
+        self.url = self._pool.base + quote(parts.path.removesuffix("/"), "/%~") + "/"
+        self._others: dict[str, Pool] = {}
+        self._choosing = threading.Lock()
         self._login: dict[str, str] = {}
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
@@ -65,39 +69,36 @@ class WebSource(HttpSource):
             size = whole_size(answer) if "content-length" in answer.headers else None
         return self._described(key, answer, size)
 
-    def close(self) -> None:
-        """Close the connections."""
-        for pool in list(self._pools.values()):
-            pool.close()
+    def _pools(self) -> Iterable[Pool]:
+        return [self._pool, *self._others.values()]
 
-    def _get(self, entry: Entry, headers: dict[str, str]) -> Answer:
-        return self._ask("GET", entry.key, {**headers, **if_match(entry.version)})
+    def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
+        return self._ask("GET", entry.key, {**headers, **if_match(entry.version)}, into)
 
     def _described(self, key: str, answer: Answer, size: int | None) -> Entry:
         return Entry(key, size, (), self._version(answer.headers), False, True)
 
-    def _ask(self, method: str, key: str, headers: dict[str, str]) -> Answer:
+    def _ask(self, method: str, key: str, headers: dict[str, str], into: Body = None) -> Answer:
         if not is_url_path(key):
             raise StoreError(f"invalid key {key!r}: it is not a file below {self.url}")
         url = self.url + quoted(key)
         for _ in range(_MOST_REDIRECTS):
-            parts = urlsplit(url)
-            origin = f"{parts.scheme}://{parts.netloc}"
-            if origin not in self._pools:
-                self._pools[origin] = Pool(origin, self._timeout)
-            login = self._login if origin == self._origin else {}
-            target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+            pool = self._pool_of(url)
+            login = self._login if pool is self._pool else {}
             sent = {**headers, **login, "accept-encoding": "identity"}
-            answer = self._pools[origin].ask(method, target, sent)
+            answer = pool.ask(method, _target(url), sent, into)
             if accepted(answer, method):
                 return answer
             with answer:
                 if answer.status not in _REDIRECTS or "location" not in answer.headers:
                     raise self._failure(answer, key)
-                answer.text()
-            url = urljoin(url, answer.headers["location"])
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise StoreError(f"it is redirected to {without_login(url)!r:.200}")
+            location = answer.headers["location"]
+            try:
+                url = urljoin(url, location)
+                origin(url)
+            except ValueError:
+                shown = without_login(location)[:200]
+                raise StoreError(f"{key}: redirected to an invalid URL: {shown!r}") from None
         raise StoreError(f"{key}: more than {_MOST_REDIRECTS} redirects")
 
     def _failure(self, answer: Answer, key: str) -> StoreError:
@@ -105,3 +106,22 @@ class WebSource(HttpSource):
         if answer.status == 401 and not self._login:
             return StoreError(f"{error} (pass the user and password as https://USER:PASSWORD@...)")
         return error
+
+    def _pool_of(self, url: str) -> Pool:
+        """Return the connections to the server of *url*."""
+        base = "://".join(origin(url))
+        if base == self._pool.base:
+            return self._pool
+        with self._choosing:
+            if base not in self._others:
+                if len(self._others) == _MOST_SERVERS:
+                    self._others.pop(next(iter(self._others))).close()
+                self._others[base] = Pool(base, self._timeout)
+            return self._others[base]
+
+
+def _target(url: str) -> str:
+    """Return path and query of *url*, with characters quoted that a server should have quoted."""
+    _, _, path, query, _ = urlsplit(url)
+    path = quote(path or "/", _KEPT, "latin-1", "replace")
+    return f"{path}?{quote(query, _KEPT, 'latin-1', 'replace')}" if query else path
