@@ -24,7 +24,7 @@ import pycurl
 
 from numcrc import forks
 from numcrc.store.source import RetryError, StoreError
-from numcrc.store.sources.answers import LARGEST_PAGE
+from numcrc.store.sources.answers import LARGEST_PAGE, decimal
 from numcrc.store.sources.network import (
     common_settings,
     origin,
@@ -441,8 +441,13 @@ class _Handle:
         headers = _headers(self._lines)
         if headers is None:
             raise RetryError(f"{self.pool.host}: the headers ended early")
+        # libcurl takes three digits of a status, and ignores a length that is too large.
+        if "content-length" in headers:
+            decimal(headers["content-length"])
         length = curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
+        if status != _status(self._lines):
+            raise RetryError(f"{self.pool.host}: invalid status line")
         return status, headers, length if length >= 0 else None
 
     def refused_login(self) -> bool:
