@@ -30,6 +30,8 @@ class Reply:
     """The method of the request."""
     raw: Iterable[bytes | float] | None = None
     """Bytes to send instead, and pauses in seconds between them; the connection then ends."""
+    kept: bool = False
+    """Whether it does not end."""
 
 
 def refusal(status: int, code: str) -> Reply:

@@ -210,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         if reply.raw is not None:
+            self.close_connection = not reply.kept
             self._send_raw(reply.raw)
             return
         if reply.pause and reply.pause_at is None:
@@ -235,7 +236,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
 
     def _send_raw(self, steps: Iterable[bytes | float]) -> None:
-        self.close_connection = True
         for step in steps:
             if isinstance(step, bytes):
                 self.wfile.write(step)
