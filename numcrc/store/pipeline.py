@@ -8,6 +8,7 @@ ends it at once.
 
 from __future__ import annotations
 
+from _thread import start_new_thread
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -286,6 +287,8 @@ class _Run:
             interrupt = None
             while True:
                 try:
+                    if not order.complete:
+                        self._interrupt_requests()
                     workers.close()
                     break
                 except BaseException as error:
@@ -297,6 +300,14 @@ class _Run:
                     raise interrupt
             finally:
                 del interrupt  # the exception refers to this frame; a circle would keep both
+
+    def _interrupt_requests(self) -> None:
+        """End the requests that threads wait for, if they go through the network."""
+        for source in (self._source, self._against):
+            if (interrupt := getattr(source, "interrupt", None)) is not None:
+                with suppress(RuntimeError):  # there are too many threads
+                    # It takes locks, which an interrupt of this thread could leave held.
+                    start_new_thread(interrupt, ())
 
 
 class _Feeder:
@@ -443,6 +454,8 @@ class _Order:
         self._workers = workers
         self._state = state
         self._last = ""  # the key of the last outcome that was yielded
+        self.complete = False
+        """Whether all outcomes are yielded."""
 
     def outcomes(self, stop: Callable[[], bool]) -> Iterator[Outcome]:
         """Yield all outcomes, or return once *stop* returns true."""
@@ -466,6 +479,7 @@ class _Order:
                 self._record(arrived)
                 feeder.arrived(arrived)
                 ready.update(arrived)
+        self.complete = True
         if (failure := feeder.failure) is not None:
             feeder.failure = None
             try:

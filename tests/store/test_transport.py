@@ -15,6 +15,7 @@ import pytest
 
 from numcrc import store
 from numcrc.store import pipeline
+from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, State
 from numcrc.store.source import ChangedError, MissingError, RetryError, StoreError
 from numcrc.store.sources import open_source
@@ -267,6 +268,37 @@ def test_control_c_ends_a_run_whose_server_is_silent(tmp_path: Path, where: str)
         assert time.monotonic() - began < 2 + 1  # the interpreter takes its time
         assert "Traceback" not in shown
         assert process.returncode != 0
+
+
+@STUBS
+def test_a_run_that_is_stopped_leaves_no_request_behind(use: Any, stub_of: Any) -> None:
+    """Its thread would wait for a minute, or for as long as the server sends something."""
+
+    class Wait(Fault):
+        def after(self, reply: Reply) -> Reply:
+            arrived.set()
+            reply.pause = 60
+            return reply
+
+    arrived, stop = threading.Event(), threading.Event()
+    with FaultyServer(stub_of) as server:
+        server.put("key", BODY)
+        server.inject("key", Wait(), ALWAYS, EVERYTHING)
+        use(server.env)
+        source = open_source(stub_of.url(server.endpoint))
+        before = set(sys._current_frames())
+        found = pipeline.check_pairs(
+            source, [Pair("key", Entry("key"), Entry("key", len(BODY)))], stop=stop.is_set
+        )
+        threading.Thread(target=lambda: arrived.wait(60) and stop.set(), daemon=True).start()
+        began = time.monotonic()
+        assert list(found) == []
+        assert stop.is_set()
+        while len(set(sys._current_frames()) - before) > 1 and time.monotonic() - began < 10:
+            time.sleep(0.01)
+        # The thread that is left answers the request.
+        assert len(set(sys._current_frames()) - before) <= 1
+        source.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
