@@ -303,9 +303,12 @@ def test_http2(http2: Http2Server, use: Callable[..., None]) -> None:
     source.close()
 
 
-def test_without_pycurl_the_extra_is_named() -> None:
+@pytest.mark.parametrize("found", ["None", "ModuleType('pycurl')"], ids=["none", "an old one"])
+def test_without_pycurl_the_extra_is_named(found: str) -> None:
     code = (
-        "import sys; sys.modules['pycurl'] = None\n"
+        "import sys; from types import ModuleType\n"
+        f"sys.modules['pycurl'] = old = {found}\n"
+        "if old: old.version = 'PycURL/7.45.7'\n"
         "from numcrc.store import open_source\n"
         "for url in ('s3://b', 'gs://b', 'az://b', 'https://h/'):\n"
         "    try: open_source(url)\n"
@@ -314,4 +317,4 @@ def test_without_pycurl_the_extra_is_named() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     extras = [line.rpartition("[")[2] for line in shown.stdout.splitlines()]
     assert extras == ["s3]'", "gcs]'", "azure]'", "web]'"]
-    assert "needs pycurl" in shown.stdout
+    assert "needs pycurl 7.48 or later" in shown.stdout

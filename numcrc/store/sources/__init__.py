@@ -86,7 +86,8 @@ def open_source(url: str, *, allow_outside: bool = False) -> Source:
     except ImportError as error:
         if error.name != "pycurl":
             raise
-        raise ImportError(f"{scheme}:// needs pycurl: pip install 'numcrc[{module}]'") from error
+        needs = f"{scheme}:// needs pycurl 7.48 or later: pip install 'numcrc[{module}]'"
+        raise ImportError(needs) from error
     return source
 
 

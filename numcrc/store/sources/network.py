@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import pycurl
 
 from numcrc._version import __version__
 from numcrc.store.source import StoreError
+
+if not hasattr(pycurl, "PROXY_ERROR"):
+    raise ImportError(f"expected pycurl 7.48 or later, got {pycurl.version}", name="pycurl")
 
 Settings: TypeAlias = "tuple[tuple[int, Any], ...]"
 """Options of libcurl and their values; None: unset the option."""
@@ -41,8 +44,7 @@ def common_settings(timeout: float) -> Settings:
 
 def proxy_settings(scheme: str, host: str) -> Settings:
     """Return the options of the proxy, without its login in what messages of libcurl show."""
-    found = {} if proxy_bypass(host) else getproxies()
-    proxy = found.get(scheme) or found.get("all")
+    proxy = _proxy(scheme, host)
     if not proxy:
         return ((pycurl.PROXY, ""),)
     try:
@@ -62,12 +64,24 @@ def proxy_settings(scheme: str, host: str) -> Settings:
     return settings
 
 
+def _proxy(scheme: str, host: str) -> str | None:
+    if sys.platform not in ("win32", "darwin") and not any(
+        name.lower().endswith("_proxy") for name in os.environ
+    ):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # a tenth of the start's time
+
+    found = {} if proxy_bypass(host) else getproxies()
+    return found.get(scheme) or found.get("all")
+
+
 def trust_settings(path: str | None) -> Settings:
     """Return the options of trusted certificates, for servers and proxies."""
     path = path or next(filter(None, map(os.environ.get, _CERTIFICATES)), None)
     if path is None:
-        native = pycurl.SSLOPT_NATIVE_CA
-        return ((pycurl.SSL_OPTIONS, native),) if os.name == "nt" else ()
+        if os.name == "nt":
+            return ((pycurl.SSL_OPTIONS, pycurl.SSLOPT_NATIVE_CA),)
+        return ()
     if not os.path.exists(path):
         raise StoreError(f"cannot find the trusted certificates {path}")
     path = os.path.abspath(path)
