@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -154,7 +155,12 @@ def test_anonymous(stub: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
         source.fetch(Entry("key"), space())
 
 
-def test_region_of_the_bucket(stub: FaultyServer, bucket: S3Source) -> None:
+def test_region_of_the_bucket(stub: FaultyServer, use: Callable[..., None], tmp_path: Path) -> None:
+    """It is followed unless variables give all that a place needs."""
+    (tmp_path / "config").touch()
+    use(stub.env | {"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    bucket = S3Source(stub.url)
+
     class Elsewhere(Fault):
         def after(self, reply):
             reply.status, reply.headers["x-amz-bucket-region"] = 301, "eu-west-1"

@@ -222,7 +222,8 @@ def _place_from_environment(bucket: str, timeout: float) -> _Place | None:
 def _profile_matters() -> bool:
     config = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")
     ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    return ignored or "AWS_PROFILE" in os.environ or os.path.exists(os.path.expanduser(config))
+    found = config != os.devnull and os.path.exists(os.path.expanduser(config))
+    return ignored or "AWS_PROFILE" in os.environ or found
 
 
 def _unsigned() -> bool:
