@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from numcrc.store.keys import quoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import (
     ArchivedError,
@@ -36,6 +37,12 @@ from store.faults import (
 from store.faulty import FaultyServer
 from store.source_support import BODY, keys_of, space
 from store.stub_objects import StubObject
+
+HOSTILE = [
+    *("plain", "../up", "a/../b", ".", "./a", "a//b", "/lead", "trail/", "q?x=1#y", "new\nline"),
+    *("tab\tand\r", "plus+", "per%25cent", "%2e%2E/a", "ü/日本", "tilde~", "*'()", "a=b&c;d"),
+    *("\U0001f600", "caf\udce9", "n" * 1024),
+]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +180,8 @@ def test_region_of_the_bucket(stub: FaultyServer, use: Callable[..., None], tmp_
     assert ["/us-east-1/s3/" in signed[0], "/eu-west-1/s3/" in signed[1]] == [True, True]
 
 
-def test_signature() -> None:
+@pytest.mark.parametrize("key", HOSTILE)
+def test_signature(key: str) -> None:
     botocore_auth = pytest.importorskip("botocore.auth")
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
@@ -181,10 +189,11 @@ def test_signature() -> None:
     from numcrc.store.sources.sigv4 import Signer
 
     keys = Credentials("key", "secret", "token")
+    path = f"/b/{quoted(key)}"
     ours = Signer(keys.get_frozen_credentials, "eu-west-1").sign(
-        "GET", "host", "/b/%C3%BC~", "a=1&b=%2F", {"x-amz-checksum-mode": "ENABLED"}
+        "GET", "host", path, "a=1&b=%2F", {"x-amz-checksum-mode": "ENABLED"}
     )
-    request = AWSRequest("GET", "http://host/b/%C3%BC~?a=1&b=%2F")
+    request = AWSRequest("GET", f"http://host{path}?a=1&b=%2F")
     request.headers["x-amz-checksum-mode"] = "ENABLED"
     request.context["timestamp"] = ours["x-amz-date"]
     for name in ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"):

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -238,3 +238,39 @@ def error_type(status: int, code: str) -> type[StoreError]:
     if status in (404, 410) and code not in ("NoSuchBucket", "ContainerNotFound"):
         return MissingError
     return StoreError
+
+
+def head(lines: Sequence[bytes]) -> tuple[int, dict[str, str] | None]:
+    r"""Return status and headers of the last of several responses; None: they are not complete.
+
+    Informational responses and requests for a login precede it; trailers, which follow its body,
+    are left out. Headers of one name are joined by commas.
+
+    Examples
+    --------
+    >>> head([b"HTTP/1.1 200 OK\r\n", b"ETag: a\r\n", b"\r\n"])
+    (200, {'etag': 'a'})
+    """
+    start, count = 0, len(lines)
+    for at, line in enumerate(lines):
+        if line == b"\r\n" or line == b"\n":
+            if at + 1 == count or not lines[at + 1].startswith(b"HTTP/"):
+                break
+            start = at + 1
+    else:
+        at = count
+    try:
+        status = int(lines[start].split(None, 2)[1])
+    except (IndexError, ValueError):
+        status = 0
+    if at == count:
+        return status, None
+    text = b"".join(lines[start + 1 : at]).decode("latin-1")
+    pairs = [line.partition(":") for line in text.split("\n")[:-1]]
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    if len(headers) < len(pairs):
+        joined: dict[str, list[str]] = {}
+        for name, _, value in pairs:
+            joined.setdefault(name.lower(), []).append(value.strip())
+        headers = {name: ",".join(values) for name, values in joined.items()}
+    return status, headers

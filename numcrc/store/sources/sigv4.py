@@ -1,4 +1,8 @@
-"""Sign requests without a body with AWS Signature Version 4; the daily key is computed once."""
+"""Sign requests without a body with AWS Signature Version 4; the daily key is computed once.
+
+libcurl does not sign a path as it is: without PATH_AS_IS, it takes ``.`` and ``..`` out of keys
+such as ``a/../b``, and with it, it refuses to sign.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ class Signer:
         self._keys = keys
         self._region = region
         self._derived: tuple[str, str, bytes] = "", "", b""
+        self._time: tuple[int, str] = 0, ""
 
     def sign(
         self, method: str, host: str, path: str, query: str, headers: Mapping[str, str]
@@ -39,7 +44,7 @@ class Signer:
         *headers* are lower-case.
         """
         keys = self._keys()
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        now = self._now()
         day = now[:8]
         scope = f"{day}/{self._region}/s3/aws4_request"
         sent = {**headers, "x-amz-content-sha256": EMPTY, "x-amz-date": now}
@@ -58,6 +63,14 @@ class Signer:
             f"SignedHeaders={listed}, Signature={signature}"
         )
         return sent
+
+    def _now(self) -> str:
+        second = int(time.time())
+        known, text = self._time
+        if known != second:
+            text = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._time = second, text
+        return text
 
     def _key(self, day: str, secret: str) -> bytes:
         known_day, known_secret, key = self._derived

@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
@@ -24,7 +24,7 @@ import pycurl
 
 from numcrc import forks
 from numcrc.store.source import RetryError, StoreError
-from numcrc.store.sources.answers import LARGEST_PAGE, decimal
+from numcrc.store.sources.answers import LARGEST_PAGE, decimal, head
 from numcrc.store.sources.network import (
     common_settings,
     origin,
@@ -438,7 +438,7 @@ class _Handle:
     def head(self) -> tuple[int, dict[str, str], int | None]:
         """Return status, headers, and the length of the body if it is known."""
         curl = self.curl
-        headers = _headers(self._lines)
+        found, headers = head(self._lines)
         if headers is None:
             raise RetryError(f"{self.pool.host}: the headers ended early")
         # libcurl takes three digits of a status, and ignores a length that is too large.
@@ -446,7 +446,7 @@ class _Handle:
             decimal(headers["content-length"])
         length = curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
-        if status != _status(self._lines):
+        if status != found:
             raise RetryError(f"{self.pool.host}: invalid status line")
         return status, headers, length if length >= 0 else None
 
@@ -507,16 +507,18 @@ class _Handle:
         return None
 
     def _choose_sink(self) -> None:
-        status = _status(self._lines)
-        if self._into is None or status not in (200, 206):
+        into, lines = self._into, self._lines
+        # The usual case, in which nothing precedes the response.
+        status = 200 if lines[0].startswith(b"HTTP/1.1 200 ") else head(lines)[0]
+        if into is None or status not in (200, 206):
             self._sink = bytearray()
             self._room = LARGEST_PAGE if status < 300 else LARGEST_ERROR
-        else:
-            self._sink = self._into
-            # All of an object instead of a range is of use only if they begin alike. Some servers
-            # send ranges with status 200, too.
-            whole = status == 200 and "content-range" not in (_headers(self._lines) or ())
-            self._room = 0 if whole and self._start else len(self._into)
+            return
+        self._sink, self._room = into, len(into)
+        # All of an object instead of a range is of use only if they begin alike. Some servers send
+        # ranges with status 200, too.
+        if self._start and status == 200 and "content-range" not in (head(lines)[1] or ()):
+            self._room = 0
 
     def _opened(self, number: int, purpose: int) -> int:
         self._sockets.add(number)
@@ -564,37 +566,3 @@ def _lines(target: str, headers: Mapping[str, str]) -> list[str]:
 def _range_start(headers: Mapping[str, str]) -> int:
     asked = headers.get("range")
     return int(asked.partition("=")[2].partition("-")[0]) if asked else 0
-
-
-def _status(lines: list[bytes]) -> int:
-    """Return the status of the last of several responses."""
-    first = 0
-    for end, line in enumerate(lines[:-1], 1):
-        if line in (b"\r\n", b"\n"):
-            first = end
-    try:
-        return int(lines[first].split(None, 2)[1])
-    except (IndexError, ValueError):
-        return 0
-
-
-def _headers(lines: Sequence[bytes]) -> dict[str, str] | None:
-    """Return the headers of the last of several responses, or None if they are not complete.
-
-    Headers of one name are joined by commas. Informational responses and requests for a login
-    precede the last response; trailers, which follow its body, are left out.
-    """
-    headers: dict[str, str] = {}
-    first, inside, complete = True, False, False
-    for line in b"".join(lines).decode("latin-1").split("\n")[:-1]:
-        if first:
-            first, inside = False, line.startswith("HTTP/")
-            if inside:
-                headers, complete = {}, False
-        elif line in ("\r", ""):
-            first = complete = True
-        elif inside:
-            name, _, value = line.partition(":")
-            name, value = name.lower(), value.strip()
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers if complete else None
