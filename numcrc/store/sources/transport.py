@@ -2,8 +2,18 @@
 
 libcurl brings HTTP/2, TLS, proxies and IPv6. Redirects and retries are left to the callers.
 
-Microseconds of the client's CPU for a GET of 16 KiB by one of 8 threads from ``rclone serve s3``,
-with the signature; the server shared their 2 cores.
+Microseconds of CPU that the client needs for a GET of 16 KiB from ``rclone serve s3``, on a busy
+machine: 282, with signature and checks. Of these libcurl takes 127; other settings change little:
+
+================================ ===
+HTTP/1.1 only                    128
+a buffer of 64 KiB               127
+no time limits                   129
+a share handle                   128
+a multi handle that is kept      132
+bodies as bytes, not memoryviews 124
+no headers for Python            115
+================================ ===
 """
 
 from __future__ import annotations
