@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +70,18 @@ def test_the_addressing_style_is_that_of_the_configuration(
     text = f"[default]\ns3 =\n  addressing_style = {style}\n" if style else "[default]\n"
     config(text, **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {}))
     assert place("s3://bucket/a") == expected
+
+
+def test_variables_alone_do_not_import_botocore() -> None:
+    code = (
+        "import sys; from numcrc.store import open_source\n"
+        "open_source('s3://bucket'); print('botocore' in sys.modules)"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env |= stub_s3.env("http://127.0.0.1:1")
+    assert env["AWS_CONFIG_FILE"] == os.devnull
+    shown = subprocess.run([sys.executable, "-c", code], env=env, stdout=-1, text=True, check=True)
+    assert shown.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("slash", ["/", ":"])

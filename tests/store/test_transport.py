@@ -173,6 +173,17 @@ def test_headers_may_end_with_line_feeds_alone(use: Any) -> None:
         source.close()
 
 
+def test_headers_of_one_name_are_joined(use: Any) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nX: 0\r\n\r\n"
+    text = hints + HEAD + b"X: 1\r\nContent-Length: 0\r\nx:  2 \r\n\r\n"
+    with RawServer(answer(text)) as raw:
+        use({})
+        pool = Pool(raw.endpoint)
+        found = pool.ask("GET", "/key", {})
+        assert found.headers == {"etag": '"e"', "x": "1,2", "content-length": "0"}
+        pool.close()
+
+
 def test_a_connection_is_kept(use: Any) -> None:
     with RawServer(answer(HEAD + b"Content-Length: 4\r\n\r\n1234")) as raw:
         use({})
