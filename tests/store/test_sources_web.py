@@ -87,9 +87,12 @@ def test_framings(use: Callable[..., None], framing: bytes) -> None:
 class Unsized(Fault):
     """A server that sends neither sizes nor ranges."""
 
+    more = b""
+    """Bytes after the object."""
+
     def before(self, stored: StubObject) -> StubObject:
         """Remember the body."""
-        self.body = stored.body
+        self.body = stored.body + self.more
         return stored
 
     def after(self, reply: Reply) -> Reply:
@@ -118,3 +121,22 @@ def test_a_server_may_send_no_sizes(
             assert (result.state is State.MATCH) == good
             if right == LARGE and not sized:
                 assert "the store does not send its size" in result.detail
+
+
+class Longer(Unsized):
+    """A body that is longer than the server says elsewhere."""
+
+    more = b"x"
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+def test_a_body_ends_where_the_object_does(
+    faulty: FaultyServer, use: Callable[..., None], tmp_path: Path, body: bytes
+) -> None:
+    use({})
+    faulty.put("key", body)
+    faulty.inject("key", Longer(), times=ALWAYS)
+    write_manifest(tmp_path / "m.jsonl", [expect(body, "crc32", key="key")])
+    (result,) = verify(f"{faulty.endpoint}/any", manifest=tmp_path / "m.jsonl", limits=LITTLE)
+    assert result.state is State.CHANGED
+    assert result.detail == f"key: expected {len(body)} bytes, got more"

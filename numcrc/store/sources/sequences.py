@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from numcrc.store.objects import Entry
-from numcrc.store.source import RetryError
+from numcrc.store.source import ChangedError, RetryError
 from numcrc.store.sources.transport import Answer, Stream
 
 _MOST = 16
@@ -47,6 +47,8 @@ class Sequences:
             stream.skip(start - sequence.at)
             data = stream.readinto(into)
             sequence.at = start + len(data)
+            if sequence.at == entry.size and stream.readinto(memoryview(bytearray(1))):
+                raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got more")
         except BaseException:
             sequence.close()
             raise
