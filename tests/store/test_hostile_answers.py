@@ -275,3 +275,17 @@ def test_bytes_after_an_answer_are_not_the_next_answer(store: FaultyServer, kind
         entry = Entry(f"{number:02}", len(BODY))
         assert bytes(source.fetch(entry, space())[1]) == BODY
     source.close()
+
+
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
+def test_a_range_says_how_long_the_object_is(store: FaultyServer, kind: str) -> None:
+    """Otherwise the object might go on after its last range."""
+    store.put("key", BODY)
+    source = opened(store, kind)
+    entry = Entry("key", len(BODY))
+    assert bytes(source.read(entry, 3, space(4))) == BODY[3:7]
+    for size in ("*", "7", str(len(BODY) + 1)):
+        changes = {"Content-Range": f"bytes 3-6/{size}"}
+        store.inject("key", Headers(changes), on=["GetObject"])
+        assert error_of("key", lambda: source.read(entry, 3, space(4)))
+    source.close()

@@ -136,7 +136,7 @@ def test_other_bytes_than_asked_for(stub: FaultyServer, bucket: S3Source) -> Non
 
     stub.put("key", BODY)
     stub.inject("key", Elsewhere())
-    with pytest.raises(StoreError, match="expected bytes from 5 on, got bytes 0-9/"):
+    with pytest.raises(StoreError, match="expected bytes from 5 on and the size, got bytes 0-9/"):
         bucket.read(Entry("key"), 5, space(10))
 
 

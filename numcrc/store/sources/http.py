@@ -93,13 +93,16 @@ class HttpSource(ABC):
             self._check_unchanged(entry, answer, size)
             return into[:0]
         self._check_unchanged(entry, answer, size)
-        if match is None or match[1] is None or decimal(match[1]) != start:
+        if match is None or match[1] is None or size is None or decimal(match[1]) != start:
+            # Without the size, the object may go on after its last range.
             found = answer.headers.get("content-range", "no range")
-            raise StoreError(f"{entry.key}: expected bytes from {start} on, got {found[:80]}")
+            raise StoreError(
+                f"{entry.key}: expected bytes from {start} on and the size, got {found[:80]}"
+            )
         data = answer.readinto(into)
         if answer.cut or (answer.length or 0) > len(into):
             raise StoreError(f"{entry.key}: expected {len(into)} bytes, got more")
-        if len(data) < len(into) and size is not None and start + len(data) < size:
+        if len(data) < len(into) and start + len(data) < size:
             raise RetryError(f"{entry.key}: expected {len(into)} bytes, got {len(data)}")
         return data
 
