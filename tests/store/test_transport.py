@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -181,6 +182,22 @@ def test_headers_of_one_name_are_joined(use: Any) -> None:
         pool = Pool(raw.endpoint)
         found = pool.ask("GET", "/key", {})
         assert found.headers == {"etag": '"e"', "x": "1,2", "content-length": "0"}
+        pool.close()
+
+
+def test_bytes_that_follow_an_answer_late_do_not_spoil_the_next(use: Any) -> None:
+    def respond(connection: socket.socket, head: bytes, stopping: threading.Event) -> None:
+        if raw.connections == 1 and len(raw.heads) == 2:
+            connection.sendall(b"late")
+            return
+        connection.sendall(HEAD + b"Content-Length: 4\r\n\r\n1234")
+
+    with RawServer(respond) as raw:
+        use({})
+        pool = Pool(raw.endpoint)
+        for _ in range(3):
+            assert pool.ask("GET", "/key", {"connection": "keep-alive"}, space()).body == b"1234"
+        assert (raw.connections, len(raw.heads)) == (2, 4)
         pool.close()
 
 

@@ -57,6 +57,7 @@ Body: TypeAlias = "memoryview | Literal['stream'] | None"
 
 _POLL = 0.1
 """Seconds between looks at the deadline of a stream."""
+_E_WEIRD_SERVER_REPLY = 8
 _E_PROXY = 97
 # Configuration or trust, which another attempt does not change.
 _FINAL = {
@@ -183,6 +184,8 @@ class Pool:
             if self._refused_login(handle):
                 return self.ask(method, target, headers, into)
             self._give_back(handle)
+            if handle.out_of_step():  # its connection is closed now
+                return self.ask(method, target, headers, into)
             raise
         except BaseException:
             self.release(handle)
@@ -378,6 +381,8 @@ class _Handle:
         """Where the body goes; None: no byte of it has arrived."""
         self._at = self._room = 0
         self._cut = False
+        self._code = 0
+        """The last error of libcurl."""
         self._head_only = self._watched = False
         self._milliseconds = self._login_methods = -1
         self._sockets: set[int] = set()
@@ -401,7 +406,7 @@ class _Handle:
         self, method: str, target: str, lines: list[str], into: memoryview | None, start: int
     ) -> Answer:
         """Send a request and read its answer."""
-        self._into, self._start = into, start
+        self._into, self._start, self._code = into, start, 0
         self._sink, self._at, self._room, self._cut = None, 0, 0, False
         self.prepare(method, target, lines, self.allowed(0 if into is None else len(into)))
         # Python handles signals while it runs code in the main thread; and without a socket,
@@ -413,6 +418,7 @@ class _Handle:
         try:
             self.curl.perform()
         except pycurl.error as error:
+            self._code = error.args[0]
             if not self._cut:
                 raise self.failure(*error.args) from None
         sink, self._sink, self._into = self._sink, None, None
@@ -459,6 +465,11 @@ class _Handle:
         if status != found:
             raise RetryError(f"{self.pool.host}: invalid status line")
         return status, headers, length if length >= 0 else None
+
+    def out_of_step(self) -> bool:
+        """Return whether an error is due to bytes after the answer before, on its connection."""
+        kept = not self.curl.getinfo(pycurl.NUM_CONNECTS)
+        return kept and self._code == _E_WEIRD_SERVER_REPLY
 
     def refused_login(self) -> bool:
         """Return whether the proxy refused a password in plain text."""
