@@ -28,12 +28,12 @@ BY_DIGITS = {
 _GNU = re.compile(r"[ \t]*(\\?)([0-9A-Za-z+/]+=*) [ *](.+)", re.DOTALL)
 _BSD = re.compile(r"[ \t]*(\\?)([^\s(]+) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)", re.DOTALL)
 _SFV = re.compile(r"(.*[^ \t])[ \t]+([0-9A-Za-z+/]+=*)", re.DOTALL)
-# As ``md5 -r``: one space, where GNU has two characters.
+# ``md5 -r`` writes one space where GNU has two characters.
 _REVERSED = re.compile(r"[ \t]*(\\?)([0-9A-Fa-f]+)[ \t](.+)", re.DOTALL)
-# What rclone writes if it has no checksum of a file.
+# rclone writes this if it has no checksum of a file.
 _RCLONE = re.compile(r" *(?:ERROR|UNSUPPORTED)  (.+)", re.DOTALL)
-_BLAKE2 = ("blake2b", "blake2s")
-_MOST_UNKNOWN = 100
+_BLAKE2 = ("blake2b", "blake2s")  # of any length, which the value shows
+_MOST_UNKNOWN = 100  # bounds the memory that a hostile list takes
 
 
 class Basis(Enum):
@@ -70,7 +70,7 @@ class Line(NamedTuple):
 
 
 class Parser:
-    """Parses lines of check files, in any of the formats of `numcrc.checkfiles.formats`.
+    """Parses lines of check files: the formats of `numcrc.checkfiles.formats`, and a few others.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Parser:
         The algorithm of lines that name none. By default SFV lines have CRC-32, other lines with
         8 digits CRC-32C, and for those with more digits the usual hash is assumed.
     sfv : bool, optional
-        Whether the list is SFV, so that values may lack leading zeros.
+        Whether the list is SFV: values may lack leading zeros, and paths may begin with ``#``.
 
     Examples
     --------
@@ -89,7 +89,10 @@ class Parser:
 
     def __init__(self, chosen: ChecksumAlgorithm | None = None, *, sfv: bool = False) -> None:
         self._chosen = chosen
-        self._default = chosen or find("crc32c"), Basis.NAMED if chosen else Basis.CONVENTION
+        basis = Basis.CONVENTION if chosen is None else Basis.NAMED
+        self._default, self._sfv_default = (
+            (chosen or find(name), basis) for name in ("crc32c", "crc32")
+        )
         self._sfv = sfv
         self._unknown: dict[str, ChecksumAlgorithm] = {}
 
@@ -113,30 +116,27 @@ class Parser:
         problem = "not a line of checksums"
         if match := _GNU.fullmatch(line):
             try:
-                return self._unnamed(*match.groups())
+                return self._untagged(*match.groups())
             except ValueError as error:
                 problem = str(error)  # the line may still be SFV with spaces in the path
         if match := _BSD.fullmatch(line):
             mark, tag, name, text = match.groups()
-            algorithm = self._named(tag, text)
-            return _line(mark, name, Expected(algorithm, values.read(text, algorithm)))
+            return _line(mark, name, self._tagged(tag, text))
         if not self._sfv and (match := _RCLONE.fullmatch(line)):
             raise ValueError(f"rclone found no checksum of {match[1]!r}")
-        if line.startswith("#") and not self._sfv:
-            return None
-        if match := _SFV.fullmatch(line):
+        if (self._sfv or not line.startswith("#")) and (match := _SFV.fullmatch(line)):
             name, text = match.groups()
             with suppress(ValueError):
-                return _line("", name, self._sfv_value(text))
+                return _line("", name, self._sfv_expected(text))
         if match := _REVERSED.fullmatch(line):
             with suppress(ValueError):
-                return self._unnamed(*match.groups())
+                return self._untagged(*match.groups())
         if line.startswith("#"):
             return None
         raise ValueError(problem)
 
-    def _unnamed(self, mark: str, text: str, name: str) -> Line:
-        """Return a line that does not name its algorithm."""
+    def _untagged(self, mark: str, text: str, name: str) -> Line:
+        """Return the line of a format that does not name the algorithm."""
         algorithm, basis = self._default
         if len(text) > 8:
             if self._chosen is None and not text.strip(hexdigits):
@@ -147,10 +147,8 @@ class Parser:
                 algorithm = known(f"{algorithm.name}-{4 * len(text)}") or algorithm
         return _line(mark, name, Expected(algorithm, values.read(text, algorithm), basis))
 
-    def _sfv_value(self, text: str) -> Expected:
-        algorithm, basis = self._chosen, Basis.NAMED
-        if algorithm is None:
-            algorithm, basis = find("crc32"), Basis.CONVENTION
+    def _sfv_expected(self, text: str) -> Expected:
+        algorithm, basis = self._sfv_default
         digits = -(-algorithm.width // 4)
         if self._sfv and len(text) < digits and not text.strip(hexdigits):
             text = text.zfill(digits)  # cksfv omits leading zeros
@@ -164,22 +162,20 @@ class Parser:
             path = row["path"]
             if "path_base64" in row:
                 path = os.fsdecode(a2b_base64(row["path_base64"]))
-            found = [(self._named(name, text), str(text)) for name, text in row["crc"].items()]
-            if not (isinstance(path, str) and path and found):
-                raise TypeError
             os.fsencode(path)  # fails for surrogates that fsdecode does not make
+            texts = row["crc"].items()
+            if not (path and texts):
+                raise ValueError
         except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
-            raise ValueError('not JSON with a "path" and a "crc" of known algorithms') from None
-        return Line(
-            path,
-            tuple(Expected(algorithm, values.read(text, algorithm)) for algorithm, text in found),
-        )
+            raise ValueError('expected JSON with a "path" and a "crc"') from None
+        return Line(path, tuple(self._tagged(tag, text) for tag, text in texts))
 
-    def _named(self, name: str, text: object) -> ChecksumAlgorithm:
-        """Return the algorithm called *name*; *text* is one of its values."""
-        return known(name) or self._unknown.get(name.lower()) or self._added(name, text)
+    def _tagged(self, tag: str, text: object) -> Expected:
+        """Return the value *text* of the algorithm called *tag*."""
+        algorithm = known(tag) or self._unknown.get(tag.lower()) or self._new_unknown(tag, text)
+        return Expected(algorithm, values.read(str(text), algorithm))
 
-    def _added(self, name: str, text: object) -> ChecksumAlgorithm:
+    def _new_unknown(self, name: str, text: object) -> ChecksumAlgorithm:
         """Return a new unknown algorithm, as wide as its value *text*."""
         try:
             name.encode()
