@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _MOST_READERS = 64
 # Bytes to read in search of the algorithm that a list may have instead.
 _MOST_TO_TRY = 1 << 30
-# Counts beside those of results: lines that cannot be parsed, and lines that match although their
-# algorithm is not named.
+# Counts beside those of results: lines that cannot be parsed, and checksums that match although
+# their algorithm is not named.
 _MALFORMED, _ASSUMED_RIGHTLY = "malformed", "assumed rightly"
 _RESULTS = (output.OK, output.FAILED, output.MISSING, output.UNREADABLE, output.UNSUPPORTED)
 
@@ -69,6 +69,7 @@ def run(arguments: list[str]) -> int:
 
 def _check_list(path: str, options: Namespace) -> Counter[str]:
     """Check one list; return the count of each result."""
+    counts: Counter[str] = Counter()
 
     def print_error(why: str) -> None:
         if not options.status:
@@ -79,13 +80,12 @@ def _check_list(path: str, options: Namespace) -> Counter[str]:
         if counts[_MALFORMED] <= reader.MOST_SHOWN:
             print_error(f"line {number}: {why}")
 
-    counts: Counter[str] = Counter()
     try:
         with nullcontext(output.binary(sys.stdin)) if path == "-" else open(path, "rb") as file:
             numbered = reader.read(reader.lines(file), path, options.algorithm, malformed)
             lines = list(reader.merged(line for _, line in numbered))
     except OSError as error:
-        print_error(output.reason(error))
+        print_error(output.message(error))
         counts[output.UNREADABLE] += 1
         return counts
     except reader.ListError as error:
@@ -98,16 +98,19 @@ def _check_list(path: str, options: Namespace) -> Counter[str]:
     counts += output.print_results(work.start, lines, work.processes)
     if options.ignore_missing:
         del counts[output.MISSING]
-    if not counts[output.OK] and not counts[output.FAILED] and options.ignore_missing:
-        print_error("no file was verified")
-        counts[output.UNVERIFIED] += 1
+        if not counts[output.OK] and not counts[output.FAILED]:
+            print_error("no file was verified")
+            counts[output.UNVERIFIED] += 1
     if counts[output.FAILED] and not counts[_ASSUMED_RIGHTLY] and (hint := work.hint()):
         print_error(hint)
     return counts
 
 
 class _HashLikeCrc:
-    """A hash with the calls of a CRC, so that one read of a file computes both."""
+    """A hash with the call of a CRC, so that one read of a file computes both.
+
+    It has no `combine`, so a `Reader` that computes one uses one thread.
+    """
 
     def __init__(self, algorithm: ChecksumAlgorithm) -> None:
         self._new: Callable[[], Any] = algorithm.new
@@ -117,10 +120,6 @@ class _HashLikeCrc:
         made = self._new() if value is None else value.copy()
         made.update(data)
         return made
-
-    def combine(self, crc1: int, crc2: int, len2: int, /) -> int:
-        """Raise: a hash is computed by one thread."""
-        raise NotImplementedError
 
 
 class _Work:
@@ -181,7 +180,7 @@ class _Work:
         except (FileNotFoundError, NotADirectoryError):
             return output.MISSING, ""
         except OSError as error:
-            return output.UNREADABLE, output.reason(error)
+            return output.UNREADABLE, output.message(error)
         if not expected:
             return output.UNSUPPORTED, self._uncomputable[line.checksums[0].algorithm]
         same = values == [each.value for each in expected]
@@ -206,8 +205,8 @@ class _Work:
     def _reader(self, algorithms: Sequence[ChecksumAlgorithm]) -> Callable[[str], list[int]]:
         only_crcs = all(algorithm.crc for algorithm in algorithms)
         crcs = [algorithm.crc or cast(Any, _HashLikeCrc(algorithm)) for algorithm in algorithms]
-        reader = Reader(crcs, self._threads if only_crcs else 1)
-        read = output.path_reader(reader, self._standard_input)
+        file_reader = Reader(crcs, self._threads if only_crcs else 1)
+        read = output.path_reader(file_reader, self._standard_input)
         if only_crcs:
             return lambda path: read(path)[1]
 
@@ -230,11 +229,11 @@ class _Work:
                     assumed.setdefault(key, []).append((path, each.value))
         hints = []
         for (algorithm, basis), expected in assumed.items():
-            name = algorithm.name
             if other := self._mistaken_for(algorithm, expected):
                 hints.append(f"the lines match as {other}: pass -a {other}")
             elif basis is Basis.DIGITS:
-                hints.append(f"no line matches as {name}; pass -a if the list has another")
+                problem = f"no line matches as {algorithm.name}"
+                hints.append(f"{problem}; pass -a if the list has another algorithm")
         return "; ".join(hints)
 
     def _mistaken_for(self, assumed: ChecksumAlgorithm, expected: Sequence[tuple[str, int]]) -> str:
@@ -261,17 +260,15 @@ def _print_warnings(counts: Counter[str]) -> None:
         (counts[_MALFORMED], "line is malformed", "lines are malformed"),
         (counts[output.MISSING], "listed file is missing", "listed files are missing"),
         (counts[output.UNREADABLE], "file could not be read", "files could not be read"),
-        (counts[output.UNSUPPORTED], *_UNSUPPORTED),
+        (
+            counts[output.UNSUPPORTED],
+            "file has no checksum that can be computed",
+            "files have no checksum that can be computed",
+        ),
         (counts[output.FAILED], "file does NOT match", "files do NOT match"),
     ):
         if count:
             sys.stderr.write(f"numcrc: WARNING: {count} {one if count == 1 else many}\n")
-
-
-_UNSUPPORTED = (
-    "file has no checksum that can be computed",
-    "files have no checksum that can be computed",
-)
 
 
 def _parser() -> ArgumentParser:

@@ -88,7 +88,7 @@ def binary(stream: TextIO | None) -> BinaryIO:
     return stream.buffer
 
 
-def reason(error: Exception) -> str:
+def message(error: Exception) -> str:
     """Return the message of *error* without the path."""
     return getattr(error, "strerror", None) or str(error)
 

@@ -71,7 +71,7 @@ def run(arguments: list[str]) -> int:
                 try:
                     lines.append(write(path, *read(path)))
                 except (OSError, ValueError) as error:
-                    errors.append(output.error_line(path, output.reason(error)))
+                    errors.append(output.error_line(path, output.message(error)))
                 if counter:
                     counter.next_file()
             results = {output.OK: len(lines), output.UNREADABLE: len(errors)}
@@ -121,7 +121,7 @@ def _paths(options: Namespace) -> tuple[list[str], list[tuple[str, str]]]:
     own = output.own_files()
 
     def unreadable(path: str, error: OSError) -> None:
-        errors.append((path, output.reason(error)))
+        errors.append((path, output.message(error)))
 
     paths: list[str] = []
     for path in options.paths or (["."] if options.recursive else ["-"]):
