@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-# By name: the module, and a summary.
+# The module and a summary of each command.
 COMMANDS = {
     "sum": ("sums", "print the CRCs of files"),
     "check": ("check", "check files against lists of checksums"),
@@ -74,6 +74,7 @@ def entry() -> NoReturn:
 
 def _invalid_setting(error: Exception) -> str:
     """Return what is wrong if no kernel can be chosen because of a setting, else ""."""
+    # Not an import, which takes long: a module that is not loaded has raised nothing.
     target = sys.modules.get("numcrc.jit.target")
     if target is None or not isinstance(error, target.TierError):
         return ""
