@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 SCRATCH = 1 << 22
 """Bytes of slices that a thread copies into C order at a time."""
-_OFFSETS = 1 << 19
+_MOST_OFFSETS = 1 << 19
 """Slices whose offsets are held in memory at a time."""
 
 
 def rows(compiled: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.rows`."""
-    # The array last: what is converted before it may run code that moves its memory.
+    # The array is converted last: converting the others may run code that moves its memory.
     values = None if value is None else checked_values(compiled, value)
     axes = None if axis is None else _as_tuple(axis)
     threads = None if threads is None else checked_threads(threads)
@@ -40,8 +40,8 @@ def rows(compiled: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: i
     length = math.prod(view.shape[len(outer) :]) * view.itemsize
     contiguous = not length or _contiguous(view, len(outer))
     if not output.array.size:
-        pass
-    elif compiled.width > 64 or (not contiguous and length > SCRATCH):
+        return output.result()
+    if compiled.width > 64 or (not contiguous and length > SCRATCH):
         items = (view[place] for place in np.ndindex(shape))
         compute_one_by_one(compiled, items, values, output.array)
     elif contiguous:
@@ -56,13 +56,13 @@ def _as_tuple(axis: Any) -> tuple[int, ...]:
 
 
 def _normalised(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
-    """Return *axes* from 0 on, in ascending order, in which slices are read."""
+    """Return *axes* as numbers from 0, in ascending order, in which slices are read."""
     for one in axes:
         if not -ndim <= one < ndim:
             raise np.exceptions.AxisError(one, ndim)
     found = {one % ndim for one in axes}
     if len(found) < len(axes):
-        raise ValueError("duplicate value in 'axis'")
+        raise ValueError(f"duplicate value in 'axis': {axes}")
     return tuple(sorted(found))
 
 
@@ -101,16 +101,18 @@ def _in_place(
         records = Records(flat.size, length, address(view), stride=stride)
         compute(compiled, records, values, flat, threads)
         return
-    for block, block_outer, first, count in _blocks(view, outer, 0, _OFFSETS):
+    for block, block_outer, first, count in _blocks(view, outer, 0, _MOST_OFFSETS):
         offsets = np.zeros((), np.int64)
-        for size, stride in zip(block.shape, block.strides[:block_outer], strict=False):
+        strides = block.strides[:block_outer]
+        for size, stride in zip(block.shape[:block_outer], strides, strict=True):
             offsets = np.add.outer(offsets, np.arange(size, dtype=np.int64) * stride)
         records = Records(count, length, address(block), offsets=offsets.reshape(-1))
         part = slice(first, first + count)
-        compute(compiled, records, _of(values, part), flat[part], threads)
+        compute(compiled, records, _part_of(values, part), flat[part], threads)
 
 
-def _of(values: Array | None, part: slice) -> Array | None:
+def _part_of(values: Array | None, part: slice) -> Array | None:
+    """Return the initial values of some records; one value is that of all records."""
     return values if values is None or not values.ndim else values[part]
 
 
@@ -143,7 +145,7 @@ def _by_scratch(
             np.copyto(copy, block)
             part = slice(first, first + count)
             records = Records(count, length, address(copy), stride=length)
-            compute(compiled, records, _of(values, part), flat[part], 1)
+            compute(compiled, records, _part_of(values, part), flat[part], 1)
         return limit
 
     share(work, stopped.set, min(threads_worth(view.nbytes, threads), len(blocks)))

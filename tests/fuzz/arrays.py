@@ -159,7 +159,7 @@ class Writer:
             model = "refuse()"
         text = f"same(lambda: {call}, lambda: {model}{', out' if out else ''})"
         if self.often(0.3):
-            names = ("SCRATCH", "_OFFSETS", "CHUNK", "SPLIT", "_SCRATCH")
+            names = ("SCRATCH", "_MOST_OFFSETS", "CHUNK", "SPLIT", "_SCRATCH")
             small = {name: self.pick(1, 20, 100, 1000) for name in names if self.often(0.5)}
             given = ", ".join(f"{name}={value}" for name, value in small.items())
             text = f"with sizes({given}):\n    {text}"

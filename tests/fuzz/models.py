@@ -26,7 +26,7 @@ from numcrc.crc import reference
 CRC32 = "CRC-32/ISO-HDLC"
 _HOME = {
     "SCRATCH": numcrc.records.slices,
-    "_OFFSETS": numcrc.records.slices,
+    "_MOST_OFFSETS": numcrc.records.slices,
     "CHUNK": numcrc.records.run,
     "SPLIT": numcrc.records.run,
     "_SCRATCH": numcrc.buffers,
