@@ -13,18 +13,18 @@ def _instruction(arch: str, castagnoli: bool):
 
     x86-64 has the instruction for CRC-32C (Castagnoli's polynomial), AArch64 for CRC-32 too.
     """
-    name, width = {
+    name, integer = {
         ("x86_64", True): ("llvm.x86.sse42.crc32.64.64", I64),
         ("aarch64", True): ("llvm.aarch64.crc32cx", I32),
         ("aarch64", False): ("llvm.aarch64.crc32x", I32),
     }[arch, castagnoli]
 
     def emit(builder, crc, word):
-        function = declare(builder, ir.FunctionType(width, [width, I64]), name)
-        if width is I32:
+        function = declare(builder, ir.FunctionType(integer, [integer, I64]), name)
+        if integer is I32:
             crc = builder.trunc(crc, I32)
         result = builder.call(function, [crc, word])
-        return builder.zext(result, I64) if width is I32 else result
+        return builder.zext(result, I64) if integer is I32 else result
 
     return emit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from numcrc.jit.emit.scalars import I8, declare, emits
-from numcrc.jit.emit.vectors import as_array, indices, pclmulqdq, registers_of
+from numcrc.jit.emit.vectors import indices, pclmulqdq, registers_of, vector_of
 
 
 def mixture(units: str, groups: list[list[int]], lanes: int, high_terms_first: bool, bits: int):
@@ -66,7 +66,7 @@ def mixture(units: str, groups: list[list[int]], lanes: int, high_terms_first: b
             if not place:
                 sources[unit] = [turn for at in group for turn in turned(registers[at])]
             results.append(by_matrices(sources[unit], place))
-        return as_array(builder, results)
+        return vector_of(builder, results)
 
     return mixed
 
@@ -80,7 +80,7 @@ def pick(taken: list[bool]):
     @emits(lambda block, other: block)
     def picked(builder, block, other):
         pairs = zip(registers_of(builder, block), registers_of(builder, other), strict=True)
-        return as_array(
+        return vector_of(
             builder, [a if first else b for first, (a, b) in zip(taken, pairs, strict=True)]
         )
 

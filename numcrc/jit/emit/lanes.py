@@ -8,7 +8,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from numcrc.jit.emit.scalars import emits, i32, u64
-from numcrc.jit.emit.vectors import PAIR, Vector, as_array, indices, registers_of
+from numcrc.jit.emit.vectors import PAIR, Vector, indices, registers_of, vector_of
 
 QUAD = Vector(64, 512)
 
@@ -20,7 +20,7 @@ def repeat(vector: Vector):
     def everywhere(builder, pair):
         (one,) = registers_of(builder, pair)
         lanes = indices(*[0, 1] * (vector.lanes // 2))
-        return as_array(builder, [builder.shuffle_vector(one, one, lanes)])
+        return vector_of(builder, [builder.shuffle_vector(one, one, lanes)])
 
     return everywhere
 
@@ -30,7 +30,7 @@ def swap_lanes(builder, vector):
     """Exchange the two lanes of each pair."""
     registers = registers_of(builder, vector)
     lanes = indices(*(lane ^ 1 for lane in range(registers[0].type.count)))
-    return as_array(builder, [builder.shuffle_vector(r, r, lanes) for r in registers])
+    return vector_of(builder, [builder.shuffle_vector(r, r, lanes) for r in registers])
 
 
 @emits(lambda vector: Vector(vector.lanes * 8, vector.lanes * 64))
@@ -39,7 +39,7 @@ def sum_registers(builder, vector):
     total, *others = registers_of(builder, vector)
     for other in others:
         total = builder.xor(total, other)
-    return as_array(builder, [total])
+    return vector_of(builder, [total])
 
 
 @emits(QUAD, QUAD, QUAD, QUAD, QUAD)
@@ -55,7 +55,7 @@ def sum_pairs_of_four(builder, a, b, c, d):
 
     a, b, c, d = (registers_of(builder, vector)[0] for vector in (a, b, c, d))
     first, second = (added(x, y, (0, 1, 4, 5), (2, 3, 6, 7)) for x, y in ((a, b), (c, d)))
-    return as_array(builder, [added(first, second, (0, 2, 4, 6), (1, 3, 5, 7))])
+    return vector_of(builder, [added(first, second, (0, 2, 4, 6), (1, 3, 5, 7))])
 
 
 @emits(QUAD, PAIR, PAIR, PAIR, PAIR)
@@ -63,7 +63,7 @@ def side_by_side(builder, a, b, c, d):
     """Return the quad of four pairs."""
     a, b, c, d = (registers_of(builder, pair)[0] for pair in (a, b, c, d))
     first, second = (builder.shuffle_vector(x, y, indices(*range(4))) for x, y in ((a, b), (c, d)))
-    return as_array(builder, [builder.shuffle_vector(first, second, indices(*range(8)))])
+    return vector_of(builder, [builder.shuffle_vector(first, second, indices(*range(8)))])
 
 
 @emits(QUAD, u64, u64, u64, u64)
@@ -72,4 +72,4 @@ def in_low_lanes(builder, a, b, c, d):
     quad = ir.Constant(QUAD.register, None)
     for pair, value in enumerate((a, b, c, d)):
         quad = builder.insert_element(quad, value, i32(2 * pair))
-    return as_array(builder, [quad])
+    return vector_of(builder, [quad])

@@ -43,12 +43,12 @@ def indices(*lanes: int):
     return ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
 
 
-def registers_of(builder, array):
+def registers_of(builder, vector):
     """Return a vector's registers, LLVM vectors."""
-    return [builder.extract_value(array, k) for k in range(array.type.count)]
+    return [builder.extract_value(vector, k) for k in range(vector.type.count)]
 
 
-def as_array(builder, registers):
+def vector_of(builder, registers):
     """Return the vector of these registers."""
     array = ir.Constant(ir.ArrayType(registers[0].type, len(registers)), ir.Undefined)
     for k, register in enumerate(registers):
@@ -57,7 +57,7 @@ def as_array(builder, registers):
 
 
 def load_vector(vector: Vector, lanes: int = 0):
-    """Return the unaligned load of a *vector* at (pointer, byte offset).
+    """Return ``load(pointer, offset)``: the *vector* at that byte offset, unaligned.
 
     With *lanes*, only so many are loaded for each register, and repeated to fill it.
     """
@@ -75,7 +75,7 @@ def load_vector(vector: Vector, lanes: int = 0):
             if lanes:
                 register = builder.shuffle_vector(register, register, order)
             registers.append(register)
-        return as_array(builder, registers)
+        return vector_of(builder, registers)
 
     return load
 
@@ -91,17 +91,15 @@ def load_end(vector: Vector):
 
     @emits(vector, Pointer, i64)
     def load(builder, pointer, n):
-        kind = ir.FunctionType(data, [data.as_pointer(), I32, mask_type, data])
-        function, loaded = declare(builder, kind, name), []
+        function_type = ir.FunctionType(data, [data.as_pointer(), I32, mask_type, data])
+        function, loaded = declare(builder, function_type, name), []
         zeros = builder.sub(ir.Constant(I64, size), n)
         first = builder.gep(pointer, [builder.neg(zeros)])
         for k in range(vector.registers):
             # Of the zeros, those in this register: some, all or none.
             here = builder.sub(zeros, ir.Constant(I64, k * step))
-            none, all_ = (
-                builder.icmp_signed(order, here, ir.Constant(I64, limit))
-                for order, limit in (("<", 0), (">=", step))
-            )
+            none = builder.icmp_signed("<", here, ir.Constant(I64, 0))
+            all_ = builder.icmp_signed(">=", here, ir.Constant(I64, step))
             here = builder.select(none, ir.Constant(I64, 0), here)
             amount = builder.trunc(here, bits) if step < 64 else here
             mask = builder.shl(ir.Constant(bits, -1), amount)
@@ -109,7 +107,7 @@ def load_end(vector: Vector):
             place = at(builder, first, ir.Constant(I64, k * step), data)
             masked = [place, i32(1), builder.bitcast(mask, mask_type), ir.Constant(data, None)]
             loaded.append(builder.bitcast(builder.call(function, masked), vector.register))
-        return as_array(builder, loaded)
+        return vector_of(builder, loaded)
 
     return load
 
@@ -127,7 +125,7 @@ def load_spread_to_end(vector: Vector):
 
     @emits(vector, Pointer, i64)
     def load(builder, pointer, n):
-        kind = ir.FunctionType(data, [data.as_pointer(), mask_type, data])
+        function_type = ir.FunctionType(data, [data.as_pointer(), mask_type, data])
         zeros = builder.sub(ir.Constant(I64, vector.registers * step), n)
         mask = builder.shl(ir.Constant(ir.IntType(step), -1), zeros)
         spread = [
@@ -135,13 +133,13 @@ def load_spread_to_end(vector: Vector):
             builder.bitcast(mask, mask_type),
             ir.Constant(data, None),
         ]
-        first = builder.call(declare(builder, kind, name), spread)
+        first = builder.call(declare(builder, function_type, name), spread)
         loaded = [builder.bitcast(first, vector.register)]
         start = builder.gep(pointer, [builder.neg(zeros)])
         for k in range(1, vector.registers):
             place = at(builder, start, ir.Constant(I64, k * step), vector.register)
             loaded.append(builder.load(place, align=1))
-        return as_array(builder, loaded)
+        return vector_of(builder, loaded)
 
     return load
 
@@ -154,7 +152,7 @@ def splat(vector: Vector):
         one = ir.Constant(vector.register, ir.Undefined)
         one = builder.insert_element(one, value, i32(0))
         one = builder.shuffle_vector(one, one, indices(*[0] * vector.lanes))
-        return as_array(builder, [one] * vector.registers)
+        return vector_of(builder, [one] * vector.registers)
 
     return broadcast
 
@@ -166,7 +164,7 @@ def only(vector: Vector, position: int):
     def insert(builder, value):
         zeros = ir.Constant(vector.register, None)
         first = builder.insert_element(zeros, value, i32(position))
-        return as_array(builder, [first] + [zeros] * (vector.registers - 1))
+        return vector_of(builder, [first] + [zeros] * (vector.registers - 1))
 
     return insert
 
@@ -187,7 +185,7 @@ def _registerwise(emit):
     @emits(lambda a, b: a)
     def function(builder, a, b):
         registers = zip(registers_of(builder, a), registers_of(builder, b), strict=True)
-        return as_array(builder, [emit(builder, x, y) for x, y in registers])
+        return vector_of(builder, [emit(builder, x, y) for x, y in registers])
 
     return function
 
@@ -195,7 +193,7 @@ def _registerwise(emit):
 xor = _registerwise(lambda builder, a, b: builder.xor(a, b))
 """Add two vectors of polynomials. LLVM finds three-way xors."""
 
-both = _registerwise(lambda builder, a, b: builder.and_(a, b))
+and_ = _registerwise(lambda builder, a, b: builder.and_(a, b))
 """Keep the bits that both vectors have."""
 
 
@@ -209,7 +207,7 @@ def sum_pairs(builder, vector):
         low, high = indices(*range(half)), indices(*range(half, 2 * half))
         parts = (builder.shuffle_vector(total, total, lanes) for lanes in (low, high))
         total = builder.xor(*parts)
-    return as_array(builder, [total])
+    return vector_of(builder, [total])
 
 
 def _bytewise(emit):
@@ -221,7 +219,7 @@ def _bytewise(emit):
         kind = registers[0].type
         as_bytes = ir.VectorType(I8, kind.count * 8)
         changed = (emit(builder, builder.bitcast(register, as_bytes)) for register in registers)
-        return as_array(builder, [builder.bitcast(data, kind) for data in changed])
+        return vector_of(builder, [builder.bitcast(data, kind) for data in changed])
 
     return function
 
@@ -245,7 +243,10 @@ mirror_bytes = _bytewise(_reverse_bits)
 
 
 def clmul(arch: str, a_lane: int, b_lane: int):
-    """Return the carry-less product of lane *a_lane* of *a* with *b_lane* of *b*, pair by pair."""
+    """Return ``multiply(a, b)``: the carry-less product of two lanes, pair by pair.
+
+    *a_lane* and *b_lane*, 0 or 1, say which lane of each pair of *a* and of *b*.
+    """
     emit = {"x86_64": pclmulqdq, "aarch64": _pmull}[arch]
     return _registerwise(lambda builder, a, b: emit(builder, a, b, a_lane, b_lane))
 

@@ -35,7 +35,7 @@ from numcrc.jit.emit.scalars import address, i64, load64, prefetch, u64
 from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,
-    both,
+    and_,
     clmul,
     lane,
     load_vector,
@@ -126,7 +126,7 @@ def _fold_blocks(plan: Plan, size: int):
         """Take the *rest* bytes at i into the block before them, from a load that overlaps it."""
         power = powers + 8 * rest
         high_power, low_power = spread(load64(k, power + 64)), spread(load64(k, power))
-        behind = both(load(p, i + rest - size), load(k, last + rest))
+        behind = and_(load(p, i + rest - size), load(k, last + rest))
         return xor(fold(block, high_power, low_power), in_order(behind))
 
     @inline

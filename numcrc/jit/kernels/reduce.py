@@ -14,7 +14,7 @@ from numcrc.jit.emit.scalars import load64, reverse_bits, swap_bytes
 from numcrc.jit.emit.vectors import (
     PAIR,
     Vector,
-    both,
+    and_,
     clmul,
     load_vector,
     mirror_bytes,
@@ -104,7 +104,7 @@ def barrett_reduction(plan: Plan, vector: Vector):
         remainder = xor(t, by_generator(quotient, pair))
         if reflected:  # the polynomial's own x^0
             ones = spread(load64(k, constant_term))
-            remainder = xor(remainder, both(swap_lanes(quotient), ones))
+            remainder = xor(remainder, and_(swap_lanes(quotient), ones))
         return remainder
 
     return reduce
