@@ -28,9 +28,10 @@ from numcrc.crc import gf2
 
 
 def spans(generator: int, above: tuple[int, ...], lanes: int) -> bool:
-    """Whether matrices can fold a group whose registers are *above* its last by these bits.
+    """Return whether matrices can fold a group modulo the polynomial *generator*.
 
-    *lanes*: 1, or 2 to take pairs of them together.
+    *above*: the bits by which each register is above the last. *lanes*: 1, or 2 to take the lanes
+    of each 128-bit pair together.
     """
     return _solver(generator, _places(above, lanes)) is not None
 
@@ -38,7 +39,7 @@ def spans(generator: int, above: tuple[int, ...], lanes: int) -> bool:
 def matrices(
     generator: int, above: tuple[int, ...], lanes: int, distance: int, refin: bool
 ) -> list[int]:
-    """Return the words by which a group that spans is folded over *distance* bits.
+    """Return the 64-bit words that fold a group, for which `spans` is true, over *distance* bits.
 
     For each register of the result, each register of the group, and the latter's lanes in order
     and exchanged, there is a matrix for each lane, with row i (which makes bit i) in byte 7-i. Bit
@@ -52,13 +53,13 @@ def matrices(
     for source, elements in enumerate(_elements(generator, places)):
         for b, element in enumerate(elements):
             image = solve(gf2.mod(gf2.multiply(element, shift), generator))
-            for made in range(len(places)):
+            for result in range(len(places)):
                 for row in range(8):
-                    if image >> (8 * made + row) & 1:
-                        blocks[made][source] |= 1 << (8 * (7 - (row ^ flip)) + (b ^ flip))
+                    if image >> (8 * result + row) & 1:
+                        blocks[result][source] |= 1 << (8 * (7 - (row ^ flip)) + (b ^ flip))
     return [
-        blocks[made * lanes + lane][source * lanes + (lane ^ turn)]
-        for made in range(len(above))
+        blocks[result * lanes + lane][source * lanes + (lane ^ turn)]
+        for result in range(len(above))
         for source in range(len(above))
         for turn in range(lanes)
         for lane in range(lanes)

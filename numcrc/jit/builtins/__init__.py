@@ -1,1 +1,1 @@
-"""Make functions of CPython's of kernels."""
+"""Make builtin functions of CPython from kernels."""

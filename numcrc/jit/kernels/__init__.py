@@ -1,1 +1,1 @@
-"""Compute CRCs: Python functions on the operations of `numcrc.jit.emit`, by family."""
+"""Compute CRCs by functions for Numba, written with the operations of `numcrc.jit.emit`."""
