@@ -78,6 +78,11 @@ def _gnu(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     return gnu
 
 
+# How other files begin: JSON, text with a byte order mark, Parquet, gzip, zstd.
+_BEGINNINGS = (
+    *(b"{", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"),
+    *(b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
+)
 # A line that begins with one of the first characters is another one.
 _TAG = re.compile(r"[^\s(;\\{-][^\s(]*")
 
@@ -86,7 +91,8 @@ def _bsd(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
     columns = [(algorithm.tag, writer(algorithm, base64)) for algorithm in algorithms]
     for algorithm in algorithms:
         lost = known(algorithm.name) is None and algorithm.tag.lower() != algorithm.name
-        if lost or not _TAG.fullmatch(algorithm.tag):
+        misread = algorithm.tag.encode().startswith(_BEGINNINGS)
+        if lost or misread or not _TAG.fullmatch(algorithm.tag):
             raise ValueError(f"a BSD list cannot hold the algorithm {algorithm.name!r}")
 
     def bsd(path: str, _size: int, values: list[int]) -> str:
@@ -97,13 +103,6 @@ def _bsd(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
         )
 
     return bsd
-
-
-# How other files begin: JSON, text with a byte order mark, Parquet, gzip, zstd.
-_BEGINNINGS = (
-    *(b"{", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"),
-    *(b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
-)
 
 
 def _sfv(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
