@@ -15,6 +15,7 @@ from fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = int(os.environ.get("NUMCRC_FUZZ_SECONDS", "0"))
+SEED = int(os.environ.get("NUMCRC_FUZZ_SEED", "0")) or None
 BYTE_TARGETS = [name for name, target in TARGETS.items() if isinstance(target, ByteTarget)]
 
 FOUND = [
@@ -28,7 +29,7 @@ FOUND = [
 def test_nothing_is_found(name):
     if needs_atheris(name) and not has_atheris():
         pytest.skip(NO_ATHERIS)
-    assert not run(name, SECONDS), "see the seed and the input above"
+    assert not run(name, SECONDS, SEED), "see the seed and the input above"
 
 
 @pytest.mark.parametrize("name", BYTE_TARGETS)

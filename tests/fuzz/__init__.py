@@ -1,7 +1,8 @@
 """Fuzz numcrc: every parser with mutated files, and the array API with random calls.
 
 ``python -m tests.fuzz`` lists the targets, and ``python -m tests.fuzz NAME --seconds 600`` runs
-one (``all``: each). The tests run each for ``NUMCRC_FUZZ_SECONDS``, if set.
+one (``all``: each). The tests run each for ``NUMCRC_FUZZ_SECONDS``, if set, with the seed
+``NUMCRC_FUZZ_SEED`` or a random one; CI has a fixed seed, so that only a change can fail it.
 
 Targets are of two kinds:
 
