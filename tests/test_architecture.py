@@ -30,7 +30,7 @@ LAYERS = [
     "cli integrations __main__",
 ]
 # The layers inside jit.
-JIT_LAYERS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.engine"]
+JIT_LAYERS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.proof jit.engine"]
 # An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
 # Modules that import Numba.
@@ -39,7 +39,16 @@ NUMBA |= {"jit.emit.gfni", "jit.emit.crc32", "jit.builtins.capi", "integrations.
 # Modules on which machine code does not depend, among jit and all that it imports.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
 NOT_SOURCES |= {"jit.target", "jit.tiers", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
-NOT_SOURCES |= {"crc", "crc.gf2", "crc.model", "_resources", "_version", "forks"}
+NOT_SOURCES |= {
+    "jit.proof",
+    "crc",
+    "crc.gf2",
+    "crc.model",
+    "crc.reference",
+    "_resources",
+    "_version",
+    "forks",
+}
 
 
 def module_name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
 import sys
@@ -11,7 +12,8 @@ import pytest
 
 import numcrc
 from numcrc.cli import selftest
-from numcrc.jit import target
+from numcrc.jit import engine, target
+from numcrc.jit.plan import TABLE
 
 TIERS = [tier.name for tier in target.machine().tiers]
 
@@ -65,3 +67,41 @@ def test_a_death_is_a_row(code, expected, monkeypatch, tmp_path):
     assert [row.split(None, 3)[-1] for row in text.splitlines()[-len(TIERS) :]] == [
         expected for _ in TIERS
     ]
+
+
+def test_a_refused_kernel_is_reported(monkeypatch):
+    monkeypatch.setattr(engine, "refused", [TABLE])
+    assert selftest.examine(1, 0.1).wrong == "CRC-32/ISCSI: table is refused"
+
+
+_TRAPPING = """
+import os, runpy
+from llvmlite import binding as llvm
+from numcrc.jit import cache, compiler
+
+def trap(plan, symbol, cpu):
+    return llvm.parse_assembly(
+        "declare void @llvm.trap()\\n"
+        f"define ptr @{symbol}(ptr %a, ptr %b, i64 %c, ptr %d) {{\\n"
+        "call void @llvm.trap()\\n unreachable }"
+    )
+
+if os.environ["NUMCRC_TIER"] != "table":
+    cache.load, cache.store = lambda key: None, lambda key, body: None
+    compiler.emit_module = trap
+runpy.run_module("numcrc.cli.selftest", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or os.name == "nt", reason="needs x86-64")
+def test_a_kernel_with_an_illegal_instruction_is_a_row(monkeypatch, tmp_path):
+    wrapper = tmp_path / "python"
+    code = f"import sys; sys.argv = sys.argv[2:]\n{_TRAPPING}"
+    wrapper.write_text(f"#!{sys.executable}\n{code}\n")
+    wrapper.chmod(0o700)
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(os.path.dirname(numcrc.__file__)))
+    monkeypatch.setattr(sys, "executable", str(wrapper))
+    passed, text = selftest.report(1, 0.1)
+    results = {row.split()[0]: row.split(None, 3)[-1] for row in text.splitlines()[-len(TIERS) :]}
+    assert results == dict.fromkeys(TIERS, "ended by SIGILL") | {"table": "ok"}
+    assert passed == (TIERS == ["table"])

@@ -119,7 +119,7 @@ def examine(seed: int, seconds: float) -> Result:
     import numcrc
     from numcrc.compiled import Compiled
     from numcrc.crc import reference
-    from numcrc.jit import target
+    from numcrc.jit import engine, target
     from numcrc.jit.plan import TABLE
 
     end = monotonic() + seconds
@@ -132,6 +132,8 @@ def examine(seed: int, seconds: float) -> Result:
             break
         crc = numcrc.algorithms[name]
         found = crc(b"123456789")
+        if engine.refused:
+            return Result(tier, len(tested), wrong=f"{name}: {engine.refused[0].name} is refused")
         if found != crc.check:
             return Result(tier, len(tested), wrong=f"{name}: check {found:#x}")
         tables = Compiled(crc.model, TABLE).crc if crc.width <= 64 else None

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from importlib.machinery import PathFinder
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite
 from llvmlite import binding as llvm
@@ -22,7 +23,7 @@ from numcrc._resources import read
 from numcrc._version import __version__
 from numcrc.crc.model import Model
 from numcrc.jit import cache as object_cache
-from numcrc.jit import choice, linker, locks, target
+from numcrc.jit import choice, linker, locks, proof, target
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
@@ -57,6 +58,10 @@ _SOURCES = (
 )
 
 _addresses: dict[Plan, int] = {}
+_proved: set[Plan] = set()
+
+refused: list[Plan] = []
+"""The kernels that computed a wrong CRC here, and are not used."""
 
 
 class SelfData(bytes):
@@ -145,8 +150,54 @@ def _link(plan: Plan, body: bytes) -> None:
 
 
 def plan_of(model: Model, tier: Tier | None = None) -> Plan:
-    """Return the plan that computes *model* on *tier* (default: the tier in use)."""
-    return choice.plan(model, target.host(), tier or target.best())
+    """Return the plan that computes *model* on *tier* (default: the best whose kernel is right)."""
+    host = target.host()
+    if tier is not None:
+        return choice.plan(model, host, tier)
+    plan = choice.plan(model, host, target.best())
+    return _instead_of(plan, model) if plan in refused else plan
+
+
+T = TypeVar("T")
+
+
+def _right(model: Model, plan: Plan, make: Callable[[Plan], T]) -> T:
+    """Return what *make* makes of *plan*, or of a lower tier's plan if the kernel is wrong."""
+    while True:
+        if plan not in refused:
+            made = make(plan)
+            if plan in _proved or proof.is_right(plan, model, made):
+                _proved.add(plan)
+                return made
+            refused.append(plan)
+            lower = _instead_of(plan, model)
+            warnings.warn(
+                f"kernel {plan.name} computes wrong CRCs on this machine: {lower.name} is used"
+                " instead; please report what 'numcrc selftest' prints",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        plan = _instead_of(plan, model)
+
+
+def _instead_of(plan: Plan, model: Model) -> Plan:
+    """Return the plan of the best tier whose kernel is not refused; *plan*'s is.
+
+    Raises
+    ------
+    KernelError
+        All are.
+    """
+    if plan.suits(model):
+        host = target.host()
+        for tier in reversed(host.tiers):
+            lower = choice.plan(model, host, tier)._replace(form=plan.form)
+            if lower not in refused:
+                return lower
+    raise proof.KernelError(
+        f"kernel {plan.name} computes wrong CRCs on this machine, and no other kernel is left;"
+        " please report what 'numcrc selftest' prints"
+    )
 
 
 def builtin(
@@ -156,7 +207,7 @@ def builtin(
     name: str,
     doc: str = "",
 ) -> Callable[..., Any]:
-    """Return the builtin of *plan* for *model*.
+    """Return the builtin of *plan* for *model*, its kernel having proved itself.
 
     Parameters
     ----------
@@ -164,9 +215,18 @@ def builtin(
         Called with the same arguments where machine code does not handle them.
     name, doc
         As the builtin shows them; *doc* begins with its signature, as Argument Clinic writes it.
+
+    Raises
+    ------
+    KernelError
+        The kernel computes wrong CRCs, and so do all others.
     """
-    data = _self_data(model, plan, fallback)
-    return linker.builtin(function_address(plan), name, doc, data, "numcrc")
+
+    def make(plan: Plan) -> Callable[..., Any]:
+        data = _self_data(model, plan, fallback)
+        return linker.builtin(function_address(plan), name, doc, data, "numcrc")
+
+    return _right(model, plan, make)
 
 
 def _self_data(model: Model, plan: Plan, fallback: Callable[..., Any] | None) -> SelfData:
@@ -183,8 +243,12 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
 
     The function is ``crc(block, p, n, value) -> crc``.
     """
-    data = linker.kept(_self_data(model, plan, None))
-    return function_address(plan._replace(form="raw")), id(data) + abi.BYTES_DATA
+
+    def make(plan: Plan) -> tuple[int, int]:
+        data = linker.kept(_self_data(model, plan, None))
+        return function_address(plan), id(data) + abi.BYTES_DATA
+
+    return _right(model, plan._replace(form="raw"), make)
 
 
 @cache
