@@ -1,4 +1,4 @@
-"""The steps of a row, each run as a process: ``steps.py STEP [TARGET]``."""
+"""The steps of a row, each run as a process: ``steps.py STEP [TARGET] [ALGORITHM ...]``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Iterable
 
 from numcrc.crc import catalogue, reference
 from numcrc.jit import cache, choice, engine, linker, target
@@ -17,13 +18,13 @@ LENGTHS = (*range(0, 300, 3), 511, 512, 513, 1000, 4096, 5000)
 SEED = 13
 
 
-def plans(host: Target) -> set[Plan]:
+def plans(host: Target, names: Iterable[str]) -> set[Plan]:
     """Return the plans that the cases need."""
     tier = host.tiers[-1]
-    return {choice.plan(catalogue.find(name).model, host, tier) for name in NAMES}
+    return {choice.plan(catalogue.find(name).model, host, tier) for name in names}
 
 
-def compile_for(host: Target) -> None:
+def compile_for(host: Target, names: Iterable[str]) -> None:
     """Put the objects for *host* that the cache lacks into it."""
     from llvmlite import binding as llvm
 
@@ -32,19 +33,19 @@ def compile_for(host: Target) -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
 
-    for plan in plans(host):
+    for plan in plans(host, names):
         key = engine.key(plan, host)
         if cache.load(key) is None:
             cache.store(key, compile_object(plan, host, linker.SYMBOL))
 
 
-def cases() -> int:
+def cases(names: Iterable[str]) -> int:
     """Return the number of CRCs that are as by definition."""
     import numcrc
 
     data = random.Random(SEED).randbytes(LENGTHS[-1])
     count = 0
-    for name in NAMES:
+    for name in names:
         crc = numcrc.algorithms[name]
         register, at = reference.register_of(crc.model, None), 0
         for length in LENGTHS:
@@ -64,7 +65,7 @@ if __name__ == "__main__":
         print(json.dumps([found.triple, found.cpu, sorted(found.usable)]))
     elif sys.argv[1] == "compile":
         triple, cpu, usable = json.loads(sys.argv[2])
-        compile_for(Target(triple, cpu, frozenset(usable)))
+        compile_for(Target(triple, cpu, frozenset(usable)), sys.argv[3:] or NAMES)
     else:
-        print(cases(), "numba" in sys.modules, target.best().name, flush=True)
+        print(cases(sys.argv[2:] or NAMES), "numba" in sys.modules, target.best().name, flush=True)
         os._exit(0)
