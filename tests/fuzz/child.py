@@ -27,8 +27,12 @@ SECONDS_TO_SHRINK = 20
 
 def parse(name: str, folder: Path, seconds: int, seed: int) -> None:
     """Let libFuzzer run a `ByteTarget`; it ends the process, and leaves `INPUT` if that fails."""
+    import resource
+
     import atheris
 
+    # The largest size of a process counts that of its parent when it was started.
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     with atheris.instrument_imports(["numcrc"], _not_instrumented()):
         target = _target(name)
     corpus, words = folder / "corpus", folder / "words"
@@ -40,7 +44,7 @@ def parse(name: str, folder: Path, seconds: int, seed: int) -> None:
         "seed": seed,
         "timeout": SECONDS_PER_INPUT,
         "report_slow_units": SECONDS_PER_INPUT,
-        "rss_limit_mb": MEGABYTES,
+        "rss_limit_mb": inherited + MEGABYTES,
         "max_len": LONGEST,
         "exact_artifact_path": folder / INPUT,
     }
