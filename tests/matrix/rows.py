@@ -103,14 +103,25 @@ def emulators() -> Path:
     """Return the folder of QEMU's programs."""
     folder = CACHE / "qemu"
     if not folder.exists():
-        _unpack(["qemu-user-static"], folder)
+        _unpack(["qemu-user-static"], folder, "amd64")
     return folder / "usr" / "bin"
 
 
-def _unpack(names: list[str], folder: Path, *options: str) -> None:
-    packages = folder.with_suffix(".debs")
-    packages.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["apt-get", *options, "--quiet", "download", *names], cwd=packages, check=True)
+def _unpack(names: list[str], folder: Path, architecture: str) -> None:
+    """Unpack packages of Debian; neither root's rights nor its lists of packages are needed."""
+    lists, packages, cache = map(folder.with_suffix, (".lists", ".debs", ".cache"))
+    for made in (lists / "partial", packages, cache):
+        made.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "Dir::Cache": cache,
+        "Dir::State::Lists": lists,
+        "Dir::State::status": os.devnull,
+    }
+    apt = ["apt-get", "--quiet", *(f"-o{name}={value}" for name, value in settings.items())]
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "download", *names], cwd=packages, check=True)
     for package in packages.glob("*.deb"):
         subprocess.run(["dpkg", "-x", package, folder.with_suffix(".part")], check=True)
     folder.with_suffix(".part").rename(folder)
@@ -145,17 +156,7 @@ def arm_root() -> Path:
     """Return the root of an AArch64 system with Python."""
     folder = CACHE / "aarch64-root"
     if not folder.exists():
-        lists = CACHE / "aarch64-lists"
-        (lists / "partial").mkdir(parents=True, exist_ok=True)
-        settings = {
-            "APT::Architecture": "arm64",
-            "APT::Architectures": "arm64",
-            "Dir::State::Lists": lists,
-            "Dir::State::status": os.devnull,
-        }
-        options = [f"-o{name}={value}" for name, value in settings.items()]
-        subprocess.run(["apt-get", *options, "--quiet", "update"], check=True)
-        _unpack(PACKAGES, folder, *options)
+        _unpack(PACKAGES, folder, "arm64")
     return folder
 
 
