@@ -484,7 +484,7 @@ the products in the main loop, or the longest piece of code if this CPU has no m
 
 # %%
 machine = compiler.target_machine(host)
-module = compiler.optimised(compiler.emit_module(plan, "crc32"), "crc32", machine)
+module = compiler.optimised(compiler.emit_module(plan, "crc32", host.cpu), "crc32", machine)
 pieces = str(module).partition("\n!")[0].split("\n\n")
 piece = max(pieces, key=lambda piece: (len(re.findall("clmul|pmull|affine", piece)), len(piece)))
 products = [line for line in piece.splitlines() if re.search("clmul|pmull|affine", line)]
