@@ -76,7 +76,7 @@ def info() -> Info:
             "cpu": host.cpu,
             "triple": host.triple,
             "tier": tier.name,
-            "why": _why(host, tier),
+            "why": _why(host, tier, bool(settings)),
             "tiers this CPU runs": [t.name for t in target.machine().tiers],
             "features": sorted(host.usable),
             "numba settings": ", ".join(f"{k}={v}" for k, v in settings.items()) or "none",
@@ -94,16 +94,12 @@ def info() -> Info:
     )
 
 
-def _why(host: Any, tier: Any) -> str:
-    from numcrc.jit import target
-    from numcrc.jit.tiers import TIERS
-
+def _why(host: Any, tier: Any, has_settings: bool) -> str:
     if forced := os.environ.get("NUMCRC_TIER"):
         return f"NUMCRC_TIER={forced}"
-    known = TIERS.get(host.arch, host.tiers)
-    above = known[known.index(tier) + 1 :]
+    above = host.all_tiers[host.all_tiers.index(tier) + 1 :]
     if not above:
         return "the best tier for this architecture"
     missing = " ".join(sorted(above[0].needs - host.usable))
-    reason = "Numba's settings or the CPU" if target.numba_settings() else "the CPU"
+    reason = "Numba's settings or the CPU" if has_settings else "the CPU"
     return f"the next tier, {above[0].name}, needs {missing}, which {reason} lacks"

@@ -163,21 +163,22 @@ T = TypeVar("T")
 
 def _right(model: Model, plan: Plan, make: Callable[[Plan], T]) -> T:
     """Return what *make* makes of *plan*, or of a lower tier's plan if the kernel is wrong."""
-    while True:
-        if plan not in refused:
-            made = make(plan)
-            if plan in _proved or proof.is_right(plan, model, made):
-                _proved.add(plan)
-                return made
-            refused.append(plan)
-            lower = _instead_of(plan, model)
-            warnings.warn(
-                f"kernel {plan.name} computes wrong CRCs on this machine: {lower.name} is used"
-                " instead; please report what 'numcrc selftest' prints",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+    if plan in refused:
         plan = _instead_of(plan, model)
+    while True:
+        made = make(plan)
+        if plan in _proved or proof.is_right(plan, model, made):
+            _proved.add(plan)
+            return made
+        refused.append(plan)
+        lower = _instead_of(plan, model)
+        warnings.warn(
+            f"kernel {plan.name} computes wrong CRCs on this machine: {lower.name} is used"
+            " instead; please report what 'numcrc selftest' prints",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        plan = lower
 
 
 def _instead_of(plan: Plan, model: Model) -> Plan:

@@ -50,10 +50,14 @@ class Target(NamedTuple):
         return {"arm64": "aarch64", "amd64": "x86_64"}.get(arch, arch)
 
     @property
+    def all_tiers(self) -> tuple[Tier, ...]:
+        """The tiers of the architecture, the best last."""
+        return TIERS.get(self.arch, (TABLE_TIER,))
+
+    @property
     def tiers(self) -> tuple[Tier, ...]:
         """The tiers that this target can run, the best last."""
-        known = TIERS.get(self.arch, (TABLE_TIER,))
-        return tuple(tier for tier in known if tier.needs <= self.usable)
+        return tuple(tier for tier in self.all_tiers if tier.needs <= self.usable)
 
     @property
     def crc32_instruction(self) -> bool:
@@ -158,7 +162,7 @@ def best() -> Tier:
 
 def tier(name: str) -> Tier:
     """Return the tier of this *name*, or the best of this width ("128"), or raise `TierError`."""
-    known = TIERS.get(machine().arch, machine().tiers)
+    known = machine().all_tiers
     wanted = {name} | {t.name for t in known if t.bits and str(t.bits) == name}
     runnable = [t for t in machine().tiers if t.name in wanted]
     if runnable:

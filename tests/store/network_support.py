@@ -6,52 +6,66 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
+from typing import TypeVar
+
+L = TypeVar("L", bound="Listener")
 
 
-class RawServer:
-    """Calls *respond* with each connection, in a thread of its own, after the head of a request.
+class Listener:
+    """A server on loopback that calls `serve` with each connection, in a thread of its own."""
 
-    *respond* gets the connection, the head, and an event that is set when the test ends.
-    """
-
-    def __init__(self, respond: Callable[[socket.socket, bytes, threading.Event], object]) -> None:
-        self.respond = respond
-        self.heads: list[bytes] = []
-        self.connections = 0
-        self.ended: list[float] = []
+    def __init__(self) -> None:
         self.stopping = threading.Event()
+        """Set when the test ends."""
+        self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
-    def __enter__(self) -> RawServer:
+    def __enter__(self: L) -> L:
         self._threads[0].start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stopping.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.disconnect()
         for thread in self._threads:
             thread.join(10)
+
+    def serve(self, connection: socket.socket) -> None:
+        """Serve a client until the connection ends."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """End the connections that do not end by `stopping`."""
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
                 self.connections += 1
-                thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+                thread = threading.Thread(target=self.serve, args=(connection,), daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+
+class RawServer(Listener):
+    """Calls *respond* with each connection, in a thread of its own, after the head of a request.
+
+    *respond* gets the connection, the head, and an event that is set when the test ends.
+    """
+
+    def __init__(self, respond: Callable[[socket.socket, bytes, threading.Event], object]) -> None:
+        super().__init__()
+        self.respond = respond
+        self.heads: list[bytes] = []
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    def serve(self, connection: socket.socket) -> None:
+        """Pass the connection on after each head of a request."""
         connection.settimeout(30)
         with connection, suppress(OSError):
             while head := self._head(connection):

@@ -9,11 +9,12 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from types import TracebackType
 from urllib.parse import urlsplit
 
+from store.network_support import Listener
 
-class Proxy:
+
+class Proxy(Listener):
     """A proxy that wants a login, and records what it is asked for.
 
     Parameters
@@ -36,6 +37,7 @@ class Proxy:
         method: str = "Basic",
         context: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self.kind, self.user, self.password, self.method = kind, user, password, method
         self.seen: list[str] = []
         """Requested hosts and URLs."""
@@ -43,39 +45,16 @@ class Proxy:
         self.relayed = 0
         """Bytes from servers to clients."""
         self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
-    def __enter__(self) -> Proxy:
-        self._threads[0].start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def disconnect(self) -> None:
+        """End all connections."""
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
+        """Serve requests of a client."""
         self._open.add(connection)
         with suppress(OSError, ValueError):
             if self._context is not None:

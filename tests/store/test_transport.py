@@ -20,7 +20,7 @@ from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, State
 from numcrc.store.source import ChangedError, MissingError, RetryError, StoreError
 from numcrc.store.sources import open_source
-from numcrc.store.sources.network import without_login
+from numcrc.store.sources.network import shown_url
 from numcrc.store.sources.transport import Pool
 from numcrc.store.sources.web import WebSource
 from store import certificates, stub_azure, stub_gcs, stub_s3, stub_web
@@ -512,9 +512,9 @@ def test_credentials_stay_out_of_messages(use: Any) -> None:
         source.close()
 
 
-def test_without_login() -> None:
-    assert without_login("a") == "a"
-    assert without_login("http://a:b@c@d/e?f") == "http://d/e?..."
+def test_urls_are_shown_without_secrets() -> None:
+    assert shown_url("a") == "a"
+    assert shown_url("http://a:b@c@d/e?f") == "http://d/e?..."
 
 
 class Whole(Fault):

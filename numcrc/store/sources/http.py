@@ -74,7 +74,7 @@ class HttpSource(ABC):
             if not self._ranges:
                 return self._sequences.read(entry, start, into)
             answer = self._get(entry, asked, into)
-        if answer.status == 200 and "content-range" not in answer.headers:
+        if is_whole(answer):
             self._ranges = False
             self._check_whole(entry, answer)
             return self._sequences.read(entry, start, into, answer)
@@ -115,15 +115,14 @@ class HttpSource(ABC):
             if self._interruptions != interruptions:
                 raise RetryError("interrupted")
             answer = self._get(entry, asked, "stream")
-            self._ranges = answer.status != 200 or "content-range" in answer.headers
+            self._ranges = not is_whole(answer)
             return answer
 
     @naming
     def fetch(self, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
         """Return a whole object, and its entry from the headers of the same answer."""
         answer = self._get(entry, {}, into)
-        if answer.status != 200 or "content-range" in answer.headers:
-            raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
+        require_whole(answer)
         self._check_unchanged(entry, answer, None)
         if answer.cut:
             raise ChangedError(f"{entry.key}: expected {len(into)} bytes, got more")
@@ -142,8 +141,7 @@ class HttpSource(ABC):
     def _check_whole(self, entry: Entry, answer: Answer) -> None:
         """Raise the error that an answer is if it is not about the whole object, and close it."""
         try:
-            if answer.status != 200 or "content-range" in answer.headers:
-                raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
+            require_whole(answer)
             self._check_unchanged(entry, answer, answer.length)
         except BaseException:
             answer.close()
@@ -163,10 +161,20 @@ def accepted(answer: Answer, method: str) -> bool:
     return answer.status in (200, 206) or (answer.status == 416 and method == "GET")
 
 
+def is_whole(answer: Answer) -> bool:
+    """Return whether an answer is about a whole object, rather than a range or an error."""
+    return answer.status == 200 and "content-range" not in answer.headers
+
+
+def require_whole(answer: Answer) -> None:
+    """Raise StoreError unless `is_whole`."""
+    if not is_whole(answer):
+        raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
+
+
 def whole_size(answer: Answer) -> int:
     """Return the size of a whole object from the answer to HEAD."""
-    if answer.status != 200 or "content-range" in answer.headers:
-        raise StoreError(f"expected a whole object, got HTTP status {answer.status}")
+    require_whole(answer)
     if "content-length" not in answer.headers:
         raise StoreError("the store did not send its size")
     return decimal(answer.headers["content-length"])

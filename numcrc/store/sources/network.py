@@ -54,7 +54,7 @@ def proxy_settings(scheme: str, host: str) -> Settings:
         name = ""
     if not name:
         raise StoreError(
-            f"invalid proxy {without_login(proxy)}: expected HOST:PORT or a URL with one of "
+            f"invalid proxy {shown_url(proxy)}: expected HOST:PORT or a URL with one of "
             + ", ".join(f"{known}://" for known in _PROXY_PORTS)
         )
     settings: Settings = ((pycurl.PROXY, f"{parts.scheme}://{name}:{port}"),)
@@ -119,18 +119,18 @@ def origin(url: str) -> tuple[str, str]:
     except ValueError:
         host = ""
     if not host.isprintable() or not host or " " in host or parts.scheme not in _PORTS:
-        shown = without_login(url)
+        shown = shown_url(url)
         raise ValueError(f"invalid URL {shown}: expected http:// or https:// and a server")
     usual = port in (None, _PORTS[parts.scheme])
     return parts.scheme, _bracketed(host) if usual else f"{_bracketed(host)}:{port}"
 
 
-def without_login(url: str) -> str:
+def shown_url(url: str) -> str:
     """Return *url* without user, password, query and fragment, for messages.
 
     Examples
     --------
-    >>> without_login("https://user:secret@server/a?signature=secret")
+    >>> shown_url("https://user:secret@server/a?signature=secret")
     'https://server/a?...'
     """
     end = min(at for at in (url.find("?"), url.find("#"), len(url)) if at >= 0)

@@ -27,7 +27,6 @@ import time
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 import pycurl
@@ -105,12 +104,7 @@ class Answer:
     def __enter__(self) -> Answer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -168,7 +162,7 @@ class Pool:
         Raises
         ------
         RetryError
-            There is no complete answer.
+            The server sends no answer, or an answer that ends early.
         StoreError
             *target* or *headers* cannot be sent, or the server is not trusted, or it sends more
             than `LARGEST_PAGE` bytes of text.

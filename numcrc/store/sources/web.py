@@ -18,7 +18,7 @@ from numcrc.store.sources.http import (
     if_match,
     whole_size,
 )
-from numcrc.store.sources.network import origin, without_login
+from numcrc.store.sources.network import origin, shown_url
 from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -46,7 +46,7 @@ class WebSource(HttpSource):
         except ValueError:  # its text may have the login
             valid = False
         if not valid:
-            shown = without_login(url)
+            shown = shown_url(url)
             raise ValueError(f"invalid URL {shown}: expected a server and a path without ? and #")
         self._timeout = timeout
         self._pool = Pool(url, timeout)
@@ -97,7 +97,7 @@ class WebSource(HttpSource):
                 url = urljoin(url, location)
                 origin(url)
             except ValueError:
-                shown = without_login(location)[:200]
+                shown = shown_url(location)[:200]
                 raise StoreError(f"{key}: redirected to an invalid URL: {shown!r}") from None
         raise StoreError(f"{key}: more than {_MOST_REDIRECTS} redirects")
 
