@@ -1,4 +1,4 @@
-"""Limit the CPU features that code uses to a closed set, whatever a CPU lists.
+"""Limit the CPU features that code uses to a closed set.
 
 LLVM switches on all that a feature implies, and all that a CPU's name stands for. A CPU may list
 VAES without AVX2 (a virtual machine that masks AVX2 does), or go by a name and lack what the name
@@ -79,7 +79,8 @@ def tuning(cpu: str) -> str:
 def llvm_string(arch: str, features: frozenset[str]) -> str:
     """Return the closed set *features* as LLVM takes it: what is on, then what is off.
 
-    LLVM goes from left to right: what is off at the end stays off, whatever was implied before.
+    LLVM reads from left to right. So a feature that is off at the end stays off, even if one before
+    it implies it.
     """
     off = IMPLIED.get(arch, {}).keys() - features
     signed = [("+", name) for name in sorted(features)] + [("-", name) for name in sorted(off)]

@@ -61,7 +61,7 @@ class S3Source(Bucket):
         headers = answer.headers
         version = self._version(headers)
         found = s3_answers.checksums(headers)
-        # An ETag counts only if there are no other checksums, so its parts do, too.
+        # An ETag is compared only if it is the only checksum. Otherwise its parts are not needed.
         checksums = tuple(
             checksum._replace(parts=self._parts(key, checksum, size, version))
             if checksum.composite and (len(found) == 1 or not checksum.etag)
