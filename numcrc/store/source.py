@@ -32,6 +32,10 @@ class Source(Protocol):
     """Objects below one root. Any thread may call any method, several at once.
 
     Methods raise `StoreError` and its subclasses only, never ``OSError``.
+
+    A source may have two more methods: ``has_folder(key)`` returns whether it has a folder, whose
+    key ends with ``/``, and ``interrupt()`` ends the requests in progress, which then raise
+    `RetryError`.
     """
 
     url: str

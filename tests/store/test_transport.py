@@ -569,4 +569,4 @@ def test_what_is_read_on_is_checked(use: Any) -> None:
         with pytest.raises(ChangedError):
             source.read(entry._replace(size=5), 0, space(10))
         source.close()
-        assert source._sequences._of == {}
+        assert source._sequences._sequences == {}

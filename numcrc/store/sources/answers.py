@@ -1,4 +1,4 @@
-"""Read the texts of stores' answers, and report odd answers as `StoreError`, with their object."""
+"""Read the texts of stores' answers, and report invalid ones as `StoreError`, with their object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from xml.etree import ElementTree
 
 from numcrc.checkfiles.names import visible
@@ -36,13 +36,6 @@ _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)""")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class _Located(Protocol):
-    url: str
-
-
-S = TypeVar("S", bound=_Located)
 
 
 def named(error: Exception, name: str, where: str = "") -> StoreError:
@@ -75,14 +68,14 @@ def named(error: Exception, name: str, where: str = "") -> StoreError:
     return kind(": ".join(filter(None, (name, where, visible(text)))))
 
 
-def naming(method: Callable[Concatenate[S, T, P], R]) -> Callable[Concatenate[S, T, P], R]:
-    """Make a method, whose first argument is a key or an entry, raise only `StoreError`.
+def naming(method: Callable[Concatenate[Any, T, P], R]) -> Callable[Concatenate[Any, T, P], R]:
+    """Make a source's method, whose first argument is a key or an entry, raise only `StoreError`.
 
     The text of the error begins with the key.
     """
 
     @wraps(method)
-    def call(self: S, about: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: Any, about: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, about, *args, **kwargs)
         except Exception as error:
@@ -179,15 +172,15 @@ def _check_length(text: bytes) -> None:
         raise StoreError(f"expected at most {LARGEST_PAGE} bytes in a page, got {len(text)}")
 
 
-def version(etag: str, modified: str) -> str:
+def version_of(etag: str, modified: str) -> str:
     """Return the ETag in quotes; without one, the time in seconds of an HTTP or ISO date.
 
     Some stores leave out the quotes in listings.
 
     Examples
     --------
-    >>> version('"abc"', ""), version("abc", ""), version("", "Wed, 01 Jan 2025 00:00:00 GMT")
-    ('"abc"', '"abc"', 'time 1735689600')
+    >>> version_of("abc", ""), version_of("", "Wed, 01 Jan 2025 00:00:00 GMT")
+    ('"abc"', 'time 1735689600')
     """
     if len(etag) > LONGEST_ETAG:
         raise StoreError(f"expected at most {LONGEST_ETAG} characters in an ETag, got {len(etag)}")

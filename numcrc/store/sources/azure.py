@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element
 from numcrc.store.keys import quoted, unquoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
-from numcrc.store.sources.answers import base64_bytes, decimal, naming, version, xml_root
+from numcrc.store.sources.answers import base64_bytes, decimal, naming, version_of, xml_root
 from numcrc.store.sources.azure_access import Access
 from numcrc.store.sources.bucket import Bucket, Page
-from numcrc.store.sources.http import accepted, if_match, whole_size
+from numcrc.store.sources.http import if_match, whole_size
 from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 
@@ -45,16 +45,14 @@ class AzureSource(Bucket):
         headers = answer.headers
         archived = headers.get("x-ms-access-tier") == "Archive"
         checksums = _md5(headers.get("content-md5"))
-        return Entry(key, size, checksums, self._version(headers), archived, True)
+        return Entry(key, size, checksums, self._version(headers), archived, complete=True)
 
     def _page(self, prefix: str, token: str) -> Page:
         query = {"restype": "container", "comp": "list", "prefix": prefix, "maxresults": "1000"}
         if token:
             query["marker"] = token
-        with self._access.ask("GET", self._container, query, {}) as answer:
-            if answer.status != 200:
-                raise self._failure(answer, self.url)
-            root, _ = xml_root(answer.text(), "EnumerationResults")
+        text = self._text(self._access.ask("GET", self._container, query, {}))
+        root, _ = xml_root(text, "EnumerationResults")
         blobs, marker = root.find("Blobs"), root.find("NextMarker")
         if blobs is None or marker is None:
             raise StoreError("it has no Blobs or no NextMarker")
@@ -67,11 +65,8 @@ class AzureSource(Bucket):
         return self._access.ask("HEAD", self._path(name), {}, {})
 
     def _ask(self, method: str, key: str, headers: Mapping[str, str], into: Body = None) -> Answer:
-        answer = self._access.ask(method, self._path(self._name(key)), {}, headers, into)
-        if accepted(answer, method):
-            return answer
-        with answer:
-            raise self._failure(answer, key)
+        path = self._path(self._name(key))
+        return self._accepted(self._access.ask(method, path, {}, headers, into))
 
     def _advice(self) -> str:
         if not self._access.anonymous:
@@ -95,9 +90,9 @@ def _listed(blob: Element) -> Entry | None:
         unquoted(key) if name.get("Encoded") == "true" else key,
         decimal(found.get("Content-Length")),
         _md5(found.get("Content-MD5")),
-        version(found.get("Etag", ""), ""),
+        version_of(found.get("Etag", ""), ""),
         found.get("AccessTier") == "Archive",
-        True,
+        complete=True,
     )
 
 

@@ -13,14 +13,14 @@ from numcrc.store.objects import Entry
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import without_login
 from numcrc.store.sources.answers import named
-from numcrc.store.sources.http import HttpSource, failure
+from numcrc.store.sources.http import HttpSource
 from numcrc.store.sources.transport import Answer
 
 MOST_EMPTY = 10_000
 """Pages without objects, one after another: stores send some where many objects were deleted."""
 LONGEST_TOKEN = 8 << 10
 """Characters."""
-# With which stores refuse anonymous requests.
+# The statuses with which stores refuse anonymous requests.
 _REFUSALS = {400, 401, 403, 409}
 
 
@@ -135,9 +135,9 @@ class Bucket(HttpSource):
         if not self._resolved:
             self._resolve_prefix()
         if not key:
-            raise StoreError(f"{self.url}: invalid key: it is empty")
+            raise StoreError("invalid key: it is empty")
         if self._only and key != self._only:
-            raise MissingError(f"{key}: {self.url} is one object")
+            raise MissingError(f"{self.url} is one object")
         return self._prefix + key
 
     def _resolve_prefix(self) -> None:
@@ -158,12 +158,12 @@ class Bucket(HttpSource):
             if answer.status in (403, 404):
                 return False
             if answer.status != 200:
-                raise self._failure(answer, self.url)
+                raise self._failure(answer)
         return True
 
-    def _failure(self, answer: Answer, name: str) -> StoreError:
-        """Return the error that an answer about a key or a URL is, with what to do about it."""
-        error, advice = failure(answer, name), self._advice()
+    def _failure(self, answer: Answer) -> StoreError:
+        """Return the exception for an error response, with what to do about it."""
+        error, advice = super()._failure(answer), self._advice()
         # Azure hides what anonymous requests may not see.
         if advice and (answer.status in _REFUSALS or "ResourceNotFound" in str(error)):
             return StoreError(f"{error} (the request was anonymous: {advice})")

@@ -13,7 +13,6 @@ from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, json_object, naming
 from numcrc.store.sources.bucket import Bucket, Page
-from numcrc.store.sources.http import accepted
 from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _FIELDS = "kind,name,size,generation,crc32c,md5Hash"
@@ -43,7 +42,7 @@ class GcsSource(Bucket):
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from its metadata."""
         name = self._name(key)
-        entry = _entry(self._json(f"{self._target(name)}?fields={_FIELDS}", key, _OBJECT))
+        entry = _entry(self._json(f"{self._target(name)}?fields={_FIELDS}", _OBJECT))
         if entry.key != name:
             raise StoreError(f"the store answers about {entry.key!r:.200}")
         return entry._replace(key=key)
@@ -53,7 +52,7 @@ class GcsSource(Bucket):
         target += f"&prefix={quoted(prefix, '~')}"
         if token:
             target += f"&pageToken={quote(token, '~')}"
-        page = self._json(target, self.url, _PAGE)
+        page = self._json(target, _PAGE)
         items, token = page.get("items", []), page.get("nextPageToken", "")
         if not isinstance(items, list) or not isinstance(token, str):
             raise StoreError(f"invalid items or nextPageToken: {items!r:.80}, {token!r:.80}")
@@ -71,11 +70,7 @@ class GcsSource(Bucket):
         if entry.version:
             target += f"&ifGenerationMatch={quote(entry.version, '')}"
         # Without it, an object uploaded in gzip is sent decompressed and without its checksum.
-        answer = self._ask(target, {**headers, "accept-encoding": "gzip"}, into)
-        if accepted(answer, "GET"):
-            return answer
-        with answer:
-            raise self._failure(answer, entry.key)
+        return self._accepted(self._ask(target, {**headers, "accept-encoding": "gzip"}, into))
 
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         if "x-goog-hash" not in answer.headers:
@@ -84,7 +79,7 @@ class GcsSource(Bucket):
             pair.strip().split("=", 1) for pair in answer.headers["x-goog-hash"].split(",")
         )
         checksums = _checksums(found.get("crc32c", ""), found.get("md5", ""))
-        return Entry(key, size, checksums, self._version(answer.headers), False, True)
+        return Entry(key, size, checksums, self._version(answer.headers), complete=True)
 
     def _version(self, headers: dict[str, str]) -> str:
         return headers.get("x-goog-generation", "")
@@ -92,12 +87,9 @@ class GcsSource(Bucket):
     def _target(self, name: str) -> str:
         return f"{self._objects}/{quoted(name, '~')}"
 
-    def _json(self, target: str, name: str, kind: str) -> dict[str, Any]:
-        """Return a JSON object of this kind, about the object or URL *name*."""
-        with self._ask(target, {}) as answer:
-            if answer.status != 200:
-                raise self._failure(answer, name)
-            return json_object(answer.text(), kind)
+    def _json(self, target: str, kind: str) -> dict[str, Any]:
+        """Return a JSON object of this kind."""
+        return json_object(self._text(self._ask(target, {})), kind)
 
     def _ask(self, target: str, headers: dict[str, str], into: Body = None) -> Answer:
         if self._credentials is not None:
@@ -145,7 +137,7 @@ def _entry(item: Any) -> Entry:
         raise StoreError(f"invalid crc32c, md5Hash or generation of {item['name']!r:.200}")
     crc32c, md5, generation = texts
     size = decimal(str(item.get("size")))
-    return Entry(item["name"], size, _checksums(crc32c, md5), generation, False, True)
+    return Entry(item["name"], size, _checksums(crc32c, md5), generation, complete=True)
 
 
 def _checksums(crc32c: str, md5: str) -> tuple[Checksum, ...]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 from numcrc.store.objects import Entry
 from numcrc.store.source import ChangedError, RetryError, StoreError
-from numcrc.store.sources.answers import bare_etag, decimal, error_type, naming, version
+from numcrc.store.sources.answers import bare_etag, decimal, error_type, naming, version_of
 from numcrc.store.sources.sequences import Sequences
 from numcrc.store.sources.transport import Answer, Body, Pool, Stream
 
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+# Of errors in XML, or in the JSON of Google.
 _CODE = re.compile(rb"<Code>([^<]*)</Code>|\"reason\": *\"([^\"]*)\"")
 _MESSAGE = re.compile(rb"<Message>([^<]*)</Message>|\"message\": *\"([^\"]*)\"")
 
@@ -30,10 +31,11 @@ class HttpSource(ABC):
         self._first = threading.Lock()
         """Held while the first range is being requested."""
         self._interruptions = 0
+        """How often `interrupt` was called."""
 
     @abstractmethod
     def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
-        """Return the `accepted` answer to a GET of the object in the version of *entry*."""
+        """Return the `_accepted` answer to a GET of the object in the version of *entry*."""
 
     @abstractmethod
     def _pools(self) -> Iterable[Pool]:
@@ -43,9 +45,42 @@ class HttpSource(ABC):
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         """Return the entry of an object of *size* bytes from the headers of an answer."""
 
+    def _accepted(self, answer: Answer) -> Answer:
+        """Return an answer that describes an object, or says that a range is beyond its end.
+
+        Raises
+        ------
+        StoreError
+            It is any other answer.
+        """
+        if answer.status in (200, 206, 416):
+            return answer
+        with answer:
+            raise self._failure(answer)
+
+    def _text(self, answer: Answer) -> bytes:
+        """Return the text of an answer with status 200, or raise the error that it is."""
+        with answer:
+            if answer.status != 200:
+                raise self._failure(answer)
+            return answer.text()
+
+    def _failure(self, answer: Answer) -> StoreError:
+        """Return the exception for an error response."""
+        text = answer.text()
+        code, message = (
+            (match[1] or match[2] or b"").decode(errors="replace").partition("\n")[0]
+            if match
+            else ""
+            for match in (_CODE.search(text), _MESSAGE.search(text))
+        )
+        code = code or answer.headers.get("x-ms-error-code", "")
+        reason = ": ".join(filter(None, (code, message if message != code else "")))[:500]
+        return error_type(answer.status, code)(reason or f"HTTP status {answer.status}")
+
     def _version(self, headers: dict[str, str]) -> str:
         """Return the version in the headers of an answer; empty: none."""
-        return version(headers.get("etag", ""), headers.get("last-modified", ""))
+        return version_of(headers.get("etag", ""), headers.get("last-modified", ""))
 
     def interrupt(self) -> None:
         """End the requests in progress, in all threads: they raise RetryError."""
@@ -89,21 +124,19 @@ class HttpSource(ABC):
             if size is None:
                 size = entry.size
             if size is None or size > start:
-                raise StoreError(f"{entry.key}: the store has no bytes from {start} on")
+                raise StoreError(f"the store has no bytes from {start} on")
             self._check_unchanged(entry, answer, size)
             return into[:0]
         self._check_unchanged(entry, answer, size)
         if match is None or match[1] is None or size is None or decimal(match[1]) != start:
             # Without the size, the object may go on after its last range.
             found = answer.headers.get("content-range", "no range")
-            raise StoreError(
-                f"{entry.key}: expected bytes from {start} on and the size, got {found[:80]}"
-            )
+            raise StoreError(f"expected bytes from {start} on and the size, got {found[:80]}")
         data = answer.readinto(into)
         if answer.cut or (answer.length or 0) > len(into):
-            raise StoreError(f"{entry.key}: expected {len(into)} bytes, got more")
+            raise StoreError(f"expected {len(into)} bytes, got more")
         if len(data) < len(into) and start + len(data) < size:
-            raise RetryError(f"{entry.key}: expected {len(into)} bytes, got {len(data)}")
+            raise RetryError(f"expected {len(into)} bytes, got {len(data)}")
         return data
 
     def _first_range(self, entry: Entry, asked: dict[str, str]) -> Answer | None:
@@ -125,7 +158,7 @@ class HttpSource(ABC):
         require_whole(answer)
         self._check_unchanged(entry, answer, None)
         if answer.cut:
-            raise ChangedError(f"{entry.key}: expected {len(into)} bytes, got more")
+            raise ChangedError(f"expected {len(into)} bytes, got more")
         data = answer.body
         if entry.size is not None and len(data) != entry.size:
             raise ChangedError(f"expected {entry.size} bytes, got {len(data)}")
@@ -151,14 +184,9 @@ class HttpSource(ABC):
         """Raise ChangedError if the object is another: not every server honours If-Match."""
         found = self._version(answer.headers)
         if entry.version and found and bare_etag(found) != bare_etag(entry.version):
-            raise ChangedError(f"{entry.key}: expected version {entry.version}, got {found}")
+            raise ChangedError(f"expected version {entry.version}, got {found}")
         if entry.size is not None and size is not None and size != entry.size:
-            raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got {size}")
-
-
-def accepted(answer: Answer, method: str) -> bool:
-    """Return whether an answer describes an object, or says that a range is beyond its end."""
-    return answer.status in (200, 206) or (answer.status == 416 and method == "GET")
+            raise ChangedError(f"expected {entry.size} bytes, got {size}")
 
 
 def is_whole(answer: Answer) -> bool:
@@ -183,15 +211,3 @@ def whole_size(answer: Answer) -> int:
 def if_match(version: str) -> dict[str, str]:
     """Return the header with which a server rejects another version; none without an ETag."""
     return {"if-match": version} if version.startswith('"') else {}
-
-
-def failure(answer: Answer, name: str) -> StoreError:
-    """Return the exception for an error response about the object or URL *name*."""
-    text = answer.text()
-    code, message = (
-        (match[1] or match[2] or b"").decode(errors="replace").partition("\n")[0] if match else ""
-        for match in (_CODE.search(text), _MESSAGE.search(text))
-    )
-    code = code or answer.headers.get("x-ms-error-code", "")
-    reason = ": ".join(filter(None, (code, message if message != code else "")))[:500]
-    return error_type(answer.status, code)(f"{name}: {reason or f'HTTP status {answer.status}'}")

@@ -130,7 +130,7 @@ class LocalSource:
                 except OSError as error:
                     raise _failure(os.fsdecode(key), error) from error
                 if stat.S_ISREG(found.st_mode) and not excluded.has(path, found):
-                    yield Entry(os.fsdecode(key), found.st_size, (), _version(found), False, True)
+                    yield Entry(os.fsdecode(key), found.st_size, (), _version(found), complete=True)
             else:
                 waiting.pop()
 
@@ -141,7 +141,7 @@ class LocalSource:
         except OSError as error:
             raise _failure(key, error) from error
         _check_regular(key, found)
-        return Entry(key, found.st_size, (), _version(found), False, True)
+        return Entry(key, found.st_size, (), _version(found), complete=True)
 
     def has_folder(self, key: str) -> bool:
         """Return whether there is a folder, whose key ends with ``/``."""
@@ -160,7 +160,7 @@ class LocalSource:
         if found.st_size > len(into):
             size = found.st_size
             raise ChangedError(f"{entry.key}: expected at most {len(into)} bytes, got {size}")
-        return Entry(entry.key, len(data), (), _version(found), False, True), data
+        return Entry(entry.key, len(data), (), _version(found), complete=True), data
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pycurl
 
 from numcrc._version import __version__
+from numcrc.checkfiles.names import visible
 from numcrc.store.source import StoreError
 
 if not hasattr(pycurl, "PROXY_ERROR"):
@@ -20,7 +21,7 @@ Settings: TypeAlias = "tuple[tuple[int, Any], ...]"
 """Options of libcurl and their values; None: unset the option."""
 
 _BUFFER = 512 << 10
-_SUPPRESS_CONNECT_HEADERS = 265
+_SUPPRESS_CONNECT_HEADERS = 265  # an option that pycurl has no name for
 _PORTS = {"http": 80, "https": 443}
 _PROXY_PORTS = {**_PORTS, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -65,11 +66,12 @@ def proxy_settings(scheme: str, host: str) -> Settings:
 
 
 def _proxy(scheme: str, host: str) -> str | None:
+    """Return the URL of the proxy for a server, from the environment or the system."""
     if sys.platform not in ("win32", "darwin") and not any(
         name.lower().endswith("_proxy") for name in os.environ
     ):
         return None
-    from urllib.request import getproxies, proxy_bypass  # a tenth of the start's time
+    from urllib.request import getproxies, proxy_bypass  # takes a tenth of a start's time
 
     found = {} if proxy_bypass(host) else getproxies()
     return found.get(scheme) or found.get("all")
@@ -94,12 +96,8 @@ def trust_settings(path: str | None) -> Settings:
     )
 
 
-def printable(text: str) -> str:
-    """Return *text* with a question mark for each control character."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def _bracketed(host: str) -> str:
+    """Return *host* as in a URL, where an IPv6 address is in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -137,4 +135,4 @@ def shown_url(url: str) -> str:
     scheme, separator, rest = url[:end].rpartition("://")
     authority, slash, path = rest.partition("/")
     shown = f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}{url[end:][:1]}"
-    return printable(shown) + ("..." if url[end:] else "")
+    return visible(shown) + ("..." if url[end:] else "")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import s3_answers
 from numcrc.store.sources.answers import base64_bytes, decimal, naming
 from numcrc.store.sources.bucket import Bucket, Page
-from numcrc.store.sources.http import accepted, if_match, whole_size
-from numcrc.store.sources.s3_access import Access, split
+from numcrc.store.sources.http import if_match, whole_size
+from numcrc.store.sources.s3_access import Access, bucket_and_prefix
 from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
 _CHECKED = {"x-amz-checksum-mode": "ENABLED"}
@@ -38,14 +38,12 @@ class S3Source(Bucket):
         prefix = self._prefix
         self.inventory_prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
-    @staticmethod
-    def _split(rest: str) -> tuple[str, str]:
-        return split(rest)
+    _split = staticmethod(bucket_and_prefix)
 
     @naming
     def stat(self, key: str) -> Entry:
         """Return the entry of one object, from HEAD; a composite checksum has its parts."""
-        with self._ask("HEAD", key, {}, _CHECKED) as answer:
+        with self._ask("HEAD", key, _CHECKED) as answer:
             size = whole_size(answer)
         return self._described(key, answer, size)
 
@@ -55,7 +53,7 @@ class S3Source(Bucket):
     def _get(self, entry: Entry, headers: dict[str, str], into: Body) -> Answer:
         checked = {} if headers else _CHECKED  # ranges have no checksums
         headers = {**headers, **checked, **if_match(entry.version)}
-        return self._ask("GET", entry.key, {}, headers, into)
+        return self._ask("GET", entry.key, headers, into)
 
     def _described(self, key: str, answer: Answer, size: int) -> Entry:
         headers = answer.headers
@@ -68,28 +66,17 @@ class S3Source(Bucket):
             else checksum
             for checksum in found
         )
-        return Entry(key, size, checksums, version, s3_answers.archived(headers), True)
+        return Entry(key, size, checksums, version, s3_answers.archived(headers), complete=True)
 
     def _parts(self, key: str, checksum: Checksum, size: int, version: str) -> tuple[Part, ...]:
         """Return all parts of an object, or none if the store does not keep them."""
         if checksum.composite == 1:
             return (Part(size),)
-        if checksum.etag:
-            if checksum.composite > MOST_ASKED:
-                return ()
+        if checksum.etag and checksum.composite > MOST_ASKED:
+            return ()
+        found = [] if checksum.etag else self._parts_by_attributes(key, checksum)
+        if len(found) != checksum.composite:
             found = self._parts_by_head(key, checksum, version)
-        else:
-            try:
-                found = self._parts_by_attributes(key, checksum)
-                if len(found) != checksum.composite:
-                    found = self._parts_by_head(key, checksum, version)
-            except MissingError:
-                raise
-            except StoreError as error:
-                if type(error) is not StoreError:
-                    raise
-                # GetObjectAttributes needs a permission of its own.
-                found = self._parts_by_head(key, checksum, version)
         complete = len(found) == checksum.composite and sum(part.size for part in found) == size
         return tuple(found) if complete else ()
 
@@ -100,8 +87,13 @@ class S3Source(Bucket):
             headers = {"x-amz-object-attributes": "ObjectParts"}
             if last:
                 headers["x-amz-part-number-marker"] = str(last)
-            with self._ask("GET", key, {"attributes": ""}, headers) as answer:
-                found, last = s3_answers.parts(answer.text(), checksum.algorithm, last)
+            try:
+                with self._ask("GET", key, headers, query={"attributes": ""}) as answer:
+                    found, last = s3_answers.parts(answer.text(), checksum.algorithm, last)
+            except StoreError as error:
+                if type(error) is StoreError:  # GetObjectAttributes needs a permission of its own
+                    return []
+                raise
             if not found:
                 break
             parts += found
@@ -113,7 +105,7 @@ class S3Source(Bucket):
         for number in range(1, checksum.composite + 1):
             query = {"partNumber": str(number)}
             try:
-                with self._ask("HEAD", key, query, conditions) as answer:
+                with self._ask("HEAD", key, conditions, query=query) as answer:
                     headers, size = answer.headers, decimal(answer.headers.get("content-length"))
             except StoreError as error:
                 if type(error) is StoreError:  # the store has no parts to show
@@ -133,38 +125,28 @@ class S3Source(Bucket):
         if token:
             query["continuation-token"] = token
         headers = {"x-amz-optional-object-attributes": "RestoreStatus"}
-        with self._access.ask("GET", "", query, headers) as answer:
-            if answer.status != 200:
-                raise self._failure(answer, self.url)
-            return s3_answers.page(answer.text())
+        return s3_answers.page(self._text(self._access.ask("GET", "", query, headers)))
 
     def _probe(self, name: str) -> Answer:
-        return self._access.ask("HEAD", name)
+        return self._access.ask("HEAD", name, {}, {})
 
     def _ask(
         self,
         method: str,
         key: str,
-        query: dict[str, str],
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         into: Body = None,
+        query: Mapping[str, str] | None = None,
     ) -> Answer:
         name = self._name(key)
-        answer = self._access.ask(method, name, query, headers, into)
+        answer = self._access.ask(method, name, query or {}, headers, into)
         if method == "HEAD" and answer.status == 404:
             # The answer to HEAD has no body, which would say if the bucket is missing.
             byte = memoryview(bytearray(1))
             answer = self._access.ask("GET", name, {}, {"range": "bytes=0-0"}, byte)
             if answer.status < 400:
-                raise MissingError(f"{key}: not found by HEAD")
-        return self._checked(answer, method, key)
-
-    def _checked(self, answer: Answer, method: str, key: str) -> Answer:
-        """Return an accepted answer, or raise the error that it is."""
-        if accepted(answer, method):
-            return answer
-        with answer:
-            raise self._failure(answer, key)
+                raise MissingError("not found by HEAD")
+        return self._accepted(answer)
 
     def _advice(self) -> str:
         if not self._access.anonymous:

@@ -13,14 +13,13 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from numcrc.store.keys import quoted
 from numcrc.store.source import StoreError
-from numcrc.store.sources.sigv4 import Signer
-from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
+from numcrc.store.sources.sigv4 import Keys, Signer
+from numcrc.store.sources.transport import Answer, Body, Pool
 
 _KEY = "KEY"
 _ACCESS_POINT = re.compile(
@@ -29,7 +28,7 @@ _ACCESS_POINT = re.compile(
 _STYLES = ("virtual", "path")
 
 
-def split(rest: str) -> tuple[str, str]:
+def bucket_and_prefix(rest: str) -> tuple[str, str]:
     """Return bucket and prefix of an ``s3://`` URL without its scheme.
 
     Raises
@@ -39,9 +38,9 @@ def split(rest: str) -> tuple[str, str]:
 
     Examples
     --------
-    >>> split("bucket/a/b")
+    >>> bucket_and_prefix("bucket/a/b")
     ('bucket', 'a/b')
-    >>> split("arn:aws:s3:us-west-2:123456789012:accesspoint/name/a/b")
+    >>> bucket_and_prefix("arn:aws:s3:us-west-2:123456789012:accesspoint/name/a/b")
     ('arn:aws:s3:us-west-2:123456789012:accesspoint/name', 'a/b')
     """
     if match := _ACCESS_POINT.fullmatch(rest):
@@ -66,13 +65,6 @@ class _Place(NamedTuple):
     """Whether the user gave the endpoint, so that the bucket's region does not change it."""
 
 
-@dataclass
-class _Keys:
-    access_key: str
-    secret_key: str
-    token: str | None
-
-
 class Access:
     """A bucket, with its credentials and connections.
 
@@ -89,7 +81,7 @@ class Access:
     _errors: Any = ()
     """botocore's exceptions; none if it is not imported."""
 
-    def __init__(self, bucket: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, bucket: str, timeout: float) -> None:
         self._bucket = bucket
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -120,15 +112,15 @@ class Access:
     def ask(
         self,
         method: str,
-        key: str = "",
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        key: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
         into: Body = None,
     ) -> Answer:
-        """Return the answer to a request for an object, or for the bucket."""
-        headers = {**(headers or {}), **self._headers, **(self._key_headers if key else {})}
+        """Return the answer to a request for an object or, without *key*, for the bucket."""
+        headers = {**headers, **self._headers, **(self._key_headers if key else {})}
         place = self._place
-        answer = self._send(place, method, key, query or {}, headers, into)
+        answer = self._send(place, method, key, query, headers, into)
         region = answer.headers.get("x-amz-bucket-region", place.region)
         if answer.status in (301, 307, 400) and region != place.region and not place.fixed:
             with answer:
@@ -137,7 +129,7 @@ class Access:
                 if self._place.region != region:
                     self._place, old = self._located(region), self._place
                     old.pool.close()
-            answer = self._send(self._place, method, key, query or {}, headers, into)
+            answer = self._send(self._place, method, key, query, headers, into)
         return answer
 
     def pools(self) -> Iterable[Pool]:
@@ -207,7 +199,7 @@ def _place_from_environment(bucket: str, timeout: float) -> _Place | None:
     # A profile may set endpoints, addressing styles and certificates.
     if not (endpoint and key and secret and region) or _unsigned() or _profile_matters():
         return None
-    keys = _Keys(key, secret, env.get("AWS_SESSION_TOKEN") or None)
+    keys = Keys(key, secret, env.get("AWS_SESSION_TOKEN"))
     url = urlsplit(endpoint)
     if not (url.scheme and url.netloc) or "amazonaws" in url.netloc or bucket.startswith("arn:"):
         return None

@@ -9,10 +9,11 @@ from numcrc.store.composite import MOST_PARTS
 from numcrc.store.keys import unquoted
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import StoreError
-from numcrc.store.sources.answers import bare_etag, base64_bytes, decimal, version, xml_root
+from numcrc.store.sources.answers import bare_etag, base64_bytes, decimal, version_of, xml_root
 from numcrc.store.sources.bucket import Page
 
 _CHECKSUM = "x-amz-checksum-"
+# S3 has no composite checksums of this algorithm.
 _ALWAYS_WHOLE = "crc64nvme"
 _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
@@ -37,7 +38,7 @@ def page(text: bytes) -> Page:
                 unquoted(key, plus=True) if encoded else key,
                 decimal(found[f"{space}Size"]),
                 (),
-                version(found.get(f"{space}ETag", ""), found.get(f"{space}LastModified", "")),
+                version_of(found.get(f"{space}ETag", ""), found.get(f"{space}LastModified", "")),
                 found.get(f"{space}StorageClass") in _ARCHIVES and not restored,
             )
         )

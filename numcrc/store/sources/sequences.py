@@ -26,7 +26,7 @@ class Sequences:
     def __init__(self, opened: Callable[[Entry], Stream]) -> None:
         self._opened = opened
         self._changed = threading.Condition()
-        self._of: dict[tuple[str, str], _Sequence] = {}
+        self._sequences: dict[tuple[str, str], _Sequence] = {}
         self._interruptions = 0
 
     def read(
@@ -48,7 +48,7 @@ class Sequences:
             data = stream.readinto(into)
             sequence.at = start + len(data)
             if sequence.at == entry.size and stream.readinto(memoryview(bytearray(1))):
-                raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got more")
+                raise ChangedError(f"expected {entry.size} bytes, got more")
         except BaseException:
             sequence.close()
             raise
@@ -57,7 +57,7 @@ class Sequences:
                 sequence.close()
         finally:
             with self._changed:
-                if self._of.get((entry.key, entry.version)) is not sequence:
+                if self._sequences.get((entry.key, entry.version)) is not sequence:
                     sequence.close()  # `close` was called meanwhile
                 sequence.busy = False
                 self._changed.notify_all()
@@ -72,27 +72,28 @@ class Sequences:
     def close(self) -> None:
         """Close the answers that are not being read."""
         with self._changed:
-            for sequence in self._of.values():
+            for sequence in self._sequences.values():
                 if not sequence.busy:
                     sequence.close()
-            self._of.clear()
+            self._sequences.clear()
 
     def _add(self, entry: Entry, stream: Stream) -> None:
+        """Begin the sequence of an object with *stream*, or close that if there is one already."""
         with self._changed:
-            if (entry.key, entry.version) in self._of:
+            if (entry.key, entry.version) in self._sequences:
                 stream.close()
             else:
-                sequence = self._of[entry.key, entry.version] = _Sequence()
+                sequence = self._sequences[entry.key, entry.version] = _Sequence()
                 sequence.stream = stream
 
     def _take(self, entry: Entry, start: int) -> _Sequence:
         """Return the sequence of an object when it is the turn of the range at *start*."""
         with self._changed:
             interruptions = self._interruptions
-            sequence = self._of.get((entry.key, entry.version))
+            sequence = self._sequences.get((entry.key, entry.version))
             if sequence is None:
-                self._forget()
-                sequence = self._of[entry.key, entry.version] = _Sequence()
+                self._make_room()
+                sequence = self._sequences[entry.key, entry.version] = _Sequence()
             sequence.waiting.append(start)
             give_up = 0.0
             try:
@@ -106,16 +107,18 @@ class Sequences:
                             break
                     self._changed.wait(_PATIENCE)
                     if self._interruptions != interruptions:
-                        raise RetryError(f"{entry.key}: interrupted")
+                        raise RetryError("interrupted")
             finally:
                 sequence.waiting.remove(start)
             sequence.busy = True
             return sequence
 
-    def _forget(self) -> None:
-        idle = [name for name, one in self._of.items() if not one.busy and not one.waiting]
-        for name in idle[: len(self._of) - _MOST + 1] if len(self._of) >= _MOST else ():
-            self._of.pop(name).close()
+    def _make_room(self) -> None:
+        """Close the oldest sequences that no thread uses, so that one more is not too many."""
+        excess = max(0, len(self._sequences) + 1 - _MOST)
+        idle = [name for name, one in self._sequences.items() if not one.busy and not one.waiting]
+        for name in idle[:excess]:
+            self._sequences.pop(name).close()
 
 
 class _Sequence:

@@ -10,13 +10,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
-class Keys(Protocol):
-    """An access key, as in botocore's frozen credentials."""
+class Keys(NamedTuple):
+    """An access key, with the fields of botocore's frozen credentials."""
 
     access_key: str
     secret_key: str

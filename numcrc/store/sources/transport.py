@@ -34,12 +34,12 @@ from typing import Any, Literal, TypeAlias
 import pycurl
 
 from numcrc import forks
+from numcrc.checkfiles.names import visible
 from numcrc.store.source import RetryError, StoreError
 from numcrc.store.sources.answers import LARGEST_PAGE, decimal, head
 from numcrc.store.sources.network import (
     common_settings,
     origin,
-    printable,
     proxy_settings,
     trust_settings,
 )
@@ -485,7 +485,7 @@ class _Handle:
         final = code in _FINAL or (
             code == _E_PROXY and self.curl.getinfo(pycurl.PROXY_ERROR) in _FINAL_FOR_SOCKS
         )
-        reason = _REASONS.get(code) or printable(text)
+        reason = _REASONS.get(code) or visible(text)
         return (StoreError if final else RetryError)(f"{host}: {reason}")
 
     def interrupt(self) -> None:

@@ -11,13 +11,7 @@ from numcrc.store.keys import is_url_path, quoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import naming
-from numcrc.store.sources.http import (
-    HttpSource,
-    accepted,
-    failure,
-    if_match,
-    whole_size,
-)
+from numcrc.store.sources.http import HttpSource, if_match, whole_size
 from numcrc.store.sources.network import origin, shown_url
 from numcrc.store.sources.transport import TIMEOUT, Answer, Body, Pool
 
@@ -26,6 +20,7 @@ _MOST_REDIRECTS = 5
 _MOST_SERVERS = 8
 """Other servers to which connections are kept."""
 _KEPT = "/%~?:@!$&'()*+,;=[]|"
+"""Characters of a redirect's URL that are not quoted."""
 
 
 class WebSource(HttpSource):
@@ -76,7 +71,7 @@ class WebSource(HttpSource):
         return self._ask("GET", entry.key, {**headers, **if_match(entry.version)}, into)
 
     def _described(self, key: str, answer: Answer, size: int | None) -> Entry:
-        return Entry(key, size, (), self._version(answer.headers), False, True)
+        return Entry(key, size, (), self._version(answer.headers), complete=True)
 
     def _ask(self, method: str, key: str, headers: dict[str, str], into: Body = None) -> Answer:
         if not is_url_path(key):
@@ -87,22 +82,20 @@ class WebSource(HttpSource):
             login = self._login if pool is self._pool else {}
             sent = {**headers, **login, "accept-encoding": "identity"}
             answer = pool.ask(method, _target(url), sent, into)
-            if accepted(answer, method):
-                return answer
-            with answer:
-                if answer.status not in _REDIRECTS or "location" not in answer.headers:
-                    raise self._failure(answer, key)
+            if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                return self._accepted(answer)
+            answer.close()
             location = answer.headers["location"]
             try:
                 url = urljoin(url, location)
                 origin(url)
             except ValueError:
                 shown = shown_url(location)[:200]
-                raise StoreError(f"{key}: redirected to an invalid URL: {shown!r}") from None
-        raise StoreError(f"{key}: more than {_MOST_REDIRECTS} redirects")
+                raise StoreError(f"redirected to an invalid URL: {shown}") from None
+        raise StoreError(f"more than {_MOST_REDIRECTS} redirects")
 
-    def _failure(self, answer: Answer, key: str) -> StoreError:
-        error = failure(answer, key)
+    def _failure(self, answer: Answer) -> StoreError:
+        error = super()._failure(answer)
         if answer.status == 401 and not self._login:
             return StoreError(f"{error} (pass the user and password as https://USER:PASSWORD@...)")
         return error
