@@ -157,15 +157,15 @@ def verify(
     try:
         # Not an ExitStack: an interrupt of its Python code can leave files open.
         with (
-            nullcontext() if report is None else report_writer(report) as writer,
+            nullcontext() if report is None else report_writer(report) as write,
             ended,
             in_background(partial(opened, source, allow_outside=allow_outside), stopped) as here,
             nullcontext()
             if against is None
             else in_background(partial(opened, against), stopped) as there,
         ):
-            if writer is not None:
-                sinks.append(writer.write)
+            if write is not None:
+                sinks.append(write)
             named.check_sources(here, there)
             own = manifest is None and there is None
             listed = here.listable and (own or not (one_way or allow_outside))

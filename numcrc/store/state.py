@@ -19,6 +19,7 @@ from heapq import heappop, heappush, merge
 from typing import Any, NamedTuple
 
 from numcrc.store.keys import key_bytes
+from numcrc.store.manifests.output import locked
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Result, State
 from numcrc.store.sources import StrPath
@@ -83,7 +84,8 @@ class StateFile:
         self._path = os.fspath(path)
         self._file = open(self._path, "a+b", buffering=0)  # noqa: SIM115 (closed by `close`)
         try:
-            self._lock()
+            if not locked(self._file.fileno()):
+                raise ValueError(f"{self._path}: another process is using this state file")
             self._check_header(job)
         except BaseException:
             self._file.close()
@@ -147,16 +149,6 @@ class StateFile:
         left = memoryview(data)
         while left:  # a disk that is nearly full takes some bytes before it refuses others
             left = left[self._file.write(left) or 0 :]
-
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{self._path}: another process is using this state file") from None
 
     def _check_header(self, job: Mapping[str, Any]) -> None:
         """Write the first line, or compare it with the job."""

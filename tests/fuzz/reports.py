@@ -45,9 +45,9 @@ def check_results(results: list[Result], suffix: str) -> None:
 
 def write(results: Iterable[Result], path: str) -> None:
     """Write a report."""
-    with report_writer(path) as report:
+    with report_writer(path) as add:
         for result in results:
-            report.write(result)
+            add(result)
 
 
 def seeds() -> Iterator[bytes]:

@@ -103,7 +103,7 @@ def test_columns_that_occur_twice_are_errors():
     for names in (["key", "key"], ["key", "Key"]):
         with pytest.raises(ManifestError, match="duplicate name 'key'"):
             inventory("Parquet", twice.rename_columns(names))
-    with pytest.raises(ManifestError, match="invalid fileSchema: duplicate name 'key'"):
+    with pytest.raises(ManifestError, match="invalid columns: duplicate name 'key'"):
         inventory("CSV", b"a,b\n", "Key, Key")
 
 

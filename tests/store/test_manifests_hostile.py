@@ -56,7 +56,7 @@ from store.manifest_support import CRC32C, read
         (b'{"key": "\xff"}', "list: line 1: not UTF-8"),
         (
             '{"key": "\\udcff"}',
-            "list: line 1: 'key' is not valid Unicode; such keys belong in 'key_base64'",
+            "list: line 1: invalid 'key': not valid Unicode; such keys belong in 'key_base64'",
         ),
         ('{"key": "a\\u0000"}', r"list: line 1: invalid key 'a\x00': it contains a null character"),
         ('{"key": ""}', "list: line 1: invalid key: it is empty"),

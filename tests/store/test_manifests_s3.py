@@ -17,6 +17,7 @@ from pyarrow import orc
 from numcrc.store.manifests import ManifestError, read_manifest, write_manifest
 from numcrc.store.objects import Entry
 from numcrc.store.sources import open_source
+from store.fakes import FakeSource
 from store.manifest_support import CRC32C, read
 
 COLUMNS = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, ETag, StorageClass"
@@ -157,3 +158,11 @@ def test_inventory_in_a_store(given, tmp_path, faulty, monkeypatch):
         del faulty.objects[key]
         with pytest.raises(ManifestError, match=f"s3://lists/{key}: "):
             list(read_manifest("s3://lists/x/manifest.json"))
+
+
+def test_a_referenced_file_of_unknown_size_is_read_to_its_end(tmp_path, monkeypatch):
+    path = inventory(tmp_path, "CSV")
+    (file,) = (tmp_path / "data").iterdir()
+    source = FakeSource({f"some/prefix/bucket/config/data/{file.name}": file.read_bytes()})
+    monkeypatch.setattr(source, "stat", Entry)
+    assert list(read_manifest(path, files=source)) == LISTED

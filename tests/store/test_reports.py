@@ -37,9 +37,9 @@ def test_reports_hold_everything(suffix, tmp_path):
     @some
     @given(st.lists(results, max_size=4))
     def check(found):
-        with report_writer(path) as report:
+        with report_writer(path) as add:
             for result in found:
-                report.write(result)
+                add(result)
         assert list(read_results(path)) == found
 
     check()
@@ -49,12 +49,12 @@ def test_a_report_survives_its_process(tmp_path):
     first, second = Result("a", State.MATCH), Result("b", State.DIFFER, 9)
     path = tmp_path / "report.jsonl"
     partial = tmp_path / "report.jsonl.numcrc-part"
-    with report_writer(path) as report:
-        report.write(first)
+    with report_writer(path) as add:
+        add(first)
         assert list(read_results(partial, partial=True)) == [first]
         with pytest.raises(CutError, match=r"incomplete: no end mark after 1 row$"):
             list(read_results(partial))
-        report.write(second)
+        add(second)
         torn = tmp_path / "torn"
         torn.write_bytes(partial.read_bytes()[:-7])
         assert list(read_results(torn, partial=True)) == [first]
@@ -69,14 +69,14 @@ def test_a_report_that_ends_early_leaves_the_old_one(suffix, tmp_path):
     path = tmp_path / f"report.{suffix}"
     partial = tmp_path / f"report.{suffix}.numcrc-part"
     old, new = Result("a", State.MATCH), Result("b", State.DIFFER, 9)
-    with report_writer(path) as report:
-        report.write(old)
+    with report_writer(path) as add:
+        add(old)
     for error in (RuntimeError, KeyboardInterrupt, StoppedError, StoreError):
-        with pytest.raises(error), report_writer(path) as report:
+        with pytest.raises(error), report_writer(path) as add:
             raise error
         assert sorted(os.listdir(tmp_path)) == [path.name], "nothing was written"
-        with pytest.raises(error), report_writer(path) as report:  # noqa: PT012
-            report.write(new)
+        with pytest.raises(error), report_writer(path) as add:  # noqa: PT012
+            add(new)
             raise error
         assert list(read_results(path)) == [old]
         assert partial.exists() == (error is not RuntimeError)
@@ -84,8 +84,8 @@ def test_a_report_that_ends_early_leaves_the_old_one(suffix, tmp_path):
             assert list(read_results(partial, partial=True)) == [new]
             with pytest.raises(CutError, match=r"no end mark after 1 row$"):
                 list(read_results(partial))
-    with report_writer(path) as report:
-        report.write(new)
+    with report_writer(path) as add:
+        add(new)
     assert os.listdir(tmp_path) == [path.name]
     assert list(read_results(path)) == [new]
 
@@ -93,8 +93,8 @@ def test_a_report_that_ends_early_leaves_the_old_one(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_report_is_not_a_manifest(suffix, tmp_path):
     path = tmp_path / f"report.{suffix}"
-    with report_writer(path) as report:
-        report.write(Result("a", State.MATCH))
+    with report_writer(path) as add:
+        add(Result("a", State.MATCH))
     with pytest.raises(ManifestError, match="expected the mark 'numcrc manifest 2', got 'num"):
         list(read_manifest(path))
 

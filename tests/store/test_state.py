@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import threading
 import time
@@ -231,3 +233,13 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
             store.verify(kept(a=b"a"), state=state)
 
     assert store.verify(kept(a=b"a"), state=state, on_result=again).ok
+
+
+def test_a_file_system_may_lack_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert store.verify(kept(a=b"a"), state=tmp_path / "state").ok

@@ -22,9 +22,10 @@ from numcrc.store.manifests.format import (
     by_name,
     for_writing,
     has_suffix,
+    recognised,
 )
 from numcrc.store.manifests.referenced import at_url, verified
-from numcrc.store.manifests.streams import Stream, opened
+from numcrc.store.manifests.streams import open_stream
 from numcrc.store.merge import union
 from numcrc.store.objects import Entry
 from numcrc.store.source import Source
@@ -119,8 +120,8 @@ def read_manifest(
         if isinstance(source, str) and "://" in source:
             stream = stack.enter_context(verified(at_url(source), None))
         else:
-            stream = stack.enter_context(opened(source))
-        chosen = chosen or _recognised(stream)
+            stream = stack.enter_context(open_stream(source))
+        chosen = chosen or recognised(FORMATS, stream)
         options = Options(algorithm, allow_outside, files, on_malformed, exists)
         entries = chosen.read(stream, options)
         yield from _merged(entries, prefix if chosen.whole_bucket else "", chosen.unit)
@@ -180,13 +181,6 @@ def _only(entries: Iterable[Entry], algorithm: str, name: str) -> Iterator[Entry
             if canonical(checksum.algorithm) != algorithm:
                 raise ValueError(f"{name} is a list of {algorithm}, not of {checksum.algorithm}")
         yield entry
-
-
-def _recognised(stream: Stream) -> Format:
-    """Return the format of a file, from its beginning."""
-    if not stream.start():
-        raise ManifestError(stream.name, "the file is empty")
-    return next(each for each in FORMATS if each.recognises(stream))
 
 
 def _merged(entries: Iterator[NumberedEntry], prefix: str, unit: str) -> Iterator[Entry]:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO
 
+from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.ends import check_count, cut
 from numcrc.store.manifests.errors import ManifestError, blaming
 from numcrc.store.manifests.parquet_pages import Chunk, chunks, pages
 from numcrc.store.manifests.rows import Row, Table
-from numcrc.store.manifests.streams import LONGEST_LINE, Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.manifests.strict_json import check_unique
 
 try:
@@ -107,10 +108,10 @@ class ParquetWriter:
             self._writer.close()
 
 
-def table_rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
+def table_rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
     """Yield (row number, row) of a table, without null values."""
-    file = open_parquet(stream)
-    column_names(stream, file, "schema_arrow")
+    file = open_file(stream, "Parquet")
+    column_names(stream, file)  # an error if one is there twice
     marks = file.metadata.metadata or {}
     counted = False
     try:
@@ -122,7 +123,7 @@ def table_rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
             check_count(int(marks[_ROWS]), file.metadata.num_rows)
     except ValueError as error:
         raise ManifestError(stream.name, str(error)) from None
-    for number, row in parquet_rows(stream, file):
+    for number, row in file_rows(stream, file):
         found = {name: value for name, value in row.items() if value is not None}
         if "checksums" in found:
             try:
@@ -134,7 +135,7 @@ def table_rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
         raise cut(stream.name, file.metadata.num_rows)
 
 
-def _check_extent(stream: Stream, metadata: Any) -> None:
+def _check_extent(stream: FileStream, metadata: Any) -> None:
     """Raise ValueError unless row groups and footer are the whole file.
 
     In concatenated files, the last footer would be applied to the first rows.
@@ -146,37 +147,60 @@ def _check_extent(stream: Stream, metadata: Any) -> None:
         raise ValueError("not one whole Parquet file")
 
 
-def open_parquet(stream: Stream) -> Any:
-    """Return pyarrow's ParquetFile, for its metadata and `parquet_rows`."""
+def open_file(stream: FileStream, kind: str) -> Any:
+    """Return pyarrow's ParquetFile or ORCFile, as *kind* says: "Parquet" or "ORC"."""
+    if kind == "ORC":
+        from pyarrow import orc  # some builds of pyarrow lack it
+
+        with _blaming(stream, kind):
+            return orc.ORCFile(stream.file)
     if not stream.file.seekable():
         raise ManifestError(stream.name, "cannot read Parquet from a pipe")
-    with _blaming(stream, "Parquet"):
+    with _blaming(stream, kind):
         return pq.ParquetFile(stream.file)
 
 
-def parquet_rows(
-    stream: Stream, file: Any, columns: list[str] | None = None
+def column_names(stream: FileStream, file: Any) -> list[str]:
+    """Return the names of the columns of a file from `open_file`."""
+    with _blaming(stream, "Parquet or ORC"):
+        schema = file.schema_arrow if isinstance(file, pq.ParquetFile) else file.schema
+        names: list[str] = schema.names
+        check_unique(names)
+    return names
+
+
+def file_rows(
+    stream: FileStream, file: Any, columns: list[str] | None = None
 ) -> Iterator[tuple[int, Row]]:
-    """Yield (row number, row) of some columns of a Parquet file."""
+    """Yield (row number, row) of a file from `open_file`, of all or some *columns*."""
+    if isinstance(file, pq.ParquetFile):
+        return _rows(stream, _parquet_batches(stream, file, columns), "Parquet")
+    return _rows(stream, _orc_batches(file, columns), "ORC")
 
-    def batches() -> Iterator[Any]:
-        groups = chunks(stream.file, file.metadata.serialized_size)
-        for k, chunks_of_group in enumerate(groups):
-            rows, texts = _plan(stream, file.metadata.schema, k, chunks_of_group, columns)
-            group = pq.ParquetFile(
-                stream.file,
-                metadata=file.metadata,
-                read_dictionary=texts,
-                buffer_size=_READ,
-                pre_buffer=False,
-            )
-            yield from group.iter_batches(rows, row_groups=[k], columns=columns)
 
-    return _rows(stream, batches(), "Parquet")
+def _parquet_batches(stream: FileStream, file: Any, columns: list[str] | None) -> Iterator[Any]:
+    groups = chunks(stream.file, file.metadata.serialized_size)
+    for k, chunks_of_group in enumerate(groups):
+        rows, texts = _plan(stream, file.metadata.schema, k, chunks_of_group, columns)
+        group = pq.ParquetFile(
+            stream.file,
+            metadata=file.metadata,
+            read_dictionary=texts,
+            buffer_size=_READ,
+            pre_buffer=False,
+        )
+        yield from group.iter_batches(rows, row_groups=[k], columns=columns)
+
+
+def _orc_batches(file: Any, columns: list[str] | None) -> Iterator[Any]:
+    for k in range(file.nstripes):
+        stripe = file.read_stripe(k, columns)
+        for at in range(0, len(stripe), _BATCH):
+            yield stripe.slice(at, _BATCH)
 
 
 def _plan(
-    stream: Stream, schemas: Any, k: int, group: list[Chunk], columns: Sequence[str] | None
+    stream: FileStream, schemas: Any, k: int, group: list[Chunk], columns: Sequence[str] | None
 ) -> tuple[int, list[str]]:
     """Return how to read some columns of a row group in bounded memory.
 
@@ -231,32 +255,7 @@ def _plan(
     return rows, texts
 
 
-def open_orc(stream: Stream) -> Any:
-    """Return pyarrow's ORCFile."""
-    from pyarrow import orc
-
-    with _blaming(stream, "ORC"):
-        return orc.ORCFile(stream.file)
-
-
-def column_names(stream: Stream, file: Any, schema: str) -> list[str]:
-    """Return the names of the columns; *schema* is the attribute of *file* with its schema."""
-    with _blaming(stream, "Parquet or ORC"):
-        names: list[str] = getattr(file, schema).names
-        check_unique(names)
-    return names
-
-
-def orc_rows(stream: Stream, file: Any, columns: list[str]) -> Iterator[tuple[int, Row]]:
-    """Yield (row number, row) of some columns of an ORC file."""
-    stripes = (file.read_stripe(k, columns) for k in range(file.nstripes))
-    batches = (
-        stripe.slice(at, _BATCH) for stripe in stripes for at in range(0, len(stripe), _BATCH)
-    )
-    return _rows(stream, batches, "ORC")
-
-
-def _rows(stream: Stream, batches: Iterator[Any], kind: str) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, batches: Iterator[Any], kind: str) -> Iterator[tuple[int, Row]]:
     number = 0
     while True:
         with _blaming(stream, kind):
@@ -280,7 +279,7 @@ def _rows(stream: Stream, batches: Iterator[Any], kind: str) -> Iterator[tuple[i
                 yield number, row
 
 
-def _blaming(stream: Stream, kind: str) -> AbstractContextManager[None]:
+def _blaming(stream: FileStream, kind: str) -> AbstractContextManager[None]:
     # Texts that are not UTF-8 are a ValueError, unexpected types are a TypeError, and dates that
     # Python does not have are an OverflowError.
     errors = (OSError, ValueError, TypeError, OverflowError)

@@ -10,9 +10,9 @@ from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, NumberedEntry, Options
 from numcrc.store.manifests.inventory import version_of_etag
-from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
+from numcrc.store.manifests.referenced import document, find, may_be_document, verified
 from numcrc.store.manifests.rows import digits
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.manifests.strict_json import loads
 from numcrc.store.objects import Checksum, Entry
 
@@ -25,13 +25,13 @@ _UNQUOTED = re.compile(r'([^"{]*,)(\{.*\})\s*', re.DOTALL)
 _PARTS = re.compile(r"-([0-9]{1,5})$")
 
 
-def _recognises(stream: Stream) -> bool:
+def _recognises(stream: FileStream) -> bool:
     if may_be_document(stream):
         return _DOCUMENT.search(stream.start()) is not None
     return _LINE.match(stream.first_line().replace(", ", ",")) is not None
 
 
-def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
+def _read(stream: FileStream, options: Options) -> Iterator[NumberedEntry]:
     """Yield the entries of a report, or of all reports that a manifest.json refers to."""
     if not stream.is_object():
         yield from _report(stream)
@@ -39,16 +39,16 @@ def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
     results = document(stream).get("Results")
     if not isinstance(results, list):
         raise ManifestError(stream.name, "not the manifest of an S3 Batch Operations report")
-    find = finder(stream.name, options.files)
     for result in results:
         if not isinstance(result, dict) or not isinstance(result.get("Key"), str):
             raise ManifestError(stream.name, "a report without a key")
-        file = find(str(result.get("Bucket", "")), result["Key"])
+        bucket = str(result.get("Bucket", ""))
+        file = find(stream.name, options.files, bucket, result["Key"])
         with verified(file, result.get("MD5Checksum")) as report:
             yield from _report(report)
 
 
-def _report(stream: Stream) -> Iterator[NumberedEntry]:
+def _report(stream: FileStream) -> Iterator[NumberedEntry]:
     bucket = None
     for number, cells in csv_records(stream, _quoted):
         if number == 1 and cells[0].strip() == "Bucket":

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from numcrc.checkfiles import reader
-from numcrc.checkfiles.formats import line
+from numcrc.checkfiles import formats, reader
 from numcrc.checkfiles.lines import Basis, Line
 from numcrc.checksums import ChecksumAlgorithm, known, unknown
 from numcrc.store.keys import key_bytes, key_of_path, key_text
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, NumberedEntry, Options
 from numcrc.store.manifests.output import written
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.sources import StrPath
 
@@ -28,11 +27,11 @@ def algorithm_named(name: str) -> ChecksumAlgorithm:
     return found
 
 
-def _recognises(_stream: Stream) -> bool:
+def _recognises(_stream: FileStream) -> bool:
     return True  # lines have no mark; one that cannot be parsed is an error
 
 
-def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
+def _read(stream: FileStream, options: Options) -> Iterator[NumberedEntry]:
     """Yield the entries of a check file; each line says which format it has."""
     chosen = algorithm_named(options.algorithm) if options.algorithm else None
     key_of = _Keys(options)
@@ -102,7 +101,7 @@ def _write(list_format: str, path: StrPath | None, entries: Iterable[Entry]) -> 
                     raise ValueError(
                         f"a {list_format} list has one algorithm, not {first} and {name}"
                     )
-                write_line = line(
+                write_line = formats.line(
                     list_format,
                     [known(name) or unknown(name, 8 * len(checksum.value))],
                     base64=False,

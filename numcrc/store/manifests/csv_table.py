@@ -13,26 +13,27 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat, has_suffix
 from numcrc.store.manifests.rows import Row, Table
-from numcrc.store.manifests.streams import LONGEST_LINE, Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.manifests.strict_json import check_unique, loads
 
 _SUFFIXES = (".csv",)
-# Lines of check files have spaces.
 _MARK = "numcrc "
+# Other titles than the mark have no spaces, unlike lines of check files.
 _TITLES = re.compile(rf"(?:[^, ]+,)*key(?:_base64)?(?:,[^, ]+)*(?:,{_MARK}.*)?")
 # Characters that begin a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
-def _recognises(stream: Stream) -> bool:
+def _recognises(stream: FileStream) -> bool:
     return has_suffix(stream.name, _SUFFIXES) or bool(_TITLES.fullmatch(stream.first_line()))
 
 
-def _rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
     records = csv_records(stream)
     ends = Ends(stream, table)
     with ends.expected():
@@ -81,7 +82,7 @@ def _row_count(cells: list[str]) -> int:
 
 
 def csv_records(
-    stream: Stream, repair: Callable[[str], str] = str
+    stream: FileStream, repair: Callable[[str], str] = str
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, cells) of each record of a CSV file, but for empty lines.
 

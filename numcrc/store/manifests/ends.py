@@ -8,7 +8,7 @@ from enum import Enum
 
 from numcrc.store.manifests.errors import CutError, ManifestError
 from numcrc.store.manifests.rows import Table
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 
 
 class _Place(Enum):
@@ -28,13 +28,13 @@ class Ends:
 
     Parameters
     ----------
-    stream : Stream
+    stream : FileStream
         The file.
     table : Table
         The table that the file should have.
     """
 
-    def __init__(self, stream: Stream, table: Table) -> None:
+    def __init__(self, stream: FileStream, table: Table) -> None:
         self._stream, self._table = stream, table
         self._place = _Place.START
         self._rows = 0

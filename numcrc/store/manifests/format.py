@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row, Table
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.objects import Entry
 from numcrc.store.source import Source
 from numcrc.store.sources import StrPath
@@ -27,11 +27,11 @@ class NumberedEntry(NamedTuple):
 class Options(NamedTuple):
     """The options of `read_manifest` that a format may need."""
 
-    algorithm: str | None = None
-    allow_outside: bool = False
-    files: Source | None = None
-    on_malformed: Callable[[ManifestError], object] | None = None
-    exists: Callable[[str], bool] | None = None
+    algorithm: str | None
+    allow_outside: bool
+    files: Source | None
+    on_malformed: Callable[[ManifestError], object] | None
+    exists: Callable[[str], bool] | None
 
 
 class Format(NamedTuple):
@@ -43,9 +43,9 @@ class Format(NamedTuple):
     name: str
     summary: str
     """The format in a few words, for help texts."""
-    recognises: Callable[[Stream], bool]
+    recognises: Callable[[FileStream], bool]
     """Whether a file begins like one of this format."""
-    read: Callable[[Stream, Options], Iterator[NumberedEntry]]
+    read: Callable[[FileStream, Options], Iterator[NumberedEntry]]
     write: Callable[[StrPath | None, Iterable[Entry]], int] | None = None
     """Writes entries to a path and returns their number; None: the format is only read."""
     suffixes: tuple[str, ...] = ()
@@ -83,9 +83,9 @@ class TableFormat(NamedTuple):
     """The format in a few words, for help texts."""
     suffixes: tuple[str, ...]
     """The suffixes of file names that stand for it, in lower case."""
-    recognises: Callable[[Stream], bool]
+    recognises: Callable[[FileStream], bool]
     """Whether a file begins like one of this format."""
-    rows: Callable[[Stream, Table], Iterator[tuple[int, Row]]]
+    rows: Callable[[FileStream, Table], Iterator[tuple[int, Row]]]
     """Yields (line or row number, row), without null values."""
     writer: Callable[[BinaryIO, Table], RowWriter]
     unit: str = "line"
@@ -94,23 +94,22 @@ class TableFormat(NamedTuple):
     """Whether files of this format cannot be written to a pipe."""
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def suffixes(self) -> tuple[str, ...]: ...
+F = TypeVar("F", Format, TableFormat)
 
 
-F = TypeVar("F", bound=_Named)
-
-
-def by_name(formats: Iterable[F], name: str) -> F:
+def by_name(formats: Sequence[F], name: str) -> F:
     """Return the format called *name*, or raise ValueError with the names of all *formats*."""
-    formats = tuple(formats)
     for each in formats:
         if each.name == name:
             return each
     raise ValueError(f"unknown format {name!r}: expected {_names(formats)}")
+
+
+def recognised(formats: Sequence[F], stream: FileStream) -> F:
+    """Return the first format that recognises a file, or the last; ManifestError if it is empty."""
+    if not stream.start():
+        raise ManifestError(stream.name, "the file is empty")
+    return next((each for each in formats if each.recognises(stream)), formats[-1])
 
 
 def for_writing(formats: Sequence[F], path: StrPath | None, name: str | None) -> F:
@@ -138,5 +137,5 @@ def has_suffix(path: StrPath, suffixes: tuple[str, ...]) -> bool:
     return os.fspath(path).lower().removesuffix(".gz").endswith(suffixes)
 
 
-def _names(formats: Iterable[_Named]) -> str:
+def _names(formats: Iterable[Format | TableFormat]) -> str:
     return ", ".join(each.name for each in formats)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 from numcrc.store.keys import check_key, key_text, unquoted
 from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, NumberedEntry, Options
-from numcrc.store.manifests.referenced import document, finder, may_be_document, verified
+from numcrc.store.manifests.referenced import document, find, may_be_document, verified
 from numcrc.store.manifests.rows import Row, check_size
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.manifests.strict_json import check_unique
 from numcrc.store.objects import Entry
 
@@ -21,11 +22,11 @@ _COLUMNS = ("key", "versionid", "islatest", "isdeletemarker", "size", "etag", "s
 _TIER = "intelligenttieringaccesstier"
 
 
-def _recognises(stream: Stream) -> bool:
+def _recognises(stream: FileStream) -> bool:
     return may_be_document(stream) and _DOCUMENT.search(stream.start()) is not None
 
 
-def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
+def _read(stream: FileStream, options: Options) -> Iterator[NumberedEntry]:
     """Yield the latest versions of objects."""
     name = stream.name
     if not stream.is_object():
@@ -38,11 +39,11 @@ def _read(stream: Stream, options: Options) -> Iterator[NumberedEntry]:
     rows = _ROWS.get(file_format) if isinstance(file_format, str) else None
     if rows is None or not isinstance(schema, str) or not isinstance(files, list):
         raise ManifestError(name, "not the manifest of an S3 Inventory in CSV, Parquet or ORC")
-    find = finder(name, options.files)
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("key"), str):
             raise ManifestError(name, "a file without a key")
-        with verified(find(bucket, file["key"]), file.get("MD5checksum")) as part:
+        found = find(name, options.files, bucket, file["key"])
+        with verified(found, file.get("MD5checksum")) as part:
             for number, row in rows(part, schema):
                 try:
                     entry = _entry(row)
@@ -83,14 +84,9 @@ def _flag(row: Row, name: str, default: bool) -> bool:
     raise ValueError(f"invalid {name}: {value!r}")
 
 
-def _csv_rows(stream: Stream, schema: str) -> Iterator[tuple[int, Row]]:
+def _csv_rows(stream: FileStream, schema: str) -> Iterator[tuple[int, Row]]:
     names = [_column(name) for name in schema.split(",")]
-    try:
-        check_unique(names)
-    except ValueError as error:
-        raise ManifestError(stream.name, f"invalid fileSchema: {error}") from None
-    if "key" not in names:
-        raise ManifestError(stream.name, "invalid fileSchema: it has no Key")
+    _check_columns(stream, names)
     for number, cells in csv_records(stream):
         try:
             check_width(cells, len(names))
@@ -101,37 +97,32 @@ def _csv_rows(stream: Stream, schema: str) -> Iterator[tuple[int, Row]]:
         yield number, row
 
 
-def _parquet_rows(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
+def _arrow_rows(kind: str, stream: FileStream, _schema: str) -> Iterator[tuple[int, Row]]:
     from numcrc.store.manifests import arrow
 
-    file = arrow.open_parquet(stream)
-    names = _columns(stream, arrow.column_names(stream, file, "schema_arrow"))
-    for number, row in arrow.parquet_rows(stream, file, list(names)):
+    file = arrow.open_file(stream, kind)
+    names = _columns(stream, arrow.column_names(stream, file))
+    for number, row in arrow.file_rows(stream, file, list(names)):
         yield number, _renamed(stream, row, names)
 
 
-def _orc_rows(stream: Stream, _schema: str) -> Iterator[tuple[int, Row]]:
-    from numcrc.store.manifests import arrow
-
-    file = arrow.open_orc(stream)
-    names = _columns(stream, arrow.column_names(stream, file, "schema"))
-    for number, row in arrow.orc_rows(stream, file, list(names)):
-        yield number, _renamed(stream, row, names)
-
-
-def _columns(stream: Stream, names: list[str]) -> dict[str, str]:
+def _columns(stream: FileStream, names: list[str]) -> dict[str, str]:
     """Return the columns of a file that are used, and the name of each in CSV files."""
     found = {name: _column(name) for name in names if _column(name) in (*_COLUMNS, _TIER)}
-    try:
-        check_unique(found.values())
-    except ValueError as error:
-        raise ManifestError(stream.name, str(error)) from None
-    if "key" not in found.values():
-        raise ManifestError(stream.name, "no column 'key'")
+    _check_columns(stream, found.values())
     return found
 
 
-def _renamed(stream: Stream, row: Row, names: dict[str, str]) -> Row:
+def _check_columns(stream: FileStream, names: Collection[str]) -> None:
+    try:
+        check_unique(names)
+    except ValueError as error:
+        raise ManifestError(stream.name, f"invalid columns: {error}") from None
+    if "key" not in names:
+        raise ManifestError(stream.name, "no column 'key'")
+
+
+def _renamed(stream: FileStream, row: Row, names: dict[str, str]) -> Row:
     found = {names[name]: value for name, value in row.items()}
     if isinstance(found["key"], bytes):
         found["key"] = key_text(found["key"])
@@ -145,9 +136,9 @@ def _column(name: str) -> str:
     return re.sub(r"[\s_]", "", name).lower()
 
 
-_ROWS: dict[str, Callable[[Stream, str], Iterator[tuple[int, Row]]]] = {
+_ROWS: dict[str, Callable[[FileStream, str], Iterator[tuple[int, Row]]]] = {
     "CSV": _csv_rows,
-    "Parquet": _parquet_rows,
-    "ORC": _orc_rows,
+    "Parquet": partial(_arrow_rows, "Parquet"),
+    "ORC": partial(_arrow_rows, "ORC"),
 }
 FORMAT = Format("inventory", "S3 Inventory", _recognises, _read, whole_bucket=True)

@@ -10,18 +10,18 @@ from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat
 from numcrc.store.manifests.rows import Row, Table
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.manifests.strict_json import loads
 
 _END = "end"
 
 
-def _recognises(stream: Stream) -> bool:
+def _recognises(stream: FileStream) -> bool:
     # Check files in JSON begin with a path.
     return stream.start().startswith(b"{") and not stream.start().startswith(b'{"path"')
 
 
-def _rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
     ends = Ends(stream, table)
     with ends.expected():
         for number, line in stream.text():

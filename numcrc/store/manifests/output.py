@@ -137,7 +137,9 @@ def _opened(path: str) -> BinaryIO:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 raise FileExistsError(errno.EEXIST, "not a file of an earlier run", path)
-            _lock(fd, path)
+            if not locked(fd):
+                why = "another process is writing this file"
+                raise BlockingIOError(errno.EAGAIN, why, path)
             with suppress(FileNotFoundError):
                 # Another process may just have renamed it.
                 if os.path.samestat(found, os.lstat(path)):
@@ -149,18 +151,19 @@ def _opened(path: str) -> BinaryIO:
         file.close()
 
 
-def _lock(fd: int, path: str) -> None:
+def locked(fd: int) -> bool:
+    """Lock an open file, where that is possible; return False if another process has locked it."""
     try:
         import fcntl
     except ImportError:  # Windows
-        return
+        return True
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        why = "another process is writing this file"
-        raise BlockingIOError(errno.EAGAIN, why, path) from None
+        return False
     except OSError:  # a file system without locks
-        return
+        pass
+    return True
 
 
 def _copy_mode(target: str, partial: str, more: int = 0) -> None:

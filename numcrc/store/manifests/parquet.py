@@ -7,16 +7,16 @@ from typing import BinaryIO
 
 from numcrc.store.manifests.format import RowWriter, TableFormat
 from numcrc.store.manifests.rows import Row, Table
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 
 # `arrow` is imported on demand: pyarrow is optional, and takes 0.3 s to import.
 
 
-def _recognises(stream: Stream) -> bool:
+def _recognises(stream: FileStream) -> bool:
     return stream.start().startswith(b"PAR1")
 
 
-def _rows(stream: Stream, table: Table) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
     from numcrc.store.manifests import arrow
 
     return arrow.table_rows(stream, table)

@@ -25,8 +25,6 @@ _ENCODING = {_DATA: 2, _DATA_V2: 4}
 # The types of Thrift's compact protocol.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _DEEPEST = 8
-
-
 # The fields of a footer: row groups, their columns, and the details of a column.
 _GROUPS, _COLUMNS, _COLUMN = 4, 1, 3
 _VALUES, _LENGTH, _DATA_START, _DICTIONARY_START = 5, 7, 9, 11

@@ -8,14 +8,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.manifests.strict_json import loads
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import open_source, without_login
+from numcrc.store.sources.local import LocalSource
 
 _PIECE = 4 << 20
 # A manifest.json has some hundred bytes for each file.
@@ -26,21 +27,17 @@ class Referenced(NamedTuple):
     """A file that a manifest.json refers to."""
 
     name: str
-    pieces: Callable[[], Iterator[bytes | memoryview]]
-    """Yields its content."""
+    pieces: Callable[[], Iterator[memoryview]]
+    """Yields its content; each piece is valid until the next one."""
 
 
-Finder: TypeAlias = Callable[[str, str], Referenced]
-"""Returns the file with a key in a bucket."""
-
-
-def may_be_document(stream: Stream) -> bool:
+def may_be_document(stream: FileStream) -> bool:
     """Return whether a file may be a manifest.json: a JSON object, but not our JSON Lines."""
     start = stream.start()
     return start.startswith(b"{") and not start.startswith(b'{"numcrc"')
 
 
-def document(stream: Stream) -> Row:
+def document(stream: FileStream) -> Row:
     """Return the JSON object of a manifest.json."""
     data = stream.file.read(_LARGEST + 1)
     try:
@@ -54,22 +51,17 @@ def document(stream: Stream) -> Row:
     return found
 
 
-def finder(manifest: str, source: Source | None) -> Finder:
-    """Return a function that finds the file with a key in a bucket.
+def find(manifest: str, source: Source | None, bucket: str, key: str) -> Referenced:
+    """Return the file with a key in a bucket, to which *manifest* refers.
 
-    The file is an object of *source*; without one, an object of that bucket if *manifest* is a
-    URL, and otherwise a local file beside *manifest* or beside its folder, as S3 Inventory
-    arranges them.
+    It is an object of *source*; without one, an object of that bucket if *manifest* is a URL, and
+    otherwise a local file beside *manifest* or beside its folder, as S3 Inventory arranges them.
     """
-
-    def find(bucket: str, key: str) -> Referenced:
-        if source is not None:
-            return Referenced(key, partial(_object_pieces, source, key))
-        if "://" in manifest:
-            return at_url(f"{manifest.partition('://')[0]}://{bucket}/{key}")
-        return _local(manifest, key)
-
-    return find
+    if source is not None:
+        return Referenced(key, partial(_object_pieces, source, key))
+    if "://" in manifest:
+        return at_url(f"{manifest.partition('://')[0]}://{bucket}/{key}")
+    return _local(manifest, key)
 
 
 def at_url(url: str) -> Referenced:
@@ -87,15 +79,10 @@ def _local(manifest: str, key: str) -> Referenced:
         for tail in (tails, tails[-1:]):
             path = os.path.join(place, *tail)
             if os.path.isfile(path):
-                return Referenced(path, partial(_pieces, path))
+                folder, name = os.path.split(path)
+                return Referenced(path, partial(_object_pieces, LocalSource(folder), name))
     where = f"neither beside it nor in {tails[0]!r} beside its folder"
     raise ManifestError(manifest, f"the file {tails[-1]!r} is {where}")
-
-
-def _pieces(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
 
 
 def _fetched(folder: str, key: str) -> Iterator[memoryview]:
@@ -107,12 +94,17 @@ def _object_pieces(source: Source, key: str) -> Iterator[memoryview]:
     """Yield the bytes of an object; each piece is valid until the next one."""
     entry = source.stat(key)
     buffer = memoryview(bytearray(_PIECE))
-    for at in range(0, entry.size or 0, _PIECE):
-        yield source.read(entry, at, buffer[: (entry.size or 0) - at])
+    at = 0
+    while entry.size is None or at < entry.size:
+        piece = source.read(entry, at, buffer)
+        yield piece
+        if len(piece) < len(buffer):
+            return
+        at += len(piece)
 
 
 @contextmanager
-def verified(file: Referenced, md5: Any) -> Iterator[Stream]:
+def verified(file: Referenced, md5: Any) -> Iterator[FileStream]:
     """Yield a copy of a file, all of which has the MD5 *md5* in hexadecimal; None: any.
 
     A copy, so that the bytes that are read are the bytes that were checked.
@@ -128,4 +120,4 @@ def verified(file: Referenced, md5: Any) -> Iterator[Stream]:
         if md5 is not None and digest.hexdigest() != str(md5).lower():
             raise ManifestError(file.name, f"expected MD5 {md5}, got {digest.hexdigest()}")
         copy.seek(0)
-        yield Stream(file.name, copy)
+        yield FileStream(file.name, copy)

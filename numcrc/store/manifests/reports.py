@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from numcrc.store.manifests.errors import CutError
-from numcrc.store.manifests.format import by_name, for_writing
-from numcrc.store.manifests.rows import RESULTS, Row, result_to_row, row_to_result
-from numcrc.store.manifests.streams import opened
-from numcrc.store.manifests.tables import TABLES, parsed, recognised, row_writer
+from numcrc.store.manifests.format import by_name, for_writing, recognised
+from numcrc.store.manifests.rows import RESULTS, result_to_row, row_to_result
+from numcrc.store.manifests.streams import open_stream
+from numcrc.store.manifests.tables import TABLES, parsed, row_writer
 from numcrc.store.objects import Result
 from numcrc.store.retries import StoppedError
 from numcrc.store.source import StoreError
@@ -21,23 +21,12 @@ from numcrc.store.sources import StrPath
 _EARLY_ENDS = (KeyboardInterrupt, StoppedError, StoreError)
 
 
-class ReportWriter:
-    """Writes results to a report."""
-
-    def __init__(self, add: Callable[[Row], object]) -> None:
-        self._add = add
-
-    def write(self, result: Result) -> None:
-        """Add a result."""
-        self._add(result_to_row(result))
-
-
 @contextmanager
 def report_writer(
     path: StrPath | None,
     format: str | None = None,  # noqa: A002
-) -> Iterator[ReportWriter]:
-    """Return a context manager for a report to write.
+) -> Iterator[Callable[[Result], object]]:
+    """Yield a function that adds a result to a report.
 
     The report is written to a file beside *path*, whose name ends with ``.numcrc-part``. When the
     ``with`` block ends, that file replaces *path*. If the block raises `KeyboardInterrupt`,
@@ -62,14 +51,14 @@ def report_writer(
     Examples
     --------
     >>> from numcrc.store.objects import State
-    >>> with report_writer(os.devnull, "csv") as report:
-    ...     report.write(Result("a", State.MATCH, 9, "crc32c", "e3069283", "e3069283"))
+    >>> with report_writer(os.devnull, "csv") as add:
+    ...     add(Result("a", State.MATCH, 9, "crc32c", "e3069283", "e3069283"))
     """
     table = for_writing(TABLES, path, format)
     compressed = path is not None and os.fspath(path).endswith(".gz")
     at_once = table.name == "jsonl" and not compressed
     with row_writer(path, RESULTS, table, keep=_EARLY_ENDS, at_once=at_once) as add:
-        yield ReportWriter(add)
+        yield lambda result: add(result_to_row(result))
 
 
 def read_results(
@@ -104,9 +93,10 @@ def read_results(
     ('a', 'match')
     """
     table = None if format is None else by_name(TABLES, format)
-    with opened(path) as stream:
+    with open_stream(path) as stream:
+        table = table or recognised(TABLES, stream)
         try:
-            for _, result in parsed(stream, RESULTS, table or recognised(stream), row_to_result):
+            for _, result in parsed(stream, RESULTS, table, row_to_result):
                 yield result
         except CutError:
             if not partial:

@@ -81,6 +81,8 @@ RESULTS = Table(
         "version": "text",
     },
 )
+# The columns of a report that a result may leave empty.
+_RESULT_TEXTS = ("algorithm", "expected", "actual", "detail", "version")
 _LARGEST = (1 << 63) - 1
 
 
@@ -90,16 +92,12 @@ def entry_to_row(entry: Entry) -> Row:
     if entry.size is not None:
         row["size"] = entry.size
     if entry.checksums:
-        found: dict[str, Any] = {}
+        found: dict[str, list[Any]] = {}
         for checksum in entry.checksums:
-            value = _checksum_to_value(checksum)
-            if checksum.algorithm not in found:
-                found[checksum.algorithm] = value
-            elif isinstance(found[checksum.algorithm], list):
-                found[checksum.algorithm].append(value)
-            else:
-                found[checksum.algorithm] = [found[checksum.algorithm], value]
-        row["checksums"] = found
+            found.setdefault(checksum.algorithm, []).append(_checksum_to_value(checksum))
+        row["checksums"] = {
+            name: values if len(values) > 1 else values[0] for name, values in found.items()
+        }
     if entry.version:
         row["version"] = _utf8(entry.version)
     if entry.archived:
@@ -142,7 +140,7 @@ def result_to_row(result: Result) -> Row:
         row["size"] = result.size
     if result.parts:
         row["parts"] = list(result.parts)
-    for name in ("algorithm", "expected", "actual", "detail", "version"):
+    for name in _RESULT_TEXTS:
         if text := getattr(result, name):
             row[name] = _utf8(text)
     return row
@@ -153,17 +151,9 @@ def row_to_result(row: Row) -> Result:
     parts = _typed(row, "parts", list, [])
     if not all(type(part) is int and 0 <= part <= _LARGEST for part in parts):
         raise ValueError("invalid 'parts': expected numbers of parts")
-    return Result(
-        _row_to_key(row),
-        State(_typed(row, "state", str, "")),
-        _size(row),
-        _typed(row, "algorithm", str, ""),
-        _typed(row, "expected", str, ""),
-        _typed(row, "actual", str, ""),
-        tuple(parts),
-        _typed(row, "detail", str, ""),
-        _typed(row, "version", str, ""),
-    )
+    state = State(_typed(row, "state", str, ""))
+    texts = {name: _typed(row, name, str, "") for name in _RESULT_TEXTS}
+    return Result(_row_to_key(row), state, _size(row), parts=tuple(parts), **texts)
 
 
 def _key_to_row(key: str) -> Row:
@@ -188,16 +178,8 @@ def _row_to_key(row: Row) -> str:
         return key_text(raw)
     if not key:
         raise ValueError("invalid key: it is empty")
-    if not key.isascii():
-        _check_utf8(key)
+    _check_unicode(key, "'key'", "; such keys belong in 'key_base64'")
     return key
-
-
-def _check_utf8(key: str) -> None:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        raise ValueError("'key' is not valid Unicode; such keys belong in 'key_base64'") from None
 
 
 def _utf8(text: str) -> str:
@@ -206,6 +188,7 @@ def _utf8(text: str) -> str:
 
 
 def _typed(row: Row, name: str, kind: type, default: Any) -> Any:
+    """Return the value called *name*, or *default*; ValueError if it is not of the type *kind*."""
     value = row.get(name)
     if value is None:
         return default
@@ -244,12 +227,13 @@ def _checksum_to_value(checksum: Checksum) -> Any:
     return found
 
 
-def _check_unicode(text: str, what: str) -> None:
+def _check_unicode(text: str, what: str, advice: str = "") -> None:
+    """Raise ValueError if *text* has surrogates."""
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"invalid {what}: not valid Unicode") from None
+            raise ValueError(f"invalid {what}: not valid Unicode{advice}") from None
 
 
 def _value_to_checksum(algorithm: str, value: Any) -> Checksum:

@@ -13,10 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from numcrc.checkfiles import reader
-from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.errors import ManifestError, blaming
-
-__all__ = ["LONGEST_LINE", "Stream", "opened"]
 
 # Bytes from which the format of a file is recognised.
 _START = 1 << 13
@@ -24,7 +21,7 @@ _BOM, _UTF16 = b"\xef\xbb\xbf", (BOM_UTF16_LE, BOM_UTF16_BE)
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
-class Stream:
+class FileStream:
     """A binary file to read, decompressed if it is gzip or zstd, in UTF-8 if it is UTF-16.
 
     Parameters
@@ -137,15 +134,15 @@ class _Zstd(_Rest):
 
 
 @contextmanager
-def opened(source: Any) -> Iterator[Stream]:
+def open_stream(source: Any) -> Iterator[FileStream]:
     """Open a path, or ``-`` for standard input; or take a binary file, which stays open."""
     if source == "-":
-        yield Stream("standard input", sys.stdin.buffer)
+        yield FileStream("standard input", sys.stdin.buffer)
     elif isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
-            yield Stream(os.fspath(source), file)
+            yield FileStream(os.fspath(source), file)
     elif isinstance(source, io.TextIOBase):
         raise TypeError("expected a file in binary mode, got one in text mode")
     else:
         name = getattr(source, "name", None)
-        yield Stream(name if isinstance(name, str) else "manifest", source)
+        yield FileStream(name if isinstance(name, str) else "manifest", source)

@@ -12,7 +12,7 @@ from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, NumberedEntry, Options, TableFormat
 from numcrc.store.manifests.output import written
 from numcrc.store.manifests.rows import ENTRIES, Row, Table, entry_to_row, row_to_entry
-from numcrc.store.manifests.streams import Stream
+from numcrc.store.manifests.streams import FileStream
 from numcrc.store.objects import Entry
 from numcrc.store.sources import StrPath
 
@@ -21,15 +21,8 @@ T = TypeVar("T")
 TABLES = (jsonl.FORMAT, parquet.FORMAT, csv_table.FORMAT)
 
 
-def recognised(stream: Stream) -> TableFormat:
-    """Return the format of a table, from its beginning."""
-    if not stream.start():
-        raise ManifestError(stream.name, "the file is empty")
-    return next((each for each in TABLES if each.recognises(stream)), csv_table.FORMAT)
-
-
 def parsed(
-    stream: Stream, table: Table, table_format: TableFormat, parse: Callable[[Row], T]
+    stream: FileStream, table: Table, table_format: TableFormat, parse: Callable[[Row], T]
 ) -> Iterator[tuple[int, T]]:
     """Yield (line or row number, result of *parse*) for each row."""
     for number, row in table_format.rows(stream, table):
@@ -92,7 +85,7 @@ def row_writer(
 def manifest_format(table: TableFormat) -> Format:
     """Return the format of manifests that are tables in the format *table*."""
 
-    def read(stream: Stream, _options: Options) -> Iterator[NumberedEntry]:
+    def read(stream: FileStream, _options: Options) -> Iterator[NumberedEntry]:
         for number, entry in parsed(stream, ENTRIES, table, row_to_entry):
             yield NumberedEntry(number, entry, stream.name)
 
