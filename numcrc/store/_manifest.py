@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING
 
-from numcrc.store.background import Flag, in_background
+from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.manifests import write_manifest
 from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
@@ -19,10 +18,8 @@ from numcrc.store.progress import Progress
 from numcrc.store.report import GOOD, UNCHECKED, objects_text, size_text
 from numcrc.store.retries import StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
+from numcrc.store.source import Source
 from numcrc.store.sources import StrPath, opened
-
-if TYPE_CHECKING:
-    from numcrc.store.source import Source
 
 # S3's default, which it keeps for whole objects even if they were uploaded in parts. So a manifest
 # can be compared with what S3 keeps without reading a body. It is as fast as a CRC of 32 bits.
@@ -62,8 +59,12 @@ class Manifest:
 
         An empty manifest is a failure unless the selection allows it.
         """
-        empty = not (self.objects or self._allow_empty)
-        return UNCHECKED if self.failed or self.stopped or empty else GOOD
+        return UNCHECKED if self.failed or self.stopped or self._empty else GOOD
+
+    @property
+    def _empty(self) -> bool:
+        """Whether no object is in it, and the selection does not allow that."""
+        return not (self.objects or self._allow_empty)
 
     def summary(self) -> str:
         """Return the counts as a sentence."""
@@ -151,7 +152,7 @@ def manifest(
         return selection.of(named.entries(source), stopped)
 
     try:
-        with ended, in_background(partial(opened, source), stopped) as here:
+        with ended, call_in_thread(partial(opened, source), stopped) as here:
             named.check_sources(here)
             with (
                 nullcontext() if progress is None else progress.counting(lambda: selected(here)),
@@ -167,7 +168,7 @@ def manifest(
                 ) as results,
                 ended,  # first, so that threads in the way of closing the others end
             ):
-                entries = _entries(results, found, on_error, stop, selection.allow_empty)
+                entries = _entries(results, found, on_error, stop)
                 write_manifest(path, entries, format)
     except StoppedError:
         found.stopped = stop.is_set()
@@ -180,15 +181,14 @@ def _entries(
     found: Manifest,
     on_error: Callable[[Result], object] | None,
     stop: Event,
-    allow_empty: bool,
 ) -> Iterator[Entry]:
     """Yield the entries of *results*, and count entries and results in *found*.
 
     Raises
     ------
     StoppedError
-        *stop* is set, so that *results* may have ended early; or there are none, although
-        *allow_empty* is false.
+        *stop* is set, so that *results* may have ended early; or there are none, and an empty
+        manifest is a failure.
     """
     for result in results:
         if isinstance(result, Entry):
@@ -199,5 +199,5 @@ def _entries(
             found.failed[result.state] += 1
             if on_error is not None:
                 on_error(result)
-    if stop.is_set() or not (found.objects or found.failed or allow_empty):
+    if stop.is_set() or (found._empty and not found.failed):
         raise StoppedError

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from threading import Event
 
-from numcrc.store.background import Flag, in_background
+from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.output import partial_path
 from numcrc.store.manifests.reports import read_results, report_writer
@@ -159,10 +159,10 @@ def verify(
         with (
             nullcontext() if report is None else report_writer(report) as write,
             ended,
-            in_background(partial(opened, source, allow_outside=allow_outside), stopped) as here,
+            call_in_thread(partial(opened, source, allow_outside=allow_outside), stopped) as here,
             nullcontext()
             if against is None
-            else in_background(partial(opened, against), stopped) as there,
+            else call_in_thread(partial(opened, against), stopped) as there,
         ):
             if write is not None:
                 sinks.append(write)
@@ -185,7 +185,7 @@ def verify(
                 entries = selected(named.expected(here, rows))
                 if progress is not None:
                     entries = progress.counted(entries)
-                expected = in_background(partial(sorted_entries, entries), stopped)
+                expected = call_in_thread(partial(sorted_entries, entries), stopped)
             elif there is not None:
                 expected = selected(named.expected(here, named.entries(there)))
             counting: AbstractContextManager[None] = nullcontext()

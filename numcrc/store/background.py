@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from numcrc.store.retries import StoppedError
 
@@ -110,15 +110,31 @@ class Threads:
             self._running -= 1
 
 
-def in_background(function: Callable[[], T], stopped: Callable[[], bool]) -> T:
-    """Return ``function()``, called in a thread, which is left alone if this raises.
+class Failure:
+    """An exception of another thread, to be raised in this one."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error: BaseException | None = error
+
+    def reraise(self) -> NoReturn:
+        """Raise the exception; once, for it refers to frames, and they would refer to it."""
+        error, self._error = self._error, None
+        try:
+            assert error is not None
+            raise error
+        finally:
+            del error
+
+
+def call_in_thread(function: Callable[[], T], stopped: Callable[[], bool]) -> T:
+    """Return ``function()``, called in a thread; an interrupt ends the wait, not the thread.
 
     Raises
     ------
     StoppedError
         *stopped* returns true.
     """
-    done: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
+    done: SimpleQueue[tuple[T] | Failure] = SimpleQueue()
 
     def run() -> None:
         try:
@@ -126,16 +142,15 @@ def in_background(function: Callable[[], T], stopped: Callable[[], bool]) -> T:
         except StoppedError:
             pass  # the caller has stopped
         except BaseException as error:
-            done.put(error)
+            done.put(Failure(error))
 
     Threads().start(run)
     while not stopped():
-        with suppress(Empty):
+        try:
             found = done.get(timeout=POLL)
-            if not isinstance(found, BaseException):
-                return found[0]
-            try:
-                raise found
-            finally:
-                del found  # the exception refers to this frame; a circle would keep both
+        except Empty:
+            continue
+        if isinstance(found, Failure):
+            found.reraise()
+        return found[0]
     raise StoppedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from numcrc.checksums import canonical, find, reason
 from numcrc.store.composite import PartsError, whole_checksums
@@ -11,6 +12,9 @@ from numcrc.store.keys import is_folder
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.source import ArchivedError, ChangedError, MissingError, StoreError
+
+Outcome: TypeAlias = Result | Entry
+"""The result of checking an object; or the object with its checksums, if they were computed."""
 
 _FAILURES = {
     MissingError: State.MISSING,
@@ -79,17 +83,16 @@ class Computation:
 
     def verdict(
         self, pair: Pair, entry: Entry, wanted: Sequence[Checksum], found: Sequence[Found]
-    ) -> Result | Entry:
+    ) -> Entry:
         """Return the object with the computed checksums only."""
-        values = [one.value for one in found]
-        computed = [
-            checksum._replace(value=value)
-            for checksum, value in zip(wanted, values, strict=True)
-            if value is not None
-        ]
-        return entry._replace(key=pair.key, checksums=tuple(computed), complete=False)
+        computed = tuple(
+            checksum._replace(value=one.value)
+            for checksum, one in zip(wanted, found, strict=True)
+            if one.value is not None
+        )
+        return entry._replace(key=pair.key, checksums=computed, complete=False)
 
-    def stored_verdict(self, pair: Pair, entry: Entry) -> Result | Entry:
+    def stored_verdict(self, pair: Pair, entry: Entry) -> Entry:
         """Return the object with the checksums that the store keeps."""
         certain = tuple(c for c in preferred(entry.checksums) if not c.guessed)
         return entry._replace(key=pair.key, checksums=certain)
@@ -221,12 +224,12 @@ class Comparison:
             if found == decisive.value:
                 return _result(State.MATCH, pair, entry, [decisive], found)
             in_parts = self._compare_composites(pair, entry, wanted)
-            if decisive.guessed and in_parts.state is not State.MATCH:
-                why = _not_as_guessed(decisive, known)
-                return _result(State.UNSUPPORTED, pair, entry, [decisive], found, detail=why)
-            if decisive.guessed:
+            if not decisive.guessed:
+                return _result(State.DIFFER, pair, entry, [decisive], found, in_parts.parts)
+            if in_parts.state is State.MATCH:
                 return in_parts
-            return _result(State.DIFFER, pair, entry, [decisive], found, in_parts.parts)
+            why = _not_as_guessed(decisive, known)
+            return _result(State.UNSUPPORTED, pair, entry, [decisive], found, detail=why)
         return self._compare_composites(pair, entry, wanted)
 
     def _compare_composites(self, pair: Pair, entry: Entry, wanted: Sequence[Checksum]) -> Result:
@@ -247,6 +250,14 @@ class Comparison:
         names = [_names(entry.checksums), _names(wanted)]
         detail = f"not comparable: stored {names[0]}, expected {names[1]}"
         return _result(State.NO_CHECKSUM, pair, entry, wanted, detail=detail)
+
+
+Task: TypeAlias = Computation | Comparison
+"""What to do with each object of a run.
+
+If it ``reads_bodies``, its ``verdict`` decides, given what was computed of the body; otherwise its
+``stored_verdict``, given what the store knows of the object.
+"""
 
 
 def _kind(checksum: Checksum) -> tuple[str, int]:

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from numcrc.checksums import UnsupportedError, find
-from numcrc.store.compare import any_differs, computable, error_result
+from numcrc.store.compare import Outcome, Task, any_differs, computable, error_result
 from numcrc.store.composite import has_composite, may_know_parts
-from numcrc.store.hashing import Found, Tally
+from numcrc.store.hashing import Found, Tally, of_body
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.progress import Progress
 from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.source import ChangedError, Source, StoreError
-from numcrc.store.task import Outcome, Task
 from numcrc.store.workers import Workers
 
 BODY_CHECKSUM = Checksum("crc64nvme", b"")
@@ -43,6 +41,7 @@ class _Case:
         self.entry = entry
         """What the source returned when it was asked."""
         self.changed = False
+        """Whether it changed while it was examined before."""
         self.asking_other = False
         """Whether the source of the expected object is being asked."""
         self.first: Result | None = None
@@ -124,8 +123,8 @@ class Examiner:
             self._workers.submit(partial(self._examine_alone, case))
 
     def _examine_alone(self, case: _Case, reader: BodyReader) -> None:
-        given = case.pair
-        self._deliver({case.index: self._examine(case, reader)}, (given,))
+        counted = case.pair  # which `_complete_expected` may replace
+        self._deliver({case.index: self._examine(case, reader)}, (counted,))
 
     def _takes_one_step(self, pair: Pair, size: int | None) -> bool:
         """Return whether it is enough to fetch an object into the buffer, once."""
@@ -140,15 +139,10 @@ class Examiner:
         """Add the outcomes of the objects in the buffer; return those that take more steps."""
         cases = []
         for index, pair, entry, body, wanted in fetched:
-            if not has_composite(wanted):
-                found = [_hash(checksum.algorithm, body) for checksum in wanted]
-            elif may_know_parts(entry, wanted):
+            if may_know_parts(entry, wanted):
                 cases.append(_Case(index, pair))
                 continue
-            else:
-                tally = Tally(len(body), wanted)
-                tally.add(0, iter((body,)))
-                found = tally.found()
+            found = of_body(body, wanted)
             outcome = self._task.verdict(pair, entry, wanted, found)
             if (
                 isinstance(outcome, Result)
@@ -248,34 +242,37 @@ class Examiner:
         expected: Entry | None = None,
     ) -> list[Found]:
         """Read one body, and return its checksums."""
-        sized = entry.size is not None
-        if not sized and expected is not None:
-            entry = entry._replace(size=expected.size)
-        if entry.size is None:
-            return self._compute_in_buffer(source, entry, wanted, reader)
-        tally = Tally(entry.size, wanted, entry.checksums)
-        if entry.size > self._buffer_size:
-            self._progress.begin(entry.key, entry.size)
-            self._workers.read(LargeObject(source, entry, tally, self._buffer_size), reader)
-            if not sized and reader.retries(source.read, entry, entry.size, reader.buffer[:1]):
-                raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got more")
-        else:
-            _, view = reader.whole(source, entry, reader.buffer[: entry.size])
-            if len(view) != entry.size:
-                raise ChangedError(f"{entry.key}: expected {entry.size} bytes, got {len(view)}")
-            tally.add(0, iter((view,)))
-        return tally.found()
-
-    def _compute_in_buffer(
-        self, source: Source, entry: Entry, wanted: tuple[Checksum, ...], reader: BodyReader
-    ) -> list[Found]:
-        """Read one body of unknown size, and return its checksums."""
+        size = entry.size
+        if size is None and expected is not None:
+            size = expected.size
+        if size is not None and size > self._buffer_size:
+            return self._compute_large(source, entry, size, wanted, reader)
         try:
-            _, view = reader.whole(source, entry, reader.buffer)
+            _, view = reader.whole(source, entry._replace(size=size), reader.buffer[:size])
         except ChangedError as error:
+            if size is not None:
+                raise
             raise StoreError(f"{error}; the store does not send its size") from error
-        tally = Tally(len(view), wanted, entry.checksums)
-        tally.add(0, iter((view,)))
+        if size is not None and len(view) != size:
+            raise ChangedError(f"{entry.key}: expected {size} bytes, got {len(view)}")
+        return of_body(view, wanted, entry.checksums)
+
+    def _compute_large(
+        self,
+        source: Source,
+        entry: Entry,
+        size: int,
+        wanted: tuple[Checksum, ...],
+        reader: BodyReader,
+    ) -> list[Found]:
+        """Read a body that is larger than a buffer with all threads, and return its checksums."""
+        sized = entry._replace(size=size)
+        tally = Tally(size, wanted, entry.checksums)
+        self._progress.begin(entry.key, size)
+        self._workers.read(LargeObject(source, sized, tally, self._buffer_size), reader)
+        # The store has not said that it ends there.
+        if entry.size is None and reader.retries(source.read, sized, size, reader.buffer[:1]):
+            raise ChangedError(f"{entry.key}: expected {size} bytes, got more")
         return tally.found()
 
     def _deliver(self, outcomes: dict[int, Outcome], pairs: Iterable[Pair]) -> None:
@@ -286,10 +283,3 @@ class Examiner:
 def _with_note(result: Result, note: str) -> Result:
     detail = f"{result.detail}; {note}" if result.detail else note
     return result._replace(detail=detail)
-
-
-def _hash(algorithm: str, view: memoryview) -> Found:
-    try:
-        return Found(find(algorithm).of(view))
-    except UnsupportedError:
-        return Found(None)

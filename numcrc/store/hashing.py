@@ -8,7 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from numcrc.checksums import ChecksumAlgorithm, Hash, UnsupportedError, find
-from numcrc.store.composite import MOST_HASHED, candidates, composite_value, part_crcs
+from numcrc.store.composite import (
+    MOST_HASHED,
+    candidates,
+    composite_value,
+    has_composite,
+    part_crcs,
+)
 from numcrc.store.objects import Checksum
 
 
@@ -160,6 +166,24 @@ class Tally:
                 return Found(value, values)
         tried = f"none of {len(possible_ends)} likely part sizes gives this checksum"
         return Found(value, why=f"{tried}: the object differs, or its parts have other sizes")
+
+
+def of_body(
+    body: memoryview, wanted: Sequence[Checksum], hints: Sequence[Checksum] = ()
+) -> list[Found]:
+    """Return the value of each wanted checksum of an object whose body is in memory."""
+    if not has_composite(wanted):
+        return [_of_whole(checksum.algorithm, body) for checksum in wanted]
+    tally = Tally(len(body), wanted, hints)
+    tally.add(0, iter((body,)))
+    return tally.found()
+
+
+def _of_whole(algorithm: str, body: memoryview) -> Found:
+    try:
+        return Found(find(algorithm).of(body))
+    except UnsupportedError as error:
+        return Found(None, why=str(error))
 
 
 def _algorithm_and_ends(

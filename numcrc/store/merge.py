@@ -22,9 +22,11 @@ RUN = 100_000
 # Items that are pickled together: enough to share repeated values, few enough that one block
 # of each of a hundred runs fits in memory.
 BLOCK = 256
+# Bytes of a spool in memory.
 IN_MEMORY = 4 << 20
 # Checksums of a key, in all its entries: bounds memory and time.
 MOST_CHECKSUMS = 256
+# Bytes of the length in front of a pickled block.
 _HEADER = 4
 
 

@@ -7,15 +7,13 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import combinations
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from numcrc.store.manifests.output import PARTIAL
 from numcrc.store.objects import Entry
 from numcrc.store.source import Source
 from numcrc.store.sources import StrPath, without_login
 from numcrc.store.sources.local import Excluded, FileId, LocalSource, file_id, path_of
-
-_Identity: TypeAlias = tuple[FileId, str]
 
 
 class _File(NamedTuple):
@@ -99,11 +97,8 @@ class NamedFiles:
         """Yield the entries of *source* but those of these files."""
         if isinstance(source, LocalSource):
             yield from source.entries(self._excluded())
-            return
-        manifest = self._key(source)
-        for entry in source.entries():
-            if entry.key != manifest:
-                yield entry
+        else:
+            yield from self._without_manifest(source, source.entries())
 
     def expected(self, source: Source, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield the expected *entries* of *source* but that of the manifest.
@@ -116,10 +111,7 @@ class NamedFiles:
             An object is expected where another of these files is.
         """
         if not isinstance(source, LocalSource):
-            manifest = self._key(source)
-            for entry in entries:
-                if entry.key != manifest:
-                    yield entry
+            yield from self._without_manifest(source, entries)
             return
         files = {file.real: file for file in self._files}
         names = {os.path.basename(path) for path in files}
@@ -132,11 +124,11 @@ class NamedFiles:
                     raise ValueError(f"{file.role} {file.path}: it is also an expected object")
             yield entry
 
-    def _key(self, source: Source) -> str | None:
-        """Return the key of the manifest in *source*, or None."""
+    def _without_manifest(self, source: Source, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield *entries* but that of the manifest, if it is an object of *source*."""
         folder = f"{source.url.rstrip('/')}/"
-        start, _, key = self._manifest.partition(folder)
-        return key if key and not start else None
+        manifest = self._manifest[len(folder) :] if self._manifest.startswith(folder) else None
+        return (entry for entry in entries if entry.key != manifest)
 
     def _excluded(self) -> Excluded:
         found: dict[bool, set[FileId]] = {True: set(), False: set()}
@@ -170,7 +162,7 @@ def _is_special(path: str) -> bool:
         return False
 
 
-def _identity(path: str) -> _Identity | str:
+def _identity(path: str) -> tuple[FileId, str] | str:
     """Return what paths of one file have in common, also if it does not exist yet."""
     try:
         return file_id(os.stat(path)), ""

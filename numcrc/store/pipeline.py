@@ -15,8 +15,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, cast
 
-from numcrc.store.background import POLL, Flag
-from numcrc.store.compare import Comparison, Computation
+from numcrc.store.background import POLL, Failure, Flag
+from numcrc.store.compare import Comparison, Computation, Outcome, Task
 from numcrc.store.examine import Examiner
 from numcrc.store.merge import Pair
 from numcrc.store.objects import Entry, Result
@@ -25,7 +25,6 @@ from numcrc.store.reader import BodyReader
 from numcrc.store.retries import Bandwidth, Retries, StoppedError
 from numcrc.store.source import Source
 from numcrc.store.state import StateFile
-from numcrc.store.task import Outcome, Task
 from numcrc.store.workers import IDLE, Workers
 from numcrc.threads import checked_threads, thread_count
 
@@ -163,11 +162,6 @@ def check_pairs(
     stop
         Called now and then; if it returns true, the iterator ends early.
 
-    Raises
-    ------
-    ValueError
-        An argument is out of range.
-
     Examples
     --------
     >>> import tempfile, pathlib
@@ -180,8 +174,6 @@ def check_pairs(
     ...     [(result.key, result.state.value) for result in check_pairs(source, pairs)]
     [('a', 'match')]
     """
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     task = Comparison(
         mode,
         own=own,
@@ -205,8 +197,8 @@ def compute_checksums(
     """Yield each entry with its checksums, or a result that says why it has none, in order.
 
     If *algorithms* is None, the checksums are those that the source keeps, and no body is read.
-    The other parameters and errors are those of `check_pairs`; an algorithm that cannot be
-    computed here is a ValueError.
+    The other parameters are those of `check_pairs`. An algorithm that cannot be computed here is a
+    ValueError.
 
     Examples
     --------
@@ -235,46 +227,38 @@ class _Run:
         progress: Progress | None,
         stop: Callable[[], bool] | None,
     ) -> None:
-        self._source, self._against = source, against
+        self._sources = source, against
         self.task = task
         self.max_in_flight = limits.max_in_flight
-        self.progress = progress or Progress()
+        self.progress = progress = progress or Progress()
         self._stop = stop or (lambda: False)
         self.strategy = strategy = _strategy(source, limits.threads)
         self.threads = min(strategy.threads, limits.max_in_flight // SMALLEST_BUFFER)
-        self.closing = Flag()
-        self._retries = Retries(limits.attempts, self.closing.wait)
-        self._bandwidth = None
-        self.buffer_size = min(RANGE, limits.max_in_flight // (self.threads + strategy.inline))
+        self.closing = closing = Flag()
+        size = min(RANGE, limits.max_in_flight // (self.threads + strategy.inline))
+        bandwidth = None
         if limits.bandwidth is not None:
-            self._bandwidth = Bandwidth(limits.bandwidth, self.closing.wait)
+            bandwidth = Bandwidth(limits.bandwidth, closing.wait)
             # So that one range takes no more than about a quarter of a second.
-            self.buffer_size = min(
-                self.buffer_size, max(SMALLEST_BUFFER, int(limits.bandwidth / 4))
-            )
+            size = min(size, max(SMALLEST_BUFFER, int(limits.bandwidth / 4)))
+        self.buffer_size = size
+        # Waiting for bandwidth would keep the feeder from taking pairs.
+        inline = strategy.inline and bandwidth is None
+        retries = Retries(limits.attempts, closing.wait)
+        readers = [
+            BodyReader(size, strategy.piece, retries, bandwidth, progress, closing.is_set)
+            for _ in range(self.threads + inline)
+        ]
+        self.reader = readers.pop() if inline else None
+        """Reads small objects in the thread that takes pairs."""
+        self.workers: Workers[Outcome] = Workers(readers, closing)
+        self.examiner = Examiner(source, against, task, self.workers, size, progress)
 
     def outcomes(
         self, pairs: Iterable[Pair], state: StateFile | None = None
     ) -> Generator[Outcome, None, None]:
-        # Waiting for bandwidth would keep the feeder from taking pairs.
-        inline = self.strategy.inline and self._bandwidth is None
-        readers = [
-            BodyReader(
-                self.buffer_size,
-                self.strategy.piece,
-                self._retries,
-                self._bandwidth,
-                self.progress,
-                self.closing.is_set,
-            )
-            for _ in range(self.threads + inline)
-        ]
-        own_reader = readers.pop() if inline else None
-        workers: Workers[Outcome] = Workers(readers, self.closing)
-        examiner = Examiner(
-            self._source, self._against, self.task, workers, self.buffer_size, self.progress
-        )
-        feeder = _Feeder(self, pairs, workers, examiner, own_reader, state)
+        workers = self.workers
+        feeder = _Feeder(self, pairs, state)
         del pairs  # see `_Feeder.take_all`
         order = _Order(feeder, workers, state)
         try:
@@ -303,7 +287,7 @@ class _Run:
 
     def _interrupt_requests(self) -> None:
         """End the requests that threads wait for, if they go through the network."""
-        for source in (self._source, self._against):
+        for source in self._sources:
             if (interrupt := getattr(source, "interrupt", None)) is not None:
                 with suppress(RuntimeError):  # there are too many threads
                     # It takes locks, which an interrupt of this thread could leave held.
@@ -316,33 +300,16 @@ class _Feeder:
     Parameters
     ----------
     run : _Run
-        Has the task and the limits.
+        Has the task, the limits and the threads.
     pairs : iterable of Pair
         They are taken in `take_all`.
-    workers : Workers
-        Examine objects, and take outcomes.
-    examiner : Examiner
-        Examines objects in groups.
-    reader : BodyReader, optional
-        Reads small objects in this thread; by default *workers* do.
     state : StateFile, optional
         Has known results.
     """
 
-    def __init__(
-        self,
-        run: _Run,
-        pairs: Iterable[Pair],
-        workers: Workers[Outcome],
-        examiner: Examiner,
-        reader: BodyReader | None,
-        state: StateFile | None,
-    ) -> None:
+    def __init__(self, run: _Run, pairs: Iterable[Pair], state: StateFile | None) -> None:
         self._run = run
         self._pairs = pairs
-        self._workers = workers
-        self._examiner = examiner
-        self._reader = reader
         self._state = state
         self._group_bytes = min(GROUP_BYTES, run.buffer_size)
         self._group_items = run.strategy.group
@@ -354,7 +321,7 @@ class _Feeder:
         self._room: SimpleQueue[tuple[int, int]] = SimpleQueue()
         self.count: int | None = None
         """How many pairs there are, once all are taken."""
-        self.failure: Exception | None = None
+        self.failure: Failure | None = None
         """The exception after the last pair."""
 
     def take_all(self) -> None:
@@ -367,11 +334,11 @@ class _Feeder:
             except StoppedError:
                 return
             except Exception as error:
-                self.failure, pair = error, None
+                self.failure, pair = Failure(error), None
             if pair is None:
                 self._flush()
                 self.count = self._taken
-                self._workers.deliver({})  # so that the caller looks
+                self._run.workers.deliver({})  # so that the caller looks
                 return
             self._take(pair)
             while not self._has_room():
@@ -410,7 +377,7 @@ class _Feeder:
         self._bytes += size
         full = self._weight >= self._group_bytes or len(self._group) >= self._group_items
         # A group need not be full if a thread would idle.
-        if full or (self._reader is None and self._workers.idle):
+        if full or (self._run.reader is None and self._run.workers.idle):
             self._flush()
 
     def _flush(self) -> None:
@@ -419,15 +386,15 @@ class _Feeder:
         if not self._group:
             return
         group, self._group, self._weight = self._group, [], 0
-        if self._reader is None:
-            self._workers.submit(partial(self._examiner.examine_group, group))
+        if self._run.reader is None:
+            self._run.workers.submit(partial(self._run.examiner.examine_group, group))
         else:
-            self._examiner.examine_group(group, self._reader)
+            self._run.examiner.examine_group(group, self._run.reader)
 
     def _deliver_early(self) -> None:
         if self._early:
             early, self._early = self._early, {}
-            self._workers.deliver(early)
+            self._run.workers.deliver(early)
 
     def _has_room(self) -> bool:
         if self._ahead < 2 * self._run.threads:
@@ -480,12 +447,8 @@ class _Order:
                 feeder.arrived(arrived)
                 ready.update(arrived)
         self.complete = True
-        if (failure := feeder.failure) is not None:
-            feeder.failure = None
-            try:
-                raise failure
-            finally:
-                del failure  # the exception refers to this frame; a circle would keep both
+        if feeder.failure is not None:
+            feeder.failure.reraise()
 
     def record_rest(self) -> None:
         """Record outcomes that have arrived since."""

@@ -137,6 +137,7 @@ def _expression(pattern: str) -> str:
 
 
 def _translated(token: str) -> str:
+    """Return the regular expression of a token of a pattern."""
     special = {"/**/": "/(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     if token in special:
         return special[token]

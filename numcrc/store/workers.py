@@ -8,7 +8,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeAlias, TypeVar
 
-from numcrc.store.background import Flag, Threads
+from numcrc.store.background import Failure, Flag, Threads
 from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.retries import StoppedError
 
@@ -35,7 +35,7 @@ class Workers(Generic[R]):
         self._closing = closing
         self._threads = Threads()
         self._work: SimpleQueue[WorkItem | None] = SimpleQueue()
-        self._results: SimpleQueue[dict[int, R] | BaseException] = SimpleQueue()
+        self._results: SimpleQueue[dict[int, R] | Failure] = SimpleQueue()
 
     def start(self, feed: Callable[[], object]) -> None:
         """Start the threads, and one that calls *feed*, which submits work items."""
@@ -84,18 +84,15 @@ class Workers(Generic[R]):
             results = self._results.get(timeout=seconds)
         except Empty:
             return {}
-        if not isinstance(results, BaseException):
-            return results
-        try:
-            raise results
-        finally:
-            del results  # the exception refers to this frame; a circle would keep both
+        if isinstance(results, Failure):
+            results.reraise()
+        return results
 
     def rest(self) -> Iterator[dict[int, R]]:
         """Yield the results that are waiting."""
         while not self._results.empty():
             results = self._results.get()
-            if not isinstance(results, BaseException):
+            if not isinstance(results, Failure):
                 yield results
 
     def close(self) -> None:
@@ -117,7 +114,7 @@ class Workers(Generic[R]):
         except StoppedError:
             pass
         except BaseException as error:
-            self._results.put(error)
+            self._results.put(Failure(error))
 
     def _take_work(self, reader: BodyReader) -> None:
         while not self._closing.is_set():

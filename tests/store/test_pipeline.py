@@ -118,11 +118,6 @@ def test_limits_are_checked(limits):
         Limits(**limits)
 
 
-def test_mode_is_checked():
-    with pytest.raises(ValueError, match="mode"):
-        check_pairs(FakeSource({}), [], mode="half")
-
-
 def test_look_ahead_is_bounded(monkeypatch):
     monkeypatch.setattr(pipeline, "LOOK_AHEAD", 50)
     source, expected = many(1000)
