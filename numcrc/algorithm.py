@@ -559,7 +559,7 @@ class Algorithm:
         TypeError
             *source* is a file object in text mode.
         OSError
-            The file cannot be read, or changes meanwhile (`numcrc.files.ChangedError`).
+            The file cannot be read, or changes meanwhile (`numcrc.files.FileChangedError`).
 
         Examples
         --------

@@ -43,7 +43,7 @@ class Crc(Protocol):
         """Return the CRC of A + B from the CRCs of A and B and the length of B."""
 
 
-class ChangedError(OSError):
+class FileChangedError(OSError):
     """A file changed while it was being read."""
 
 
@@ -74,7 +74,7 @@ def checksum(
         *source* is a file object in text mode.
     BlockingIOError
         A non-blocking file object has no data yet.
-    ChangedError
+    FileChangedError
         A regular file changes while it is being read.
     """
     return Reader(crcs, threads, progress).read(source)[1]
@@ -254,4 +254,6 @@ def _unchanged(path: AnyPath, before: os.stat_result, after: os.stat_result, cou
     # Pseudo files (/proc, /sys) report any size, but zero blocks.
     if same and (count == after.st_size or not getattr(after, "st_blocks", 1)):
         return
-    raise ChangedError(errno.EAGAIN, "the file changed while it was being read", os.fspath(path))
+    raise FileChangedError(
+        errno.EAGAIN, "the file changed while it was being read", os.fspath(path)
+    )

@@ -17,7 +17,7 @@ from support import run_python
 import numcrc
 from numcrc import files
 from numcrc.crc import reference
-from numcrc.files import PIECE, WHOLE, ChangedError, checksum
+from numcrc.files import PIECE, WHOLE, FileChangedError, checksum
 from numcrc.threads import thread_count
 
 CRC32 = numcrc.algorithms["CRC-32/ISO-HDLC"]
@@ -335,7 +335,7 @@ def test_changing_file(path, threads, change, small_chunks):
             change(path)
         done.append(at)
 
-    with pytest.raises(ChangedError, match="changed") as caught:
+    with pytest.raises(FileChangedError, match="changed") as caught:
         crc32(path, threads=threads, progress=progress)
     assert isinstance(caught.value, OSError)
     assert caught.value.filename == str(path)

@@ -59,7 +59,7 @@ def test_modules_are_imported_when_first_used():
         "import numcrc, sys\n"
         "assert not {'numcrc.store', 'numcrc.files'} & set(sys.modules)\n"
         "assert numcrc.store is sys.modules['numcrc.store']\n"
-        "assert issubclass(numcrc.files.ChangedError, OSError)\n"
+        "assert issubclass(numcrc.files.FileChangedError, OSError)\n"
     )
     result = run_python(code)
     assert result.returncode == 0, result.stderr
