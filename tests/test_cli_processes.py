@@ -65,7 +65,8 @@ def test_full_disk():
     write("a")
     with open("/dev/full", "wb") as full:
         done = subprocess.run([*COMMAND, "sum", "a"], stdout=full, stderr=-1, check=False)
-    assert (done.returncode, done.stderr) == (3, b"numcrc: No space left on device\n")
+    problem = b"numcrc: standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, problem)
 
 
 @POSIX
@@ -74,7 +75,7 @@ def test_full_disk():
     [
         ("sum <&-", 3, "numcrc: -: Bad file descriptor\n"),
         ("check <&-", 3, "numcrc: -: Bad file descriptor\nnumcrc: WARNING: 1 file"),
-        ("sum a >&-", 3, "numcrc: Bad file descriptor\n"),
+        ("sum a >&-", 3, "numcrc: standard output: Bad file descriptor\n"),
         ("sum none 2>&-", 3, ""),
     ],
 )
@@ -97,6 +98,19 @@ def test_interrupt(jobs):
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
         assert process.stderr.read() == b""
+
+
+@POSIX
+@pytest.mark.parametrize("command", ["sum -j 1", "sum -j 2", "check"])
+def test_interrupt_while_a_pipe_has_no_writer(command):
+    os.mkfifo("pipe")
+    arguments = [*COMMAND, *command.split(), "pipe", "pipe"]
+    with subprocess.Popen(arguments, stdout=-1, stderr=-1, preexec_fn=default_sigint) as process:
+        pipe_to(process).close()
+        time.sleep(0.5)  # until the pipe is opened again
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert b"Traceback" not in process.stderr.read()
 
 
 @POSIX
@@ -144,9 +158,12 @@ def test_progress_bar_only_on_a_terminal(monkeypatch):
 
 @POSIX
 def test_paths_do_not_control_a_terminal():
-    write("\x1b[2J")
-    write("list", b"e3069283  \x1b[2J\n")
-    for command in (["sum", "\x1b[2J"], ["check", "list"]):
+    write("d/\x1b[2J")
+    write("list", b"e3069283  d/\x1b[2J\n")
+    manifests = [
+        ["manifest", "-q", "d", "-a", "crc32", "--format", f] for f in ("gnu", "sfv", "csv")
+    ]
+    for command in (["sum", "d/\x1b[2J"], ["check", "list"], *manifests):
         shown = run_in_terminal(*command)
         assert b"\\x1b[2J" in shown
         assert b"\x1b" not in shown
@@ -167,14 +184,17 @@ def members(group):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["sum", "check"])
 def test_no_process_outlives_the_command(command, number):
-    """At a random moment, or while its children wait for a pipe."""
+    """At a random moment, or while its children wait for a pipe or standard input."""
     generator = random.Random(number)
     for name in ("a", "b", "c"):
         os.mkfifo(name)
-    write("list", "".join(f"e3069283  {name}\n" for name in "abcabc"))
+    write("file")
+    write("list", "e3069283  -\ne3069283  file\n" * 3)
     arguments = ["sum", "-j", "3", *"abcabc"] if command == "sum" else ["check", "-j", "3", "list"]
     for attempt in range(KILLS):
-        process = subprocess.Popen([*COMMAND, *arguments], stderr=-1, start_new_session=True)
+        process = subprocess.Popen(
+            [*COMMAND, *arguments], stdin=-1, stderr=-1, start_new_session=True
+        )
         if attempt % 2:
             while len(members(process.pid)) < 4:
                 time.sleep(0.01)
@@ -188,7 +208,7 @@ def test_no_process_outlives_the_command(command, number):
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert not left
-        with process.stderr as errors:
+        with process.stdin, process.stderr as errors:
             assert errors.read() == b""
         # A shell reports 128 + number. A handler in Python would run late if the signal came right
         # before the parent waits for a result.

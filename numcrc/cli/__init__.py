@@ -38,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv*, by default that of the process; return its exit status."""
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
-        if sys.stdout:
-            sys.stdout.flush()
+        _flush_output()
     except SystemExit as stop:  # argparse printed help or an error message
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
@@ -48,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_output()
         return BROKEN_PIPE
     except OSError as error:
-        print(f"numcrc: {error.strerror or error}", file=sys.stderr)
+        from numcrc.checkfiles.names import named_message
+
+        print(f"numcrc: {named_message(error)}", file=sys.stderr)
         _discard_output()
         return CANNOT_READ
     except Exception as error:
@@ -108,6 +109,14 @@ def _top(arguments: list[str]) -> int:
     parser.add_argument("command", metavar="COMMAND", choices=list(COMMANDS))
     parser.parse_args(arguments[:1])
     raise AssertionError("a known command is not dispatched here")
+
+
+def _flush_output() -> None:
+    if sys.stdout:
+        from numcrc.checkfiles.names import naming
+
+        with naming("standard output"):
+            sys.stdout.flush()
 
 
 def _discard_output() -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from numcrc.checkfiles.names import shown, visible
+from numcrc.checkfiles.names import naming, on_terminal, shown
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
 from numcrc.cli.workers import BATCH, in_order
 
@@ -45,7 +45,8 @@ def print_results(
 
     *start* is as for `in_order`; the functions that it makes return `Printed`.
     """
-    output = binary(sys.stdout)
+    with naming("standard output"):
+        output = binary(sys.stdout)
     at_once = sys.stdout.isatty()
     counts: Counter[str] = Counter()
     # The bar starts a thread, so it comes after the forks.
@@ -54,24 +55,13 @@ def print_results(
         bar or nullcontext(),
     ):
         for out, errors, results in printed:
-            output.write(os.fsencode(on_terminal(out) if at_once else out))
-            if at_once or errors:
-                output.flush()
+            with naming("standard output"):
+                output.write(os.fsencode(on_terminal(out) if at_once else out))
+                if at_once or errors:
+                    output.flush()
             sys.stderr.write(errors)
             counts.update(results)
     return counts
-
-
-def on_terminal(text: str) -> str:
-    r"""Return lines without control characters of a terminal, which paths may have.
-
-    Examples
-    --------
-    >>> print(on_terminal("a\nb\x1b[2J\n"), end="")
-    a
-    b\x1b[2J
-    """
-    return "\n".join(map(visible, text.split("\n")))
 
 
 def path_reader(reader: Reader, paths: Sequence[str]) -> Callable[[str], Sums]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from numcrc.checkfiles.names import visible
+from numcrc.checkfiles.names import named_message, naming, shortened, visible
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.output import binary
 from numcrc.store.pipeline import Limits
@@ -135,8 +135,7 @@ def guarded(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _failed(f"{name}{error.strerror or error}", CANNOT_READ)
+        return _failed(named_message(error), CANNOT_READ)
     except ValueError as error:
         return _failed(str(error), USAGE)
 
@@ -148,15 +147,16 @@ def _failed(text: str, status: int) -> int:
 
 def print_message(text: str) -> None:
     """Print a line to standard error, without control characters; stores send texts of it."""
-    sys.stderr.write(f"numcrc: {visible(' '.join(text.splitlines()))}\n")
+    sys.stderr.write(f"numcrc: {visible(shortened(' '.join(text.splitlines())))}\n")
 
 
 def print_line(text: str) -> None:
     """Print a line; on a terminal, without control characters."""
-    if sys.stdout is not None and sys.stdout.isatty():
-        sys.stdout.write(f"{visible(text)}\n")
-    else:
-        binary(sys.stdout).write(os.fsencode(f"{text}\n"))
+    with naming("standard output"):
+        if sys.stdout is not None and sys.stdout.isatty():
+            sys.stdout.write(f"{visible(text)}\n")  # above the bar, whose object stdout then is
+        else:
+            binary(sys.stdout).write(os.fsencode(f"{text}\n"))
 
 
 def warn_if_empty(empty: bool, options: Namespace) -> None:

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from heapq import heappop, heappush, merge
 from typing import Any, NamedTuple
 
+from numcrc.checkfiles.names import naming
 from numcrc.store.keys import key_bytes
 from numcrc.store.manifests.output import locked
 from numcrc.store.merge import Pair
@@ -147,8 +148,9 @@ class StateFile:
 
     def _append(self, data: bytes) -> None:
         left = memoryview(data)
-        while left:  # a disk that is nearly full takes some bytes before it refuses others
-            left = left[self._file.write(left) or 0 :]
+        with naming(self._path):
+            while left:  # a disk that is nearly full takes some bytes before it refuses others
+                left = left[self._file.write(left) or 0 :]
 
     def _check_header(self, job: Mapping[str, Any]) -> None:
         """Write the first line, or compare it with the job."""

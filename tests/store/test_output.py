@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import signal
@@ -157,8 +158,20 @@ def test_standard_output_is_appended_to_by_any_name(name, tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
 def test_a_full_disk_is_an_error(tmp_path):
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         write_manifest("/dev/full", NEW, "csv")
+
+
+def test_an_error_on_the_way_to_the_disk_names_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+
+    def fsync(fd):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=f"Disk quota exceeded: '{path}{PARTIAL}'"):
+        write_manifest(path, NEW)
+    assert not os.listdir(tmp_path)
 
 
 def test_a_closed_standard_output_is_an_error():

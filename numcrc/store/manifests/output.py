@@ -11,8 +11,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import BinaryIO, cast
+from io import BufferedWriter, FileIO, RawIOBase
+from typing import Any, BinaryIO, TextIO, cast
 
+from numcrc.checkfiles.names import naming, on_terminal
 from numcrc.store.sources import StrPath
 
 PARTIAL = ".numcrc-part"
@@ -89,13 +91,44 @@ def _stream(path: StrPath | None) -> AbstractContextManager[BinaryIO] | None:
     with suppress(AttributeError, OSError, ValueError):
         if os.path.samestat(found, os.fstat(sys.stdout.fileno())):
             return nullcontext(_standard_output())
-    return None if stat.S_ISREG(found.st_mode) else open(path, "wb")
+    return None if stat.S_ISREG(found.st_mode) else BufferedWriter(_File(path, "wb"))
 
 
 def _standard_output() -> BinaryIO:
     if sys.stdout is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
-    return sys.stdout.buffer
+    return cast("BinaryIO", _StandardOutput(sys.stdout))
+
+
+class _StandardOutput(RawIOBase):
+    """Standard output: errors name it, and keys do not control a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._file, self._is_terminal = stream.buffer, stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self._is_terminal:
+            data = os.fsencode(on_terminal(os.fsdecode(bytes(data))))
+        with naming("standard output"):
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        with naming("standard output"):
+            self._file.flush()
+
+    def close(self) -> None:
+        """Leave it open for what is printed later."""
+
+
+class _File(FileIO):
+    """A file whose errors name it."""
+
+    def write(self, data: Any) -> int:
+        with naming(os.fspath(self.name)):
+            return super().write(data)
 
 
 def _compressed(path: StrPath | None, file: BinaryIO) -> AbstractContextManager[BinaryIO]:
@@ -113,7 +146,8 @@ def _replacing(target: str, keep: Callable[[BaseException], bool] | None) -> Ite
             yield file
             file.flush()
             _copy_mode(target, partial)
-            os.fsync(file.fileno())
+            with naming(partial):
+                os.fsync(file.fileno())
         except BaseException as error:
             if keep is None or not keep(error):
                 if os.name == "nt":
@@ -131,13 +165,12 @@ def _replacing(target: str, keep: Callable[[BaseException], bool] | None) -> Ite
 def _opened(path: str) -> BinaryIO:
     """Open and lock the regular file *path* to write it from its beginning."""
     while True:
-        fd = os.open(path, _FLAGS, 0o666)
-        file = open(fd, "wb", closefd=True)  # noqa: SIM115
+        file = BufferedWriter(_File(path, "wb", opener=_open))
         try:
-            found = os.fstat(fd)
+            found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
                 raise FileExistsError(errno.EEXIST, "not a file of an earlier run", path)
-            if not locked(fd):
+            if not locked(file.fileno()):
                 why = "another process is writing this file"
                 raise BlockingIOError(errno.EAGAIN, why, path)
             with suppress(FileNotFoundError):
@@ -149,6 +182,10 @@ def _opened(path: str) -> BinaryIO:
             file.close()
             raise
         file.close()
+
+
+def _open(path: str, _flags: int) -> int:
+    return os.open(path, _FLAGS, 0o666)
 
 
 def locked(fd: int) -> bool:
