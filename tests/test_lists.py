@@ -137,6 +137,82 @@ def test_sfv_without_leading_zeros(run):
     assert checked(run, "x", f"lead0.bin {short}\n")[:2] == (2, 2)
 
 
+def test_csv_of_powershell(run):
+    """As ``Get-FileHash -Algorithm MD5 | Export-Csv`` writes it; old versions with a type."""
+    Path('d/a "b", c').write_bytes(DATA)
+    lines = f'"MD5","{MD5.upper()}","f"\r\n"SHA256","{SHA256.upper()}","Sub\\f"\r\n'
+    lines += f'"MD5","{MD5.upper()}","a ""b"", c"\r\n'
+    titles = '"Algorithm","Hash","Path"\r\n'
+    for start in ("", "\ufeff", "#TYPE Microsoft.PowerShell.Commands.FileHashInfo\r\n"):
+        for name in ("hashes.csv", "hashes"):
+            check, verify, checks, verifies = checked(run, name, start + titles + lines)
+            assert (check, verify) == (0, 0)
+            assert "WARNING" not in checks + verifies
+    wrong = lines.replace(MD5.upper(), 32 * "0")
+    assert checked(run, "hashes.csv", titles + wrong)[:2] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("3015617425 6 f\n", "CRCs by POSIX cksum are not supported"),
+        ("12345678 6 f\n3015617425 6 Sub/f\n", "CRCs by POSIX cksum are not supported"),
+        ("f,9,CBF43926,\n", "CSV by cfv is not supported"),
+        (f"{SHA256}  f\0{SHA256}  Sub/f\0" * 1000, "a newline, not a null character"),
+    ],
+)
+def test_lists_that_are_not_read_are_refused_in_one_sentence(run, text, problem):
+    name = "list.csv" if "," in text else "list"
+    for shown in checked(run, name, text)[2:]:
+        (line,) = shown.splitlines()
+        assert line.startswith(f"numcrc: {name}: line ")
+        assert line.endswith(problem)
+
+
+@pytest.mark.skipif(not shutil.which("cksum"), reason="needs coreutils")
+def test_a_list_by_cksum(run):
+    made = subprocess.run(["cksum", "f", "Sub/f"], cwd="d", stdout=-1, check=True)
+    assert checked(run, "list", made.stdout)[:2] == (2, 2)
+
+
+def test_names_that_begin_like_a_line_of_cksum(run):
+    Path("d/0123456789 01 track").write_bytes(DATA)
+    assert checked(run, "list", f"0123456789 01 track {CRC32}\n")[:2] == (0, 0)
+    value, data = next(
+        (value, data)
+        for data in (b"%d" % k for k in range(10_000))
+        if (value := find("CRC-40/GSM").of(data).hex()).isdecimal()
+    )
+    Path("d/01 track").write_bytes(data)
+    assert checked(run, "list", f"{value} 01 track\n", "-a", "CRC-40/GSM")[:2] == (0, 0)
+
+
+def test_carriage_returns_at_the_ends_of_lines(run):
+    """Two, where a text was converted twice."""
+    for end in ("\r\n", "\r\r\n", "\r"):
+        for line in (f"{SHA256}  f", f"SHA256 (f) = {SHA256}", f"f {CRC32}"):
+            assert checked(run, "list", line + end)[:2] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{x}  f",
+        "MD5 (f) = {x}",
+        "NEW (f) = 0{x}",
+        "e3069283  f\0{x}",
+        "ERROR  {x}",
+        "deadbeefdeadbeef0{x}  f",
+        '{{"path": "f", "crc": {{"crc32": "{x}"}}}}',
+        '{{"path": "f", "crc": {{"new": ["{x}"]}}}}',
+        '{{"path": "f", "crc": {{"\\ud800{x}": "00"}}}}',
+    ],
+)
+def test_messages_repeat_little_of_a_list(run, line):
+    for shown in checked(run, "list", "# list\n" + line.format(x=30_000 * "b"))[2:]:
+        assert len(shown) < 500
+
+
 # The algorithm of a line
 
 

@@ -11,7 +11,7 @@ from string import hexdigits
 from typing import NamedTuple
 
 from numcrc.checkfiles import values
-from numcrc.checkfiles.names import unescaped
+from numcrc.checkfiles.names import quoted, unescaped
 from numcrc.checksums import ChecksumAlgorithm, find, known, unknown
 
 BY_DIGITS = {
@@ -32,8 +32,21 @@ _SFV = re.compile(r"(.*[^ \t])[ \t]+([0-9A-Za-z+/]+=*)", re.DOTALL)
 _REVERSED = re.compile(r"[ \t]*(\\?)([0-9A-Fa-f]+)[ \t](.+)", re.DOTALL)
 # rclone writes this if it has no checksum of a file.
 _RCLONE = re.compile(r" *(?:ERROR|UNSUPPORTED)  (.+)", re.DOTALL)
+# Lines of ``Get-FileHash | Export-Csv`` in PowerShell, after their titles.
+_TITLES = '"Algorithm","Hash","Path"'
+_POWERSHELL = re.compile(r'"([^"]+)","([0-9A-Fa-f]+)","((?:[^"]|"")+)"', re.DOTALL)
+# Lines of lists that are not read. A CRC of POSIX's cksum also covers the size that follows it.
+_CFV = re.compile(r".+,\d+,[0-9A-Fa-f]{8},", re.DOTALL)
+_UNREAD = (
+    (re.compile(r"\d{9,10} \d+ .+", re.DOTALL), "CRCs by POSIX cksum are not supported"),
+    (_CFV, "CSV by cfv is not supported"),
+)
 _BLAKE2 = ("blake2b", "blake2s")  # of any length, which the value shows
 _MOST_UNKNOWN = 100  # bounds the memory that a hostile list takes
+
+
+class UnsupportedListError(ValueError):
+    """A line shows that its list has a format that is not read."""
 
 
 class Basis(Enum):
@@ -101,6 +114,8 @@ class Parser:
 
         Raises
         ------
+        UnsupportedListError
+            No line of the list can be parsed.
         ValueError
             The line is malformed.
         """
@@ -109,7 +124,7 @@ class Parser:
         parse = self._json if line.startswith("{") and line.endswith("}") else self._text
         parsed = parse(line)
         if parsed is not None and "\0" in parsed.path:
-            raise ValueError(f"invalid path {parsed.path!r}: it contains a null character")
+            raise ValueError(f"invalid path {quoted(parsed.path)}: it contains a null character")
         return parsed
 
     def _text(self, line: str) -> Line | None:
@@ -122,12 +137,20 @@ class Parser:
         if match := _BSD.fullmatch(line):
             mark, tag, name, text = match.groups()
             return _line(mark, name, self._tagged(tag, text))
+        if line == _TITLES:
+            return None
+        if match := _POWERSHELL.fullmatch(line):
+            tag, text, name = match.groups()
+            return _line("", name.replace('""', '"'), self._tagged(tag, text))
         if not self._sfv and (match := _RCLONE.fullmatch(line)):
-            raise ValueError(f"rclone found no checksum of {match[1]!r}")
+            raise ValueError(f"rclone found no checksum of {quoted(match[1])}")
         if (self._sfv or not line.startswith("#")) and (match := _SFV.fullmatch(line)):
             name, text = match.groups()
             with suppress(ValueError):
                 return _line("", name, self._sfv_expected(text))
+        for pattern, why in _UNREAD:
+            if self._chosen is None and pattern.fullmatch(line):
+                raise UnsupportedListError(why)
         if match := _REVERSED.fullmatch(line):
             with suppress(ValueError):
                 return self._untagged(*match.groups())
@@ -141,7 +164,7 @@ class Parser:
         if len(text) > 8:
             if self._chosen is None and not text.strip(hexdigits):
                 if len(text) not in BY_DIGITS:
-                    raise ValueError(f"cannot tell the algorithm of {text!r}; pass -a")
+                    raise ValueError(f"cannot tell the algorithm of {quoted(text)}; pass -a")
                 algorithm, basis = find(BY_DIGITS[len(text)][0]), Basis.DIGITS
             elif algorithm.name in _BLAKE2 and 4 * len(text) < algorithm.width:
                 algorithm = known(f"{algorithm.name}-{4 * len(text)}") or algorithm
@@ -180,14 +203,25 @@ class Parser:
         try:
             name.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"invalid algorithm {name!r}: not valid Unicode") from None
+            raise ValueError(f"invalid algorithm {quoted(name)}: not valid Unicode") from None
         if not isinstance(text, str) or len(text) % 2 or text.strip(hexdigits):
-            raise ValueError(f"{text!r} is not a value in hexadecimal")
+            raise ValueError(f"{quoted(str(text))} is not a value in hexadecimal")
         if len(self._unknown) == _MOST_UNKNOWN:
             raise ValueError(f"more than {_MOST_UNKNOWN} unknown algorithms in one list")
         found = unknown(name, 4 * len(text))
         self._unknown[found.name] = found
         return found
+
+
+def is_csv_of_others(first_line: str) -> bool:
+    """Return whether a list is CSV by PowerShell, whose old versions begin with a type, or cfv.
+
+    Examples
+    --------
+    >>> is_csv_of_others('"Algorithm","Hash","Path"'), is_csv_of_others("key,size,crc32c")
+    (True, False)
+    """
+    return first_line.startswith((_TITLES, "#TYPE ")) or bool(_CFV.fullmatch(first_line))
 
 
 def _line(mark: str, name: str, expected: Expected) -> Line:

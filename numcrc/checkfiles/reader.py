@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from numcrc.checkfiles.lines import Expected, Line, Parser
+from numcrc.checkfiles.lines import Expected, Line, Parser, UnsupportedListError
 from numcrc.checksums import of_list_name
 
 if TYPE_CHECKING:
@@ -139,7 +141,8 @@ def read(
     Raises
     ------
     ListError
-        The list has no line of checksums, a signed text ends early, or a line is malformed.
+        The list has no line of checksums or is of an unsupported format, a signed text ends
+        early, or a line is malformed.
 
     Examples
     --------
@@ -154,17 +157,19 @@ def read(
     signed = _Signed()
     found = False
     for number, raw in numbered:
-        text = decode(raw.rstrip(b"\n").removesuffix(b"\r"))
+        text = decode(raw.rstrip(b"\r\n"))
         if signed.skip_to is not None or text.startswith("-"):
             text = signed.content(text)
         if parser is None:
             if not text or text.isspace():
                 continue
+            if "\0" in text:
+                raise ListError("lines must end with a newline, not a null character", number)
             parser = Parser(algorithm or of_list_name(name), sfv=sfv or text.startswith(";"))
         try:
             line = parser(text)
         except ValueError as error:
-            if on_malformed is None:
+            if on_malformed is None or isinstance(error, UnsupportedListError):
                 raise ListError(str(error), number) from None
             on_malformed(number, str(error))
             continue
@@ -210,21 +215,20 @@ def merged(parsed: Iterable[Line]) -> Iterator[Line]:
 
     A merged line has at most two values of an algorithm: no file has both.
     """
-    last: Line | None = None
+    for _, same in groupby(parsed, attrgetter("path")):
+        yield _united(same)
+
+
+def _united(lines: Iterator[Line]) -> Line:
+    first = next(lines)
     values: dict[ChecksumAlgorithm, list[Expected]] = {}
-    for line in parsed:
-        if last is None or line.path != last.path:
-            if last is not None:
-                yield _with(last, values)
-            last = line
-            if values:
-                values = {}
-        else:
-            if not values:
-                _add(values, last)
-            _add(values, line)
-    if last is not None:
-        yield _with(last, values)
+    for line in lines:
+        if not values:
+            _add(values, first)
+        _add(values, line)
+    if not values:
+        return first
+    return first._replace(checksums=tuple(one for known in values.values() for one in known))
 
 
 def _add(values: dict[ChecksumAlgorithm, list[Expected]], line: Line) -> None:
@@ -235,9 +239,3 @@ def _add(values: dict[ChecksumAlgorithm, list[Expected]], line: Line) -> None:
             known.append(expected)
         elif same and same[0].assumed:
             known[known.index(same[0])] = expected
-
-
-def _with(line: Line, values: dict[ChecksumAlgorithm, list[Expected]]) -> Line:
-    if not values:
-        return line
-    return line._replace(checksums=tuple(one for known in values.values() for one in known))

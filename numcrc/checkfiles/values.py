@@ -7,6 +7,8 @@ from contextlib import suppress
 from string import hexdigits
 from typing import TYPE_CHECKING
 
+from numcrc.checkfiles.names import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,5 +55,5 @@ def read(text: str, algorithm: ChecksumAlgorithm) -> int:
             number = int.from_bytes(a2b_base64(text), "big")
             value = number if writer(algorithm, base64=True)(number) == text else -1
     if value >> algorithm.width:
-        raise ValueError(f"{text!r} is not a value of {algorithm.official_name}")
+        raise ValueError(f"{quoted(text)} is not a value of {algorithm.official_name}")
     return value

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from numcrc.checkfiles.lines import is_csv_of_others
 from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
@@ -30,7 +31,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def _recognises(stream: FileStream) -> bool:
-    return has_suffix(stream.name, _SUFFIXES) or bool(_TITLES.fullmatch(stream.first_line()))
+    line = stream.first_line()
+    if has_suffix(stream.name, _SUFFIXES):
+        return not is_csv_of_others(line)  # which are check files
+    return bool(_TITLES.fullmatch(line))
 
 
 def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
