@@ -224,3 +224,55 @@ def test_many_sets_of_algorithms_take_little_memory(run):
         assert tracemalloc.get_traced_memory()[1] < (check._MOST_READERS + 8) * files.PIECE
     finally:
         tracemalloc.stop()
+
+
+def test_a_list_that_contradicts_itself(run):
+    """It is not said that no line matches, since one does."""
+    write("a")
+    good, bad = hashlib.sha256(b"123456789").hexdigest(), 64 * "0"
+    problem = "numcrc: a: the list has different values of {} for this file\n"
+    failed = "numcrc: WARNING: 1 file does NOT match\n"
+    for text, name in (
+        (f"{good}  a\n{bad}  a\n", "sha256"),
+        (f"{bad}  a\n{good}  a\n", "sha256"),
+        ("a cbf43926\na cbf43927\n", "crc32"),
+        ("e3069283  a\ne3069284  a\n", "crc32c"),
+    ):
+        write("list", text)
+        assert run("check", "list") == (1, "a: FAILED\n", problem.format(name) + failed)
+        assert run("check", "--status", "list") == (1, "", "")
+    write("b")
+    write("list", f"{good}  a\n{good}  b\n{bad}  a\n")
+    assert run("check", "list") == (1, "a: OK\nb: OK\na: FAILED\n", failed)
+    write("list", f"{good}  a\nCRC32 (a) = cbf43927\n")
+    assert run("check", "list") == (1, "a: FAILED\n", failed)
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_listed_file_that_could_be_waited_for_is_an_error(run, jobs):
+    os.mkfifo("pipe")
+    write("a")
+    os.symlink("/dev/zero", "zero")
+    write("list", f"e3069283  pipe\ne3069283  a\ne3069283  zero\nBLAKE3 (pipe) = {64 * '0'}\n")
+    status, out, err = run("check", "-j", jobs, "list")
+    assert (status, out) == (3, "a: OK\n")
+    names = ("pipe", "zero", "pipe")
+    assert err.splitlines()[:3] == [f"{name}: ERROR (not a regular file)" for name in names]
+
+
+def test_a_path_that_is_too_long_is_shown_in_part(run):
+    long = 20_000 * "a"
+    write("list", f"e3069283  {long}\n")
+    for command in (("sum", long), ("check", long), ("check", "list"), ("check", "-C", long)):
+        status, out, err = run(*command)
+        assert (status, out) == (3, "")
+        assert f"a...{512 * 'a'}: " in err
+        assert len(err) < 1200
+
+
+def test_an_empty_path_is_shown(run):
+    assert run("sum", "") == (3, "", "numcrc: '': No such file or directory\n")
+    assert run("sum", "-r", "")[2] == "numcrc: '': No such file or directory\n"
+    assert run("check", "")[2].startswith("numcrc: '': No such file or directory\n")
+    assert run("check", "-C", "", "list") == (3, "", "numcrc: '': not a folder\n")

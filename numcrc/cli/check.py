@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from collections import Counter
 from contextlib import nullcontext
@@ -33,10 +35,11 @@ _RESULTS = (output.OK, output.FAILED, output.MISSING, output.UNREADABLE, output.
 
 EPILOG = f"""\
 Without FILE, or for "-", the list is read from standard input. Each line may have any format
-that "numcrc sum" writes, or that of sha256sum, md5 -r, openssl dgst, rhash, cksfv and others; the
-value is in hexadecimal or base64. The algorithm of a line is the one that it names; otherwise that
-of -a; otherwise that of the list's name (SHA256SUMS, photos.crc32, photos.sfv). Otherwise 8 digits
-are CRC-32C, or CRC-32 in "path HEX" (SFV), and more digits those of the usual hash: SHA-256, ...
+that "numcrc sum" writes, or that of sha256sum, md5 -r, openssl dgst, rhash, cksfv, PowerShell
+(Get-FileHash | Export-Csv) and others; the value is in hexadecimal or base64. The algorithm of a
+line is the one that it names; otherwise that of -a; otherwise that of the list's name (SHA256SUMS,
+photos.crc32, photos.sfv). Otherwise 8 digits are CRC-32C, or CRC-32 in "path HEX" (SFV), and more
+digits those of the usual hash: SHA-256, ...
 
 Lines that begin with ";" or "#" are comments. Other lines that cannot be parsed are skipped with a
 warning. A PGP signature around a list is not verified. Paths are relative to the current folder, or
@@ -148,24 +151,26 @@ class _Work:
         errors: list[str] = []
         results = dict.fromkeys((*_RESULTS, _ASSUMED_RIGHTLY), 0)
         for line in lines:
-            result, why = self._check(line)
+            result, why, assumed_rightly = self._check(line)
             results[result] += 1
-            if result == output.OK:
-                for each in line.checksums:
-                    results[_ASSUMED_RIGHTLY] += each.assumed
-                if quiet:
-                    continue
-            if silent:
+            results[_ASSUMED_RIGHTLY] += assumed_rightly
+            if silent or (quiet and result == output.OK):
                 continue
             if why:
                 errors.append(f"{shown(line.path)}: {result} ({why})\n")
             elif not (result == output.MISSING and self._options.ignore_missing):
                 mark, name = escaped(line.path)
                 texts.append(f"{mark}{name}: {result}\n")
+            if result == output.FAILED and (algorithm := _contradicted(line)):
+                why = f"the list has different values of {algorithm} for this file"
+                errors.append(output.error_line(line.path, why))
         return "".join(texts), "".join(errors), results
 
-    def _check(self, line: Line) -> tuple[str, str]:
-        """Return the result of a file, and the reason if it could not be checked."""
+    def _check(self, line: Line) -> tuple[str, str, int]:
+        """Return the result of a file, the reason if it could not be checked, and a count.
+
+        It counts the checksums that match although their algorithm is not named.
+        """
         expected: Sequence[Expected] = line.checksums
         if self._uncomputable:
             expected = [each for each in expected if each.algorithm not in self._uncomputable]
@@ -178,13 +183,14 @@ class _Work:
                     raise
                 values = self._values(algorithms, self._path(line.windows_path))
         except (FileNotFoundError, NotADirectoryError):
-            return output.MISSING, ""
+            return output.MISSING, "", 0
         except OSError as error:
-            return output.UNREADABLE, output.message(error)
+            return output.UNREADABLE, output.message(error), 0
         if not expected:
-            return output.UNSUPPORTED, self._uncomputable[line.checksums[0].algorithm]
-        same = values == [each.value for each in expected]
-        return (output.OK if same else output.FAILED), ""
+            return output.UNSUPPORTED, self._uncomputable[line.checksums[0].algorithm], 0
+        right = [each for each, value in zip(expected, values, strict=True) if each.value == value]
+        result = output.OK if len(right) == len(expected) else output.FAILED
+        return result, "", sum(each.assumed for each in right)
 
     def _path(self, path: str) -> str:
         folder = self._options.directory
@@ -192,8 +198,9 @@ class _Work:
 
     def _values(self, algorithms: tuple[ChecksumAlgorithm, ...], path: str) -> list[int]:
         """Return the values of a file, which is read once."""
+        if path != "-":
+            _require_content(os.stat(path).st_mode)  # raises if it is missing
         if not algorithms:
-            os.stat(path)  # raises if it is missing
             return []
         read = self._readers.get(algorithms)
         if read is None:
@@ -253,6 +260,19 @@ class _Work:
             files += 1
             left = [index for index in left if found[index] == value]
         return others[left[0]].name if files and left else ""
+
+
+def _contradicted(line: Line) -> str:
+    """Return the name of an algorithm of which *line* has two values, or ""."""
+    counts = Counter(each.algorithm.name for each in line.checksums)
+    (name, count), *_ = counts.most_common(1)
+    return name if count > 1 else ""
+
+
+def _require_content(mode: int) -> None:
+    """Raise OSError for a pipe or a character device, which could be waited for without end."""
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        raise OSError(errno.EINVAL, "not a regular file")
 
 
 def _print_warnings(counts: Counter[str]) -> None:
