@@ -6,6 +6,8 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING
 
+from numcrc.checkfiles.names import quoted, shortened
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -33,6 +35,17 @@ def parsed(parser: ArgumentParser, arguments: list[str]) -> Namespace:
         thread_count(options.jobs)
     except ValueError as error:  # an invalid NUMCRC_NUM_THREADS is wrong usage too
         parser.error(str(error))
+    return options
+
+
+def parsed_with_source(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Return what `parsed` does, with the one SOURCE as ``source``."""
+    options = parsed(parser, arguments)
+    if len(options.paths) != 1:
+        parser.error(f"expected one SOURCE, got {len(options.paths)}")
+    (options.source,) = options.paths
+    if not options.source:
+        parser.error("SOURCE must not be empty")
     return options
 
 
@@ -107,7 +120,7 @@ def crc_algorithm(name: str) -> ChecksumAlgorithm:
     if found is None or found.crc is None:
         from numcrc.crc import catalogue
 
-        raise ArgumentTypeError(catalogue.not_found(name))
+        raise ArgumentTypeError(catalogue.not_found(shortened(name)))
     return found
 
 
@@ -119,14 +132,21 @@ def checksum_algorithm(name: str) -> ChecksumAlgorithm:
     if found is None:
         from numcrc.crc import catalogue
 
-        raise ArgumentTypeError(f"no hash and {catalogue.not_found(name)}")
+        raise ArgumentTypeError(f"no hash and {catalogue.not_found(shortened(name))}")
     return found
+
+
+def path(text: str) -> str:
+    """Return *text*, the path of a file or a URL."""
+    if not text:
+        raise ArgumentTypeError("must not be empty")
+    return text
 
 
 def positive(text: str) -> int:
     """Return the positive integer *text*."""
     if not (text.isdecimal() and int(text)):
-        raise ArgumentTypeError(f"must be a positive integer, not {text!r}")
+        raise ArgumentTypeError(f"must be a positive integer, not {quoted(text)}")
     return int(text)
 
 
@@ -138,14 +158,14 @@ def size(text: str) -> int:
     >>> size("64M"), size("1.5GiB"), size("64MB")
     (67108864, 1610612736, 64000000)
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:([KMGT])(i?))?(B?)", text, re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,20}(?:\.\d+)?)(?:([KMGT])(i?))?(B?)", text, re.IGNORECASE)
     if not match:
-        raise ArgumentTypeError(f"must be a size such as 64M or 1.5GiB, not {text!r}")
+        raise ArgumentTypeError(f"must be a size such as 64M or 1.5GiB, not {quoted(text)}")
     base = 1000 if match[4] and not match[3] else 1024
     power = " KMGT".index((match[2] or " ").upper())
     found = int(float(match[1]) * base**power)
     if not found:
-        raise ArgumentTypeError(f"must be at least one byte, not {text!r}")
+        raise ArgumentTypeError(f"must be at least one byte, not {quoted(text)}")
     return found
 
 
@@ -153,7 +173,7 @@ def shard(text: str) -> tuple[int, int]:
     """Return K and N of ``K/N``."""
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
     if not match:
-        raise ArgumentTypeError(f"must be K/N, such as 1/8, not {text!r}")
+        raise ArgumentTypeError(f"must be K/N, such as 1/8, not {quoted(text)}")
     return int(match[1]), int(match[2])
 
 
@@ -162,4 +182,5 @@ def sample(text: str) -> float:
     try:
         return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        raise ArgumentTypeError(f"must be a share such as 0.01 or 1%, not {text!r}") from None
+        problem = f"must be a share such as 0.01 or 1%, not {quoted(text)}"
+        raise ArgumentTypeError(problem) from None

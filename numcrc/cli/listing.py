@@ -6,6 +6,7 @@ import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from numcrc.checkfiles.names import quoted
 from numcrc.cli.arguments import new_parser
 from numcrc.crc.catalogue import entries, spelling
 
@@ -46,7 +47,7 @@ def run(arguments: list[str]) -> int:
     elif rows:
         print(_fitting(rows))
     else:
-        print(f"numcrc: no algorithm matches {options.pattern!r}", file=sys.stderr)
+        print(f"numcrc: no algorithm matches {quoted(options.pattern)}", file=sys.stderr)
     return 0 if rows else 1
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import shown
-from numcrc.cli.arguments import add_store_options, new_parser, parsed
+from numcrc.cli.arguments import add_store_options, new_parser, parsed_with_source, path
 from numcrc.cli.store_commands import (
     Interruption,
     guarded,
@@ -49,11 +49,7 @@ status 130 or 143, and leaves FILE as it was.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc manifest`` and return its exit status."""
-    parser = _parser()
-    options = parsed(parser, arguments)
-    if len(options.paths) != 1:
-        parser.error(f"expected one SOURCE, got {len(options.paths)}")
-    return guarded(partial(_manifest, options))
+    return guarded(partial(_manifest, parsed_with_source(_parser(), arguments)))
 
 
 def _manifest(options: Namespace) -> int:
@@ -64,7 +60,7 @@ def _manifest(options: Namespace) -> int:
     progress = new_progress(options)
     with interruption.handled(), objects_bar(progress, not options.stored):
         written = manifest(
-            options.paths[0],
+            options.source,
             options.output,
             algorithm=options.algorithm or ALGORITHM,
             stored=options.stored,
@@ -96,7 +92,12 @@ def _parser() -> ArgumentParser:
         action="append",
         help=f"crc32, crc32c, crc64nvme, sha256, ... (repeatable; default: {ALGORITHM})",
     )
-    add("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
+    add(
+        *("-o", "--output"),
+        metavar="FILE",
+        type=path,
+        help="the file to write (default: standard output)",
+    )
     names = [each.name for each in formats(writable=True)]
     add("--format", metavar="FORMAT", choices=names, help=f"{', '.join(names[:-1])} or {names[-1]}")
     add("--stored", action="store_true", help="list checksums that the store keeps; read no body")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
 from numcrc.checkfiles.reader import MOST_SHOWN
-from numcrc.cli.arguments import add_store_options, new_parser, parsed, positive
+from numcrc.cli.arguments import (
+    add_store_options,
+    new_parser,
+    parsed_with_source,
+    path,
+    positive,
+)
 from numcrc.cli.store_commands import (
     Interruption,
     guarded,
@@ -62,10 +68,7 @@ manifest; 3 something could not be checked. If several apply, 1 goes before 3.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc verify`` and return its exit status."""
-    parser = _parser()
-    options = parsed(parser, arguments)
-    if len(options.paths) != 1:
-        parser.error(f"expected one SOURCE, got {len(options.paths)}")
+    options = parsed_with_source(_parser(), arguments)
     return guarded(partial(_verify, options, arguments))
 
 
@@ -74,7 +77,7 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
     progress = new_progress(options)
     with interruption.handled(), objects_bar(progress, options.mode == "full"):
         report = verify(
-            options.paths[0],
+            options.source,
             manifest=options.manifest,
             against=options.against,
             mode=options.mode,
@@ -175,8 +178,9 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("paths", metavar="SOURCE", nargs="*", help="the objects to check")
     expected = parser.add_mutually_exclusive_group()
-    expected.add_argument("--manifest", metavar="FILE", help="a list of the expected objects")
-    expected.add_argument("--against", metavar="SOURCE2", help="a copy with the expected objects")
+    either = expected.add_argument
+    either("--manifest", metavar="FILE", type=path, help="a list of the expected objects")
+    either("--against", metavar="SOURCE2", type=path, help="a copy with the expected objects")
     add(
         "--mode",
         choices=MODES,
@@ -188,12 +192,20 @@ def _parser() -> ArgumentParser:
     add(
         "--report",
         metavar="FILE",
-        help="write all results to a .jsonl, .csv or .parquet file; to standard output if it is -, "
-        "as JSON Lines and instead of the results that are not matches",
+        type=path,
+        help="write all results to a .jsonl, .csv or .parquet file; - prints them as JSON Lines, "
+        "in place of those that are not matches",
     )
-    add("--state", metavar="FILE", help="record results in FILE, and go on from those in it")
+    add(
+        "--state",
+        metavar="FILE",
+        type=path,
+        help="record results in FILE, and go on from those in it",
+    )
     add("--one-way", action="store_true", help="do not look for extra objects")
-    add("--max-errors", metavar="N", type=positive, help="stop after N results but matches")
+    add(
+        "--max-errors", metavar="N", type=positive, help="stop after N results that are not matches"
+    )
     add("--combined", action="store_true", help="print every key after a letter; see below")
     add(
         "--allow-outside",

@@ -76,6 +76,13 @@ def test_commands(tree: Path, run: Callable[..., Outcome]) -> None:
     [
         (2, "one SOURCE", []),
         (2, "one SOURCE", ["a", "b"]),
+        (2, "SOURCE must not be empty", [""]),
+        (2, "SOURCE must not be empty", ["--", ""]),
+        *(
+            (2, f"argument {option}: must not be empty", ["tree", option, ""])
+            for option in ("--manifest", "--against", "--report", "--state")
+        ),
+        (2, "must be a size", ["tree", "--bwlimit", 400 * "9"]),
         (2, "not allowed with", ["tree", "--manifest", "x", "--against", "y"]),
         (2, "invalid shard 3/2", ["tree", "--shard", "3/2"]),
         (2, "must be K/N", ["tree", "--shard", "3"]),
@@ -99,6 +106,41 @@ def test_errors_are_reported(
     assert found.status == status
     assert message in found.err
     assert "Traceback" not in found.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+@pytest.mark.parametrize(
+    "name", ["file.jsonl", "file.csv", "file.csv.gz", "file.parquet", "MD5SUMS"]
+)
+def test_a_full_disk_is_an_error_that_names_the_file(
+    tree: Path, run: Callable[..., Outcome], name: str
+) -> None:
+    import resource
+
+    for number in range(300):
+        (tree / str(number)).write_bytes(os.urandom(9))
+    commands: list[list[object]] = [["manifest", tree, "-a", "md5", "-o", name]]
+    if name != "MD5SUMS":
+        assert run("manifest", tree, "-o", "sums.jsonl", "-q").status == 0
+        verify = ["verify", tree, "--manifest", "sums.jsonl"]
+        commands += [[*verify, "--report", name], [*verify, "--state", "state"]]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for command in commands:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        try:
+            found = run(*command)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        file = "state" if "state" in command else f"{Path(name).resolve()}.numcrc-part"
+        assert (found.status, found.err) == (3, f"numcrc: {file}: File too large\n")
+
+
+def test_an_empty_output_is_wrong_usage(tree: Path, run: Callable[..., Outcome]) -> None:
+    for option in ("-o", "--output"):
+        found = run("manifest", tree, option, "")
+        assert found.status == 2
+        assert found.err.endswith("argument -o/--output: must not be empty\n")
+    assert run("manifest", "").err.endswith("SOURCE must not be empty\n")
 
 
 def test_a_mistyped_pattern_is_not_a_success(tree: Path, run: Callable[..., Outcome]) -> None:
