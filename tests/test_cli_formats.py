@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import numcrc
-from numcrc.checkfiles.formats import line
+from numcrc.checkfiles.formats import line_writer
 from numcrc.checkfiles.lines import BY_DIGITS, Basis, Parser
 from numcrc.checksums import find, known
 
@@ -61,7 +61,7 @@ def parsed(text, chosen=None, **options):
 def test_round_trip(name, base64, form):
     crcs = [CRC32] if form == "sfv" else [CRC32C]
     try:
-        text = line(form, crcs, base64)(name, 9, [0x00ABCDEF])
+        text = line_writer(form, crcs, base64)(name, 9, [0x00ABCDEF])
     except ValueError:
         assert form == "sfv"
         assert name[-1] in " \t" or "\n" in name
@@ -80,21 +80,21 @@ def test_every_algorithm_round_trips():
         expected = ("name", (algorithm,), values)
         for base64 in (False, True):
             for form in ("bsd", "json"):
-                text = line(form, [algorithm], base64)("name", 9, values)
+                text = line_writer(form, [algorithm], base64)("name", 9, values)
                 assert parsed(text[:-1]) == expected
-            text = line("gnu", [algorithm], base64)("name", 9, values)
+            text = line_writer("gnu", [algorithm], base64)("name", 9, values)
             assert parsed(text[:-1], algorithm) == expected
 
 
 def test_lines():
     pair, values = [CRC32, CRC32C], [0xCBF43926, 0xE3069283]
-    assert line("gnu", [CRC32C], False)("a\nb", 9, values[1:]) == "\\e3069283  a\\nb\n"
-    assert line("gnu", [CRC32C], True)("a", 9, values[1:]) == "4waSgw==  a\n"
-    assert line("bsd", pair, False)("a", 9, values) == (
+    assert line_writer("gnu", [CRC32C], False)("a\nb", 9, values[1:]) == "\\e3069283  a\\nb\n"
+    assert line_writer("gnu", [CRC32C], True)("a", 9, values[1:]) == "4waSgw==  a\n"
+    assert line_writer("bsd", pair, False)("a", 9, values) == (
         "CRC32 (a) = cbf43926\nCRC32C (a) = e3069283\n"
     )
-    assert line("sfv", [CRC32], False)(";a", 9, values[:1]) == "./;a cbf43926\n"
-    row = json.loads(line("json", pair, False)("a\udcff", 9, values))
+    assert line_writer("sfv", [CRC32], False)(";a", 9, values[:1]) == "./;a cbf43926\n"
+    row = json.loads(line_writer("json", pair, False)("a\udcff", 9, values))
     assert row == {
         "path": "a\N{REPLACEMENT CHARACTER}",
         "path_base64": "Yf8=",
@@ -262,4 +262,4 @@ def test_escapes_are_coreutils_escapes(tmp_path, name):
         command = ["sha256sum", *options, name]
         theirs = os.fsdecode(subprocess.run(command, cwd=tmp_path, stdout=-1, check=True).stdout)
         expected = theirs.replace(value, "00000000", 1).replace("SHA256", "CRC32C", 1)
-        assert line(form, [CRC32C], False)(name, 0, [0]) == expected
+        assert line_writer(form, [CRC32C], False)(name, 0, [0]) == expected

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     LineWriter: TypeAlias = Callable[[str, int, list[int]], str]
 
 
-def line(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
-    r"""Return a function that writes lines.
+def line_writer(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
+    r"""Return a function that writes lines in a format.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def line(form: str, algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> Li
     Examples
     --------
     >>> from numcrc.checksums import find
-    >>> line("gnu", [find("crc32c")], False)("a", 9, [0xE3069283])
+    >>> line_writer("gnu", [find("crc32c")], False)("a", 9, [0xE3069283])
     'e3069283  a\n'
     """
     return FORMATS[form](algorithms, base64)
@@ -83,7 +83,7 @@ _BEGINNINGS = (
     *(b"{", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"),
     *(b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
 )
-# A line that begins with one of the first characters is another one.
+# A line that begins with one of the excluded characters would be read as another kind of line.
 _TAG = re.compile(r"[^\s(;\\{-][^\s(]*")
 
 
@@ -117,8 +117,8 @@ def _sfv(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
         for name in (path, f"./{path}") if plain else (f"./{path}",):
             text = f"{name} {write(values[0])}"
             with suppress(ValueError):
-                line = None if "\n" in name else parse(text)
-                if line and line[:2] == (name, (Expected(algorithm, values[0]),)):
+                parsed = None if "\n" in name else parse(text)
+                if parsed and parsed[:2] == (name, (Expected(algorithm, values[0]),)):
                     return f"{text}\n"
         raise ValueError("an SFV list cannot hold this name")
 
@@ -145,4 +145,4 @@ def _json(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:
 
 
 FORMATS = {"gnu": _gnu, "bsd": _bsd, "sfv": _sfv, "json": _json}
-"""The function behind `line` for each format."""
+"""The function behind `line_writer` for each format."""

@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
         counts[output.UNREADABLE] += 1
         output.print_error(path, reason)
     processes, threads = workers.shares(paths, options.jobs)
-    write = formats.line(form, algorithms, options.base64)
+    write = formats.line_writer(form, algorithms, options.base64)
     crcs = [algorithm.crc for algorithm in algorithms if algorithm.crc is not None]
 
     def start(number: int) -> Callable[[Sequence[str]], output.Printed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fuzz.kinds import ByteTarget, Choices
-from numcrc.checkfiles.formats import line
+from numcrc.checkfiles.formats import line_writer
 from numcrc.checkfiles.lines import Expected, Line, Parser
 from numcrc.checksums import find, known
 from numcrc.store.keys import key_bytes, key_text
@@ -56,7 +56,7 @@ def _check_written(path: str, checksums: tuple[Expected, ...], form: str, base64
     """Check that a line is parsed as what was written, if it can be written."""
     algorithms = [expected.algorithm for expected in checksums]
     try:
-        write = line(form, algorithms, base64)
+        write = line_writer(form, algorithms, base64)
         written = write(path, 9, [expected.value for expected in checksums])
     except ValueError:
         assert form in ("bsd", "sfv")
@@ -81,9 +81,9 @@ def seeds() -> Iterator[bytes]:
             algorithm = find(name)
             value = (1 << algorithm.width) // 3
             for form in ("gnu", "bsd", "json"):
-                text = line(form, [algorithm], bool(len(path) % 2))(path, 9, [value])
+                text = line_writer(form, [algorithm], bool(len(path) % 2))(path, 9, [value])
                 yield b"\0\0" + key_bytes(text)
-    yield b"\0\0" + key_bytes(line("sfv", [find("crc32")], False)("a b", 9, [0xCBF43926]))
+    yield b"\0\0" + key_bytes(line_writer("sfv", [find("crc32")], False)("a b", 9, [0xCBF43926]))
     yield b"\0\1a\\b 39\n; comment\n"
     yield b"\0\0BLAKE3 (a) = 0011\n# comment\ne3069283 a\n"
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from numcrc.checkfiles import formats, reader
+from numcrc.checkfiles import reader
+from numcrc.checkfiles.formats import line_writer
 from numcrc.checkfiles.lines import Basis, Line
 from numcrc.checksums import ChecksumAlgorithm, known, unknown
 from numcrc.store.keys import key_bytes, key_of_path, key_text
@@ -101,7 +102,7 @@ def _write(list_format: str, path: StrPath | None, entries: Iterable[Entry]) -> 
                     raise ValueError(
                         f"a {list_format} list has one algorithm, not {first} and {name}"
                     )
-                write_line = formats.line(
+                write_line = line_writer(
                     list_format,
                     [known(name) or unknown(name, 8 * len(checksum.value))],
                     base64=False,
