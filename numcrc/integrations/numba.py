@@ -86,11 +86,6 @@ def _type_of(model: Model, wraps: bool) -> AlgorithmType:
 register_model(AlgorithmType)(models.OpaqueModel)
 
 
-@lower_constant(AlgorithmType)
-def _constant(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
-    return context.get_dummy_value()
-
-
 def _address_and_length(context: Any, builder: Any, buffer_type: Any, value: Any) -> Any:
     """Return the address and the length in bytes of a contiguous buffer, as LLVM values."""
     buffer = context.make_array(buffer_type)(context, builder, value)
@@ -221,32 +216,16 @@ def _call_template(compiled: Compiled, wraps: bool) -> Any:
 class _Methods(AttributeTemplate):  # type: ignore[misc]
     key = AlgorithmType
 
-    def resolve_segments(self, algorithm_type: AlgorithmType) -> Any:
-        """Return the type of ``crc.segments`` of this algorithm."""
-        return types.Function(_segments_template(algorithm_type.compiled, algorithm_type.wraps))
-
-    def resolve_combine(self, algorithm_type: AlgorithmType) -> Any:
-        """Return the type of ``crc.combine`` of this algorithm."""
-        return types.Function(_combine_template(algorithm_type.compiled, algorithm_type.wraps))
-
-    def resolve_zeros(self, algorithm_type: AlgorithmType) -> Any:
-        """Return the type of ``crc.zeros`` of this algorithm."""
-        return types.Function(_zeros_template(algorithm_type.compiled, algorithm_type.wraps))
-
-    def generic_resolve(self, algorithm_type: AlgorithmType, name: str) -> None:
-        """Refuse all else that an algorithm has in Python."""
+    def generic_resolve(self, algorithm_type: AlgorithmType, name: str) -> Any:
+        """Return the type of a method, and refuse all else that an algorithm has in Python."""
+        if name in _TEMPLATES:
+            return types.Function(_TEMPLATES[name](algorithm_type.compiled, algorithm_type.wraps))
         if hasattr(Algorithm, name) and not name.startswith("_"):
             raise errors.TypingError(
                 f"{name} of an algorithm is not available in compiled code; call the algorithm, or"
                 " use its segments, combine or zeros"
             )
-
-
-@lower_getattr(AlgorithmType, "segments")
-@lower_getattr(AlgorithmType, "combine")
-@lower_getattr(AlgorithmType, "zeros")
-def _method(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
-    return context.get_dummy_value()
+        return None
 
 
 @cache
@@ -413,6 +392,24 @@ def _multiply(model: Model) -> Any:
         return product
 
     return multiply_normal
+
+
+_TEMPLATES = {
+    "segments": _segments_template,
+    "combine": _combine_template,
+    "zeros": _zeros_template,
+}
+"""The typing template of each method."""
+
+
+def _no_data(context: Any, builder: Any, algorithm_type: Any, value: Any) -> Any:
+    """Return the value of an algorithm or a method, whose type says all."""
+    return context.get_dummy_value()
+
+
+lower_constant(AlgorithmType)(_no_data)
+for _name in _TEMPLATES:
+    lower_getattr(AlgorithmType, _name)(_no_data)
 
 
 def init() -> None:
