@@ -63,10 +63,12 @@ def test_output_closed_early():
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_full_disk():
     write("a")
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, "sum", "a"], stdout=full, stderr=-1, check=False)
     problem = b"numcrc: standard output: No space left on device\n"
-    assert (done.returncode, done.stderr) == (3, problem)
+    for command in ("sum a", "list", "manifest -q a"):
+        with open("/dev/full", "wb") as full:
+            arguments = [*COMMAND, *command.split()]
+            done = subprocess.run(arguments, stdout=full, stderr=-1, check=False)
+        assert (done.returncode, done.stderr) == (3, problem)
 
 
 @POSIX
