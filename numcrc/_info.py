@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numcrc.jit.target import Target
+    from numcrc.jit.tiers import Tier
 
 _SHOWN = {
     "CRC-32C": "CRC-32/ISCSI",
@@ -13,24 +17,19 @@ _SHOWN = {
     "normal, up to 64 bits": "CRC-32/BZIP2",
     "65 to 128 bits": "CRC-82/DARC",
 }
+"""The families of CRCs, each with one of its algorithms, whose kernel is shown."""
 
 
-class Info:
-    """A report, which prints as text."""
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self._fields = fields
+class Info(dict[str, Any]):
+    """A report: a dict that prints as text."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as nested dicts of strings and lists."""
-        return self._fields
-
-    def __getitem__(self, key: str) -> Any:
-        return self._fields[key]
+        return dict(self)
 
     def __repr__(self) -> str:
         lines = []
-        for key, value in self._fields.items():
+        for key, value in self.items():
             if isinstance(value, dict):
                 lines.append(f"{key}:")
                 lines += [f"  {name}: {text}" for name, text in value.items()]
@@ -69,14 +68,14 @@ def info() -> Info:
 
     host, tier, settings = target.host(), target.best(), target.numba_settings()
     kernels = {
-        shown: engine.plan_of(catalogue.find(name).model).name for shown, name in _SHOWN.items()
+        family: engine.plan_of(catalogue.find(name).model).name for family, name in _SHOWN.items()
     }
     return Info(
         {
             "cpu": host.cpu,
             "triple": host.triple,
             "tier": tier.name,
-            "why": _why(host, tier, bool(settings)),
+            "why": _why(host, tier, settings),
             "tiers this CPU runs": [t.name for t in target.machine().tiers],
             "features": sorted(host.usable),
             "numba settings": ", ".join(f"{k}={v}" for k, v in settings.items()) or "none",
@@ -94,12 +93,12 @@ def info() -> Info:
     )
 
 
-def _why(host: Any, tier: Any, has_settings: bool) -> str:
+def _why(host: Target, tier: Tier, settings: dict[str, str]) -> str:
     if forced := os.environ.get("NUMCRC_TIER"):
         return f"NUMCRC_TIER={forced}"
     above = host.all_tiers[host.all_tiers.index(tier) + 1 :]
     if not above:
         return "the best tier for this architecture"
     missing = " ".join(sorted(above[0].needs - host.usable))
-    reason = "Numba's settings or the CPU" if has_settings else "the CPU"
+    reason = "Numba's settings or the CPU" if settings else "the CPU"
     return f"the next tier, {above[0].name}, needs {missing}, which {reason} lacks"

@@ -7,7 +7,6 @@ import os
 
 def read(name: str) -> bytes:
     """Return the contents of the package's file *name*, folders separated by ``/``."""
-    loader = __spec__.loader if __spec__ else None
     path = os.path.join(os.path.dirname(__file__), *name.split("/"))
-    data: bytes = loader.get_data(path)  # type: ignore[union-attr]
+    data: bytes = __spec__.loader.get_data(path)  # type: ignore[union-attr]
     return data
