@@ -40,7 +40,7 @@ def as_array(data: Data) -> npt.NDArray[Any]:
     if isinstance(data, np.ndarray):
         refuse_masked(data, "data")
         if data.dtype.hasobject:
-            raise TypeError(_objects(f"an array of dtype {data.dtype}"))
+            raise TypeError(f"an array of dtype {data.dtype} holds Python objects, not plain data")
         array = data.view(np.ndarray)
     else:
         array = _array_of_view(_view(data))
@@ -63,7 +63,7 @@ def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
 
     # Names of fields stand between colons; outside of them, O stands for a Python object.
     if "O" in re.sub(":[^:]*:", "", view.format):
-        raise TypeError(_objects(f"a buffer of format {view.format!r}"))
+        raise TypeError(f"a buffer of format {view.format!r} holds Python objects, not plain data")
     dtype = f"V{view.itemsize}"
     if not view.nbytes:
         return np.empty(view.shape or (), dtype)
@@ -73,10 +73,6 @@ def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
         return np.asarray(view)
     except (BufferError, ValueError, NotImplementedError):
         return np.frombuffer(view.tobytes(), dtype).reshape(view.shape)
-
-
-def _objects(what: str) -> str:
-    return f"{what} holds Python objects, not plain data"
 
 
 def flat_bytes(data: Data) -> npt.NDArray[Any]:
@@ -102,13 +98,12 @@ def pieces(data: Data) -> Iterator[memoryview]:
     import numpy as np
 
     array = as_array(data)
-    if array.flags.c_contiguous or not array.nbytes:
-        yield memoryview(flat_bytes(array))  # type: ignore[arg-type]
-        return
-    flags = ["external_loop", "buffered"]
-    buffersize = max(1, _SCRATCH // array.itemsize)
-    for chunk in np.nditer(array, flags=flags, order="C", buffersize=buffersize):  # type: ignore[call-overload]
-        # A view of *data* if that part is contiguous, else the iterator's own buffer.
+    chunks: Any = (array,)
+    if array.nbytes and not array.flags.c_contiguous:
+        size = max(1, _SCRATCH // array.itemsize)
+        # Views of *data* where it is contiguous, else the iterator's own buffer.
+        chunks = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=size)
+    for chunk in chunks:
         yield memoryview(flat_bytes(np.ascontiguousarray(chunk)))  # type: ignore[arg-type]
 
 

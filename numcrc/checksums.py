@@ -19,8 +19,9 @@ SHORT_NAMES = {
 }
 """What stores and other programs call these three; other CRCs have their official names."""
 
+_SHA_WIDTHS = (224, 256, 384, 512)
 # Other spellings, without "-" and "_": OpenSSL's SHA2-256, xxhsum's XXH64.
-_SPELLINGS = {f"sha2{n}": f"sha{n}" for n in (224, 256, 384, 512)}
+_SPELLINGS = {f"sha2{n}": f"sha{n}" for n in _SHA_WIDTHS}
 _SPELLINGS |= {f"xxh{n}": f"xxhash{n}" for n in (3, 32, 64, 128)}
 _SPELLINGS["blake2"] = "blake2b"
 
@@ -151,7 +152,7 @@ def known(name: str) -> ChecksumAlgorithm | None:
     plain = _plain(name)
     plain = _SPELLINGS.get(plain, plain)
     if plain in _HASHES:
-        return _hash(plain)
+        return _HASHES[plain]
     if match := re.fullmatch(r"(blake2[bs])([1-9]\d{0,2})", plain, re.ASCII):
         return _shortened(match[1], int(match[2]))
     try:
@@ -165,12 +166,6 @@ def _plain(name: str) -> str:
 
 
 @cache
-def _hash(plain: str) -> ChecksumAlgorithm:
-    name, width, tag, new, function = _HASHES[plain]
-    return ChecksumAlgorithm(name, width, tag, partial(new, function))
-
-
-@cache
 def _crc(crc: Algorithm) -> ChecksumAlgorithm:
     name = SHORT_NAMES.get(crc.name, crc.name)
     return ChecksumAlgorithm(name, crc.width, name.upper(), crc.new, crc)
@@ -179,7 +174,7 @@ def _crc(crc: Algorithm) -> ChecksumAlgorithm:
 @cache
 def _shortened(plain: str, width: int) -> ChecksumAlgorithm | None:
     """Return BLAKE2 with a digest of *width* bits, as ``b2sum --length`` computes it."""
-    full = _hash(plain)
+    full = _HASHES[plain]
     if width == full.width:
         return full
     if width % 8 or width > full.width:
@@ -216,21 +211,22 @@ def unknown(name: str, width: int) -> ChecksumAlgorithm:
     return ChecksumAlgorithm(name.lower(), width, name.upper(), new)  # type: ignore[arg-type]
 
 
-# By their spelling without "-" and "_": name, width, tag, and the function that makes one by the
-# name that hashlib or xxhash has for it.
-_HASHES: dict[str, tuple[str, int, str, Callable[[str], Hash], str]] = {
-    "md5": ("md5", 128, "MD5", _new_hash, "md5"),
-    "sha1": ("sha1", 160, "SHA1", _new_hash, "sha1"),
-    "blake2b": ("blake2b", 512, "BLAKE2b", _new_hash, "blake2b"),
-    "blake2s": ("blake2s", 256, "BLAKE2s", _new_hash, "blake2s"),
-    "xxhash32": ("xxhash32", 32, "XXH32", _new_xxhash, "xxh32"),
-    "xxhash64": ("xxhash64", 64, "XXH64", _new_xxhash, "xxh64"),
-    "xxhash3": ("xxhash3", 64, "XXH3", _new_xxhash, "xxh3_64"),
-    "xxhash128": ("xxhash128", 128, "XXH128", _new_xxhash, "xxh3_128"),
+# By their spelling without "-" and "_". `partial` takes the name that hashlib or xxhash has.
+_HASHES = {
+    _plain(name): ChecksumAlgorithm(name, width, tag, new)
+    for name, width, tag, new in (
+        ("md5", 128, "MD5", partial(_new_hash, "md5")),
+        ("sha1", 160, "SHA1", partial(_new_hash, "sha1")),
+        *((f"sha{n}", n, f"SHA{n}", partial(_new_hash, f"sha{n}")) for n in _SHA_WIDTHS),
+        *((f"sha3-{n}", n, f"SHA3-{n}", partial(_new_hash, f"sha3_{n}")) for n in _SHA_WIDTHS),
+        ("blake2b", 512, "BLAKE2b", partial(_new_hash, "blake2b")),
+        ("blake2s", 256, "BLAKE2s", partial(_new_hash, "blake2s")),
+        ("xxhash32", 32, "XXH32", partial(_new_xxhash, "xxh32")),
+        ("xxhash64", 64, "XXH64", partial(_new_xxhash, "xxh64")),
+        ("xxhash3", 64, "XXH3", partial(_new_xxhash, "xxh3_64")),
+        ("xxhash128", 128, "XXH128", partial(_new_xxhash, "xxh3_128")),
+    )
 }
-for _n in (224, 256, 384, 512):
-    _HASHES[f"sha{_n}"] = (f"sha{_n}", _n, f"SHA{_n}", _new_hash, f"sha{_n}")
-    _HASHES[f"sha3{_n}"] = (f"sha3-{_n}", _n, f"SHA3-{_n}", _new_hash, f"sha3_{_n}")
 
 
 @lru_cache(maxsize=1024)

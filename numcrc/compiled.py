@@ -6,7 +6,7 @@ Machine code handles the common calls, `Compiled.general` and `Compiled.general_
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from numcrc import forks  # noqa: F401 -- first, since a fork waits for later imports
 from numcrc.crc import gf2, reference
@@ -42,15 +42,7 @@ class lazy(Generic[T]):  # noqa: N801
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> lazy[T]: ...
-
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-
-    def __get__(self, instance: object, owner: type) -> lazy[T] | T:
-        if instance is None:
-            return self
+    def __get__(self, instance: object, owner: type) -> T:
         value = vars(instance)[self._name] = self._compute(instance)
         return value
 

@@ -40,12 +40,11 @@ class Algorithms(Mapping[str, Algorithm]):
 
     def __getitem__(self, name: str) -> Algorithm:
         entry = catalogue.find(name)
-        made = self._made.get(entry.name)
-        if made is None:
+        if entry.name not in self._made:
             compiled = Compiled(entry.model)
             made = Algorithm.from_compiled(compiled, entry.name, entry.check, entry.aliases)
-            made = self._made.setdefault(entry.name, made)
-        return made
+            self._made.setdefault(entry.name, made)  # another thread may have made it, too
+        return self._made[entry.name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(catalogue.entries())
@@ -58,9 +57,7 @@ class Algorithms(Mapping[str, Algorithm]):
 
     def _ipython_key_completions_(self) -> list[str]:
         """Return the names and aliases that IPython offers after ``algorithms["``."""
-        return [
-            name for entry in catalogue.entries().values() for name in (entry.name, *entry.aliases)
-        ]
+        return list(catalogue.names())
 
 
 algorithms = Algorithms()

@@ -31,7 +31,7 @@ def thread_count(threads: int | None = None) -> int:
     if not limit:
         return cpus
     try:
-        return min(cpus, _positive(int(limit), "NUMCRC_NUM_THREADS"))
+        return min(cpus, checked_threads(int(limit)))
     except ValueError:
         raise ValueError(f"NUMCRC_NUM_THREADS must be a positive integer, not {limit!r}") from None
 
@@ -39,15 +39,12 @@ def thread_count(threads: int | None = None) -> int:
 def checked_threads(threads: int) -> int:
     """Return *threads*, or raise TypeError or ValueError if it is not a positive integer."""
     try:
-        return _positive(index(threads), "threads")
+        count = index(threads)
     except TypeError:
         raise TypeError(f"threads must be an integer, not {type(threads).__name__}") from None
-
-
-def _positive(value: int, what: str) -> int:
-    if value < 1:
-        raise ValueError(f"{what} must be at least 1, not {value}")
-    return value
+    if count < 1:
+        raise ValueError(f"threads must be at least 1, not {count}")
+    return count
 
 
 class _Pool:

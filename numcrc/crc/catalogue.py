@@ -48,14 +48,16 @@ def spelling(name: str) -> str:
 _IGNORED = dict.fromkeys(map(ord, "-_/ "))
 
 
+def names() -> dict[str, str]:
+    """Return the official name by every name and alias, in catalogue order."""
+    found = entries().values()
+    return {name: entry.name for entry in found for name in (entry.name, *entry.aliases)}
+
+
 @cache
 def spellings() -> dict[str, str]:
     """Return the official name by the `spelling` of every name and alias."""
-    table = {}
-    for entry in entries().values():
-        for name in (*entry.aliases, entry.name):
-            table[spelling(name)] = entry.name
-    return table
+    return {spelling(name): official for name, official in names().items()}
 
 
 class UnknownAlgorithmError(KeyError, ValueError):
@@ -110,25 +112,21 @@ def _close_matches(wrong: str) -> list[str]:
     """Return official names close to *wrong*, a `spelling`, each with the alias that matched."""
     import difflib
 
-    names = {name: entry.name for entry in entries().values() for name in _names_of(entry)}
+    known = names() | _USES
     ranked = []
-    for name in names:
+    for name in known:
         rank = _closeness(_parts(wrong), _parts(spelling(name)))
         if rank is not None:
             ranked.append((rank, name not in entries(), name))
     found = [name for *_, name in sorted(ranked, key=lambda match: match[:2])]
     if not found and re.search(r"\d", wrong):  # a slip in "crc" or in the digits
-        spelled = {spelling(name): name for name in names}
+        spelled = {spelling(name): name for name in known}
         found = [spelled[key] for key in difflib.get_close_matches(wrong, spelled, cutoff=0.8)]
     matched: dict[str, str] = {}
     for name in found:
-        matched.setdefault(names[name], name)
+        matched.setdefault(known[name], name)
     shown = (name if name == alias else f"{name} ({alias})" for name, alias in matched.items())
     return list(shown)[:_MOST]
-
-
-def _names_of(entry: CatalogueEntry) -> list[str]:
-    return [entry.name, *entry.aliases, *(use for use, name in _USES.items() if name == entry.name)]
 
 
 def _parts(spelled: str) -> tuple[str, str]:

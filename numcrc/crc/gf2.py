@@ -68,4 +68,4 @@ def reflect(a: int, width: int) -> int:
     >>> bin(reflect(0b1101, 6))
     '0b101100'
     """
-    return int(f"{a:0{width}b}"[::-1], 2) if width else 0
+    return int(f"{a:0{width}b}"[::-1], 2)
