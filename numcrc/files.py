@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
+from collections import deque
 from io import FileIO, TextIOBase
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Progress: TypeAlias = Callable[[int, int | None], object]
-    Sums: TypeAlias = tuple[int, list[int]]
+    Sums: TypeAlias = tuple[int, list[int]]  # the length and the CRCs
 
 PIECE = 512 << 10
 """Bytes that one system call reads: few enough to stay in the second-level cache until their
@@ -133,15 +134,14 @@ class Reader:
             else:
                 os.lseek(fd, 0, os.SEEK_SET)
                 sums = self._drain(pieces, size)
-            _unchanged(path, before, os.fstat(fd), sums[0])
+            _check_same(path, before, os.fstat(fd), sums[0])
             return sums
         finally:
             os.close(fd)
 
     def _share(self, fd: int, size: int, threads: int) -> Sums:
         """Read a large file in *threads*, chunk by chunk, and combine the CRCs in order."""
-        offsets = iter(range(0, size, CHUNK))
-        lock, caller = allocate_lock(), get_ident()
+        offsets, caller = deque(range(0, size, CHUNK)), get_ident()
         found: dict[int, Sums] = {}
         done, position, values = 0, 0, self._empty
 
@@ -162,25 +162,21 @@ class Reader:
         def work(limit: int) -> int:
             buffer = memoryview(bytearray(PIECE))
             for count in range(limit):
-                with lock:
-                    offset = next(offsets, None)
-                if offset is None:
+                try:
+                    offset = offsets.popleft()
+                except IndexError:
                     return count
                 try:
                     pieces = _range(fd, offset, min(offset + CHUNK, size), buffer)
                     found[offset] = self._sums(pieces)
                 except BaseException:
-                    stop()  # no thread need read on
+                    offsets.clear()  # no thread need read on
                     raise
                 if get_ident() == caller:
                     combine()
             return limit
 
-        def stop() -> None:
-            nonlocal offsets
-            offsets = iter(range(0))
-
-        share(work, stop, threads)
+        share(work, offsets.clear, threads)
         combine()
         return done, values
 
@@ -249,7 +245,8 @@ def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
         raise BlockingIOError(errno.EAGAIN, _NO_DATA)
 
 
-def _unchanged(path: AnyPath, before: os.stat_result, after: os.stat_result, count: int) -> None:
+def _check_same(path: AnyPath, before: os.stat_result, after: os.stat_result, count: int) -> None:
+    """Raise `ChangedError` if a file changed while *count* bytes of it were read."""
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     # Pseudo files (/proc, /sys) report any size, but zero blocks.
     if same and (count == after.st_size or not getattr(after, "st_blocks", 1)):

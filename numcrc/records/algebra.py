@@ -45,10 +45,10 @@ def combine(compiled: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
     values1 = checked_values(compiled, crc1, "crc1")
     values2 = checked_values(compiled, crc2, "crc2")
     lengths = lengths_in_bytes(len2, "len2")
-    np.broadcast_shapes(values1.shape, values2.shape, lengths.shape)
-    # As in `_combined`.
-    shifted = _zeros(compiled, values1 ^ _like(values1, _difference(compiled)), lengths)
-    found = shifted ^ values2 ^ _like(values1, compiled.model.xorout)
+    # As in `_combined`. Constants of the values' dtype keep it.
+    difference = np.array(_difference(compiled), values1.dtype)
+    shifted = _zeros(compiled, values1 ^ difference, lengths)
+    found = shifted ^ values2 ^ np.array(compiled.model.xorout, values1.dtype)
     return found.astype(dtype_of(compiled))[()]
 
 
@@ -125,8 +125,3 @@ def _zeros(compiled: Compiled, values: Array, counts: Array) -> Array:
         places = (address(array) + 8 * start for array in (values, counts, out))
         run(*places, min(TURN, out.size - start))
     return out
-
-
-def _like(values: Array, constant: int) -> Any:
-    """Return *constant* as a scalar that keeps the dtype of *values*."""
-    return np.uint64(constant) if values.dtype == np.uint64 else constant

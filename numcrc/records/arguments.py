@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numcrc.buffers import refuse_masked
+from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
@@ -54,18 +55,6 @@ def checked_values(compiled: Compiled, value: Any, what: str = "value") -> Array
     return array.astype(word, copy=False)
 
 
-def per_record(values: Array, shape: tuple[int, ...]) -> Array:
-    """Return *values* as one for all records or, flat, as one for each."""
-    if not values.ndim:
-        return values
-    try:
-        return np.broadcast_to(values, shape).reshape(-1)
-    except ValueError:
-        raise ValueError(
-            f"cannot broadcast value of shape {values.shape} to the result's shape {shape}"
-        ) from None
-
-
 def integers(numbers: Any, what: str) -> Array:
     """Return a copy of *numbers* as int64.
 
@@ -103,11 +92,35 @@ def lengths_in_bytes(lengths: Any, what: str) -> Array:
     return array
 
 
-class Output:
-    """The array of results, copied to the caller's *out* once all are computed."""
+class Call:
+    """The arguments that calls for many CRCs have in common, and the results.
 
-    def __init__(self, compiled: Compiled, shape: tuple[int, ...], out: Any) -> None:
-        dtype = dtype_of(compiled)
+    Make it before the data are converted: to convert these arguments may run code that moves
+    the memory of the data.
+    """
+
+    values: Array | None
+    """The CRCs to continue from: one for all records or, flat, one for each."""
+    array: Array
+    """The results, C-contiguous; copied to the caller's *out* once all are computed."""
+
+    def __init__(self, compiled: Compiled, value: Any, out: Any, threads: int | None) -> None:
+        self.compiled = compiled
+        self.values = None if value is None else checked_values(compiled, value)
+        self.threads = None if threads is None else checked_threads(threads)
+        self._out = out
+
+    def begin(self, shape: tuple[int, ...]) -> None:
+        """Make the array of results, of this *shape*, and check the others against it."""
+        if self.values is not None and self.values.ndim:
+            try:
+                self.values = np.broadcast_to(self.values, shape).reshape(-1)
+            except ValueError:
+                raise ValueError(
+                    f"cannot broadcast value of shape {self.values.shape}"
+                    f" to the result's shape {shape}"
+                ) from None
+        out, dtype = self._out, dtype_of(self.compiled)
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError(f"out must be an array, not {type(out).__name__}")
@@ -119,9 +132,14 @@ class Output:
                 )
             if not out.flags.writeable:
                 raise ValueError("out is read-only")
-        self._out = out
         self.array = np.empty(shape, dtype)
-        """The results, C-contiguous."""
+
+    def part(self, first: int, count: int) -> tuple[Array | None, Array]:
+        """Return the values and the results of *count* records from *first* on."""
+        part, values = slice(first, first + count), self.values
+        if values is not None and values.ndim:
+            values = values[part]
+        return values, self.array.reshape(-1)[part]
 
     def result(self) -> Any:
         """Return *out* with the results, or a new array; a scalar if it has no axes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,9 @@ import numpy as np
 
 from numcrc.buffers import refuse_masked
 from numcrc.jit.builtins import abi
-from numcrc.records.arguments import Array, Output, checked_values, per_record
+from numcrc.records.arguments import Array, Call
 from numcrc.records.run import Records, address, compute
 from numcrc.records.segments import segments
-from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
@@ -35,20 +35,16 @@ def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int |
                 " use rows for the CRCs of an array's rows"
             )
     items = tuple(buffers)  # holds every item, even if another thread changes a list
-    shape = (len(items),)
-    values = None if value is None else per_record(checked_values(compiled, value), shape)
-    threads = None if threads is None else checked_threads(threads)
-    output = Output(compiled, shape, out)
+    call = Call(compiled, value, out, threads)
+    call.begin((len(items),))
     if compiled.width > 64:
-        _in_python(compiled, items, range(len(items)), values, output.array)
+        _in_python(call, items, range(len(items)))
     else:
-        _natively(compiled, items, values, output.array, threads)
-    return output.result()
+        _natively(call, items)
+    return call.result()
 
 
-def _natively(
-    compiled: Compiled, items: tuple[Any, ...], values: Any, out: Any, threads: int | None
-) -> None:
+def _natively(call: Call, items: tuple[Any, ...]) -> None:
     from numcrc.jit import engine
     from numcrc.jit.plan import COLLECT, RELEASE
 
@@ -70,21 +66,19 @@ def _natively(
                 others.append(reached)
                 reached += 1
             reached = collect(items, *places, held, reached)
-        found = np.empty(len(others), object)
-        _in_python(compiled, items, others, values, found)  # raises before out is written
-        compute(compiled, Records(count, lengths, pointers=pointers), values, out, threads)
+        records = Records(count, lengths, pointers=pointers)
+        compute(call.compiled, records, call.values, call.array, call.threads)
     finally:
         if views is not None:
             release(held)
     if area.shape[1] <= _KEPT:
         _areas.append(area)
-    for i, result in zip(others, found.tolist(), strict=True):
-        out[i] = result
+    _in_python(call, items, others)
 
 
 _areas: list[Array] = []
 _KEPT = 1 << 18
-"""Most buffers of an area that is kept: new memory costs as much as short CRCs."""
+"""Buffers of the largest area that is kept: new memory costs as much as short CRCs."""
 
 
 def _area(count: int) -> Array:
@@ -95,13 +89,12 @@ def _area(count: int) -> Array:
     return np.empty((2, count), np.int64)
 
 
-def _in_python(
-    compiled: Compiled, items: tuple[Any, ...], which: Any, values: Any, out: Any
-) -> None:
-    each = None if values is None else np.broadcast_to(values, len(items))
-    for place, i in enumerate(which):
+def _in_python(call: Call, items: tuple[Any, ...], which: Iterable[int]) -> None:
+    """Compute the CRCs of the items at *which* places, one by one."""
+    each = None if call.values is None else np.broadcast_to(call.values, len(items))
+    for i in which:
         try:
-            out[place] = compiled.crc(items[i], None if each is None else each[i])
+            call.array[i] = call.compiled.crc(items[i], None if each is None else each[i])
         except TypeError as error:
             raise TypeError(f"buffer {i}: {error}") from None
 

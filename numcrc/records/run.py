@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from numcrc.jit.builtins.abi import Work
-from numcrc.records.arguments import Array
-from numcrc.threads import checked_threads, share, thread_count
+from numcrc.records.arguments import Array, Call
+from numcrc.threads import share, thread_count
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
@@ -75,11 +75,7 @@ class Records(NamedTuple):
 
 
 def compute(
-    compiled: Compiled,
-    records: Records,
-    values: Array | None,
-    out: Array,
-    threads: int | None,
+    compiled: Compiled, records: Records, values: Array | None, out: Array, threads: int | None
 ) -> None:
     """Compute the CRC of each record, at most 64 bits wide.
 
@@ -95,7 +91,7 @@ def compute(
         The results: one for each record, C-contiguous, of the dtype of
         `numcrc.records.arguments.dtype_of`.
     threads
-        As for the public functions.
+        Their number; None for as many as pay off.
     """
     total = records.total
     threads = threads_worth(total, threads)
@@ -110,20 +106,18 @@ def compute(
         _compute_chunks(compiled, records, values, out, threads)
 
 
-def compute_one_by_one(
-    compiled: Compiled, items: Iterable[Any], values: Array | None, out: Array
-) -> None:
+def compute_one_by_one(call: Call, items: Iterable[Any]) -> None:
     """Compute the CRC of each of *items*, which are buffers, in this thread, for any width."""
-    flat = out.reshape(-1)
-    each = None if values is None else np.broadcast_to(values, flat.shape)
+    results = call.array.reshape(-1)
+    each = None if call.values is None else np.broadcast_to(call.values, results.shape)
     for i, item in enumerate(items):
-        flat[i] = compiled.crc(item, None if each is None else each[i])
+        results[i] = call.compiled.crc(item, None if each is None else each[i])
 
 
 def threads_worth(total: int, threads: int | None) -> int:
     """Return *threads*, or by default as many as pay off for *total* bytes."""
     if threads is not None:
-        return checked_threads(threads)
+        return threads
     worth = 1 + total // THREAD_WORTH
     return 1 if worth == 1 else min(worth, thread_count())
 

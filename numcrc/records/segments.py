@@ -8,9 +8,8 @@ import numpy as np
 
 from numcrc.buffers import flat_bytes
 from numcrc.crc.model import index
-from numcrc.records.arguments import Array, Output, checked_values, integers, per_record
+from numcrc.records.arguments import Array, Call, integers
 from numcrc.records.run import Records, address, compute, compute_one_by_one
-from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
@@ -27,10 +26,9 @@ def segments(
 ) -> Any:
     """Implement `Algorithm.segments`."""
     # The buffer last: what is converted before it may run code that moves its memory.
-    values = None if value is None else checked_values(compiled, value)
+    call = Call(compiled, value, out, threads)
     starts = integers(offsets, "offsets")
     sizes = None if lengths is None else integers(lengths, "lengths")
-    threads = None if threads is None else checked_threads(threads)
     data = flat_bytes(buffer)
     if sizes is None:
         starts, sizes = _between(starts, data.size)
@@ -42,48 +40,43 @@ def segments(
             place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
             start, size = int(starts[place]), int(sizes[place])
             raise ValueError(_misplaced("segments", place, start, size, data.size))
-    values = None if values is None else per_record(values, starts.shape)
-    output = Output(compiled, starts.shape, out)
-    _compute(compiled, data, starts.reshape(-1), sizes.reshape(-1), values, output.array, threads)
-    return output.result()
+    call.begin(starts.shape)
+    _compute(call, data, starts.reshape(-1), sizes.reshape(-1))
+    return call.result()
 
 
 def blocks(
     compiled: Compiled, buffer: Any, size: int, value: Any, out: Any, threads: int | None
 ) -> Any:
     """Implement `Algorithm.blocks`."""
-    values = None if value is None else checked_values(compiled, value)
-    step = index(size, "size")
+    call, step = Call(compiled, value, out, threads), index(size, "size")
     if step < 1:
         raise ValueError(f"size must be at least 1, not {step}")
-    threads = None if threads is None else checked_threads(threads)
     data = flat_bytes(buffer)
     step = min(step, max(1, data.size))
     starts = np.arange(0, data.size, step)
-    sizes = np.minimum(step, data.size - starts)
-    values = None if values is None else per_record(values, starts.shape)
-    output = Output(compiled, starts.shape, out)
-    _compute(compiled, data, starts, sizes, values, output.array, threads)
-    return output.result()
+    call.begin(starts.shape)
+    _compute(call, data, starts, np.minimum(step, data.size - starts))
+    return call.result()
 
 
 def prefixes(compiled: Compiled, buffer: Any, offsets: Any, value: Any, out: Any) -> Any:
     """Implement `Algorithm.prefixes`."""
-    values = None if value is None else checked_values(compiled, value)
-    if values is not None and values.ndim:
-        raise ValueError(f"value must be one CRC, not an array of shape {values.shape}")
+    call = Call(compiled, value, out, None)
+    if call.values is not None and call.values.ndim:
+        raise ValueError(f"value must be one CRC, not an array of shape {call.values.shape}")
     ends = integers(offsets, "offsets")
     data = flat_bytes(buffer)
     _check_inside(ends, data.size)
-    output = Output(compiled, ends.shape, out)
+    call.begin(ends.shape)
     # In ascending order of their ends, each prefix continues from the one before.
     order = np.argsort(ends, axis=None, kind="stable")
     stops = ends.reshape(-1)[order]
     starts = np.concatenate(([0], stops[:-1])) if stops.size else stops
-    found = np.empty(stops.shape, output.array.dtype)
-    _compute(compiled, data, starts, stops - starts, values, found, None, chain=True)
-    output.array.reshape(-1)[order] = found
-    return output.result()
+    _compute(call, data, starts, stops - starts, chain=True)
+    results = call.array.reshape(-1)
+    results[order] = results.copy()
+    return call.result()
 
 
 def _between(offsets: Array, size: int) -> tuple[Array, Array]:
@@ -119,27 +112,20 @@ def _misplaced(what: str, place: Any, start: int, length: int, size: int) -> str
     return f"{what}: record {where}, {length} bytes at {start}, is outside the buffer of {size}"
 
 
-def _compute(
-    compiled: Compiled,
-    data: Array,
-    starts: Array,
-    sizes: Array,
-    values: Array | None,
-    out: Array,
-    threads: int | None,
-    chain: bool = False,
-) -> None:
+def _compute(call: Call, data: Array, starts: Array, sizes: Array, chain: bool = False) -> None:
     """Compute the CRCs of records of *data* that are known to be inside it."""
     starts, sizes = np.ascontiguousarray(starts), np.ascontiguousarray(sizes)
+    compiled, values = call.compiled, call.values
     if compiled.width <= 64:
         records = Records(len(starts), sizes, address(data), offsets=starts, chain=chain)
-        compute(compiled, records, values, out, threads)
+        compute(compiled, records, values, call.array, call.threads)
         return
     pairs = zip(starts.tolist(), sizes.tolist(), strict=True)
     items = (data[start : start + size] for start, size in pairs)
     if not chain:
-        compute_one_by_one(compiled, items, values, out)
+        compute_one_by_one(call, items)
         return
     running: Any = None if values is None else values[()]
+    results = call.array.reshape(-1)
     for i, item in enumerate(items):
-        out[i] = running = compiled.crc(item, running)
+        results[i] = running = compiled.crc(item, running)

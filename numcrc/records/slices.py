@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from numcrc.buffers import as_array
 from numcrc.crc.model import index
-from numcrc.records.arguments import Array, Output, checked_values, per_record
+from numcrc.records.arguments import Array, Call
 from numcrc.records.run import Records, address, compute, compute_one_by_one, threads_worth
-from numcrc.threads import checked_threads, share
+from numcrc.threads import share
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
@@ -27,28 +27,25 @@ _MOST_OFFSETS = 1 << 19
 def rows(compiled: Compiled, a: Any, axis: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.rows`."""
     # The array is converted last: converting the others may run code that moves its memory.
-    values = None if value is None else checked_values(compiled, value)
+    call = Call(compiled, value, out, threads)
     axes = None if axis is None else _as_tuple(axis)
-    threads = None if threads is None else checked_threads(threads)
     array = as_array(a)
     inner = tuple(range(array.ndim)) if axes is None else _normalised(axes, array.ndim)
     outer = tuple(d for d in range(array.ndim) if d not in inner)
     view = array.transpose(outer + inner)
     shape = view.shape[: len(outer)]
-    values = None if values is None else per_record(values, shape)
-    output = Output(compiled, shape, out)
-    length = math.prod(view.shape[len(outer) :]) * view.itemsize
-    contiguous = not length or _contiguous(view, len(outer))
-    if not output.array.size:
-        return output.result()
+    call.begin(shape)
+    if not call.array.size:
+        return call.result()
+    one = view[(0,) * len(outer) + (...,)]  # the layout of all slices
+    length, contiguous = one.nbytes, not one.nbytes or one.flags.c_contiguous
     if compiled.width > 64 or (not contiguous and length > SCRATCH):
-        items = (view[place] for place in np.ndindex(shape))
-        compute_one_by_one(compiled, items, values, output.array)
+        compute_one_by_one(call, (view[place] for place in np.ndindex(shape)))
     elif contiguous:
-        _in_place(compiled, view, len(outer), length, values, output.array, threads)
+        _in_place(call, view, len(outer), length)
     else:
-        _by_scratch(compiled, view, len(outer), length, values, output.array, threads)
-    return output.result()
+        _by_scratch(call, view, len(outer), length)
+    return call.result()
 
 
 def _as_tuple(axis: Any) -> tuple[int, ...]:
@@ -66,26 +63,7 @@ def _normalised(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _contiguous(view: Array, outer: int) -> bool:
-    """Return whether each slice is contiguous."""
-    expected = view.itemsize
-    sizes, strides = reversed(view.shape[outer:]), reversed(view.strides[outer:])
-    for size, stride in zip(sizes, strides, strict=True):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
-
-
-def _in_place(
-    compiled: Compiled,
-    view: Array,
-    outer: int,
-    length: int,
-    values: Array | None,
-    out: Array,
-    threads: int | None,
-) -> None:
+def _in_place(call: Call, view: Array, outer: int, length: int) -> None:
     """Compute contiguous slices without a copy: by one stride, or else by their offsets."""
     axes: list[tuple[int, int]] = []
     for size, stride in zip(view.shape[:outer], view.strides[:outer], strict=True):
@@ -95,11 +73,10 @@ def _in_place(
             axes[-1] = (axes[-1][0] * size, stride)
         else:
             axes.append((size, stride))
-    flat = out.reshape(-1)
     if len(axes) < 2:
         stride = axes[0][1] if axes else 0
-        records = Records(flat.size, length, address(view), stride=stride)
-        compute(compiled, records, values, flat, threads)
+        records = Records(call.array.size, length, address(view), stride=stride)
+        compute(call.compiled, records, call.values, call.array, call.threads)
         return
     for block, block_outer, first, count in _blocks(view, outer, 0, _MOST_OFFSETS):
         offsets = np.zeros((), np.int64)
@@ -107,48 +84,29 @@ def _in_place(
         for size, stride in zip(block.shape[:block_outer], strides, strict=True):
             offsets = np.add.outer(offsets, np.arange(size, dtype=np.int64) * stride)
         records = Records(count, length, address(block), offsets=offsets.reshape(-1))
-        part = slice(first, first + count)
-        compute(compiled, records, _part_of(values, part), flat[part], threads)
+        compute(call.compiled, records, *call.part(first, count), call.threads)
 
 
-def _part_of(values: Array | None, part: slice) -> Array | None:
-    """Return the initial values of some records; one value is that of all records."""
-    return values if values is None or not values.ndim else values[part]
-
-
-def _by_scratch(
-    compiled: Compiled,
-    view: Array,
-    outer: int,
-    length: int,
-    values: Array | None,
-    out: Array,
-    threads: int | None,
-) -> None:
+def _by_scratch(call: Call, view: Array, outer: int, length: int) -> None:
     """Compute slices that are not contiguous, copied block by block, one scratch per thread."""
-    flat = out.reshape(-1)
-    blocks = list(_blocks(view, outer, 0, SCRATCH // length))
-    remaining = iter(blocks)
-    lock, stopped = threading.Lock(), threading.Event()
+    blocks = deque(_blocks(view, outer, 0, SCRATCH // length))
 
     def work(limit: int) -> int:
         scratch = None
         for done in range(limit):
-            with lock:
-                taken = next(remaining, None)
-            if taken is None or stopped.is_set():
+            try:
+                block, _, first, count = blocks.popleft()
+            except IndexError:
                 return done
-            block, _, first, count = taken
             if scratch is None or scratch.size < block.size:
                 scratch = np.empty(block.size, view.dtype)
             copy = scratch[: block.size].reshape(block.shape)
             np.copyto(copy, block)
-            part = slice(first, first + count)
             records = Records(count, length, address(copy), stride=length)
-            compute(compiled, records, _part_of(values, part), flat[part], 1)
+            compute(call.compiled, records, *call.part(first, count), 1)
         return limit
 
-    share(work, stopped.set, min(threads_worth(view.nbytes, threads), len(blocks)))
+    share(work, blocks.clear, min(threads_worth(view.nbytes, call.threads), len(blocks)))
 
 
 def _blocks(
