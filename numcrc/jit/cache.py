@@ -64,7 +64,7 @@ def _default() -> str | None:
 def status() -> str:
     """Return the cache folder, or "none", and the reasons why objects were not kept."""
     path = folder()
-    return "; ".join(([path] if path else ["none"]) + _faults)
+    return "; ".join([path or "none", *_faults])
 
 
 def load(key: bytes) -> bytes | None:
@@ -75,16 +75,13 @@ def load(key: bytes) -> bytes | None:
     try:
         with open(_file(path, key), "rb") as file:
             data = file.read()
-        magic, stored_key, length, digest = _HEADER.unpack_from(data)
     except FileNotFoundError:
         return None
-    except (OSError, struct.error) as error:
+    except OSError as error:
         _faults.append(f"{key.hex()}: {error}")
         return None
     body = data[_HEADER.size :]
-    if (magic, stored_key, length) != (_MAGIC, key, len(body)) or hashlib.sha256(
-        body
-    ).digest() != digest:
+    if data != _contents(key, body):
         _faults.append(f"{key.hex()}: damaged, compiled again")
         return None
     return body
@@ -95,13 +92,11 @@ def store(key: bytes, body: bytes) -> None:
     path = folder()
     if path is None:
         return
-    digest = hashlib.sha256(body).digest()
-    data = _HEADER.pack(_MAGIC, key, len(body), digest) + body
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path, prefix="new-")
         with open(descriptor, "wb") as file:
-            file.write(data)
+            file.write(_contents(key, body))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, _file(path, key))
@@ -110,6 +105,10 @@ def store(key: bytes, body: bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _contents(key: bytes, body: bytes) -> bytes:
+    return _HEADER.pack(_MAGIC, key, len(body), hashlib.sha256(body).digest()) + body
 
 
 def _file(path: str, key: bytes) -> str:

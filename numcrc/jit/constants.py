@@ -20,7 +20,7 @@ degree 64. A kernel's state has 64 bits, in one of these representations:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from numcrc.crc import gf2
@@ -37,14 +37,14 @@ def scaled(model: Model) -> int:
     return model.generator << 64 - model.width
 
 
-def words(values: list[int]) -> bytes:
+def words(values: Sequence[int]) -> bytes:
     """Return 64-bit integers as they lie in memory."""
     return struct.pack(f"<{len(values)}Q", *values)
 
 
-def swap_bytes(value: int, size: int = 8) -> int:
-    """Return *value* with its bytes in the opposite order."""
-    return int.from_bytes(value.to_bytes(size, "little"), "big")
+def swap_bytes(word: int) -> int:
+    """Return *word*, of 64 bits, with its bytes in the opposite order."""
+    return int.from_bytes(word.to_bytes(8, "little"), "big")
 
 
 # The header: how a CRC as the user sees it becomes a state and back.
@@ -104,10 +104,10 @@ _REFLECTED_BYTES = [gf2.reflect(b, 8) for b in range(256)]
 
 
 def powers(model: Model, representation: str, count: int) -> list[int]:
-    """Return *count* words, word j being ``x^(8j) mod G``, for j > 0 if REFLECTED over x.
+    """Return *count* words: word j is ``x^(8j) mod G``, or ``x^(8j-1) mod G`` if REFLECTED.
 
-    REFLECTED words hold ``x^(8j-1)``, which makes up for the x that a reflected product
-    gains; ``x^-1`` is not a polynomial, so word 0 is then 0.
+    The latter makes up for the x that a reflected product gains. As ``x^-1`` is not a
+    polynomial, word 0 is then 0.
     """
     table = byte_table(model, representation)
     if representation == REFLECTED:
@@ -143,7 +143,7 @@ class FoldLayout(NamedTuple):
 
     @property
     def last(self) -> int:
-        """*block* zero bytes, then *block* bytes of ones, of which loads mask a vector's end."""
+        """*block* bytes of zeros, then of ones: a load across both is a mask of a vector's end."""
         return self.weights + self.block
 
     @property

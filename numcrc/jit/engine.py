@@ -29,33 +29,17 @@ from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 from numcrc.jit.tiers import Tier
 
-_SOURCES = (
-    "jit/plan.py",
-    "jit/constants.py",
-    "jit/features.py",
-    "jit/matrices.py",
-    "jit/emit/parts.py",
-    "jit/emit/scalars.py",
-    "jit/emit/vectors.py",
-    "jit/emit/lanes.py",
-    "jit/emit/gfni.py",
-    "jit/emit/crc32.py",
-    "jit/kernels/fold.py",
-    "jit/kernels/short.py",
-    "jit/kernels/reduce.py",
-    "jit/kernels/crc32.py",
-    "jit/kernels/quad.py",
-    "jit/kernels/table.py",
-    "jit/kernels/zeros.py",
-    "jit/kernels/words.py",
-    "jit/builtins/abi.py",
-    "jit/builtins/capi.py",
-    "jit/builtins/single.py",
-    "jit/builtins/records.py",
-    "jit/builtins/algebra.py",
-    "jit/compiler.py",
-    "jit/linker.py",
-)
+_SOURCES = [
+    f"{folder}/{name}.py"
+    for folder, names in {
+        "jit": "plan constants features matrices compiler linker",
+        "jit/emit": "parts scalars vectors lanes gfni crc32",
+        "jit/kernels": "fold short reduce crc32 quad table zeros words",
+        "jit/builtins": "abi capi single records algebra",
+    }.items()
+    for name in names.split()
+]
+"""The files on which machine code depends."""
 
 _addresses: dict[Plan, int] = {}
 _proved: set[Plan] = set()
@@ -121,16 +105,13 @@ def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
         host = target.host()
-        _load_or_compile(plan, host, key(plan, host))
+        digest = key(plan, host)
+        body = object_cache.load(digest)
+        if body is None:
+            locks.with_large_stack(plan, partial(_compile, plan, host, digest))
+        else:
+            _link(plan, body)
     return _addresses[plan]
-
-
-def _load_or_compile(plan: Plan, host: Target, key: bytes) -> None:
-    body = object_cache.load(key)
-    if body is None:
-        locks.with_large_stack(plan, partial(_compile, plan, host, key))
-    else:
-        _link(plan, body)
 
 
 def _compile(plan: Plan, host: Target, key: bytes) -> None:
@@ -154,41 +135,40 @@ def plan_of(model: Model, tier: Tier | None = None) -> Plan:
     host = target.host()
     if tier is not None:
         return choice.plan(model, host, tier)
-    plan = choice.plan(model, host, target.best())
-    return _instead_of(plan, model) if plan in refused else plan
+    return _accepted(choice.plan(model, host, target.best()), model)
 
 
 T = TypeVar("T")
 
 
-def _right(model: Model, plan: Plan, make: Callable[[Plan], T]) -> T:
+def _make_right(model: Model, plan: Plan, make: Callable[[Plan], T]) -> T:
     """Return what *make* makes of *plan*, or of a lower tier's plan if the kernel is wrong."""
-    if plan in refused:
-        plan = _instead_of(plan, model)
     while True:
+        plan = _accepted(plan, model)
         made = make(plan)
         if plan in _proved or proof.is_right(plan, model, made):
             _proved.add(plan)
             return made
         refused.append(plan)
-        lower = _instead_of(plan, model)
         warnings.warn(
-            f"kernel {plan.name} computes wrong CRCs on this machine: {lower.name} is used"
-            " instead; please report what 'numcrc selftest' prints",
+            f"kernel {plan.name} computes wrong CRCs on this machine:"
+            f" {_accepted(plan, model).name} is used instead;"
+            " please report what 'numcrc selftest' prints",
             RuntimeWarning,
             stacklevel=2,
         )
-        plan = lower
 
 
-def _instead_of(plan: Plan, model: Model) -> Plan:
-    """Return the plan of the best tier whose kernel is not refused; *plan*'s is.
+def _accepted(plan: Plan, model: Model) -> Plan:
+    """Return *plan*, or if its kernel is refused, that of the best tier whose kernel is not.
 
     Raises
     ------
     KernelError
-        All are.
+        All are refused.
     """
+    if plan not in refused:
+        return plan
     if plan.suits(model):
         host = target.host()
         for tier in reversed(host.tiers):
@@ -225,9 +205,9 @@ def builtin(
 
     def make(plan: Plan) -> Callable[..., Any]:
         data = _self_data(model, plan, fallback)
-        return linker.builtin(function_address(plan), name, doc, data, "numcrc")
+        return linker.builtin(function_address(plan), name, doc, data)
 
-    return _right(model, plan, make)
+    return _make_right(model, plan, make)
 
 
 def _self_data(model: Model, plan: Plan, fallback: Callable[..., Any] | None) -> SelfData:
@@ -249,11 +229,11 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
         data = linker.kept(_self_data(model, plan, None))
         return function_address(plan), id(data) + abi.BYTES_DATA
 
-    return _right(model, plan._replace(form="raw"), make)
+    return _make_right(model, plan._replace(form="raw"), make)
 
 
 @cache
 def tool(plan: Plan) -> Callable[..., Any]:
     """Return the builtin of *plan*, one that does not depend on a model."""
     data = SelfData(bytes(abi.BYTES_TYPE) + abi.process_words(None))
-    return linker.builtin(function_address(plan), plan.family, "", data, "numcrc")
+    return linker.builtin(function_address(plan), plan.family, "", data)

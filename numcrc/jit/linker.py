@@ -62,8 +62,8 @@ def link(object_file: bytes) -> int:
     return int(kept(library)[SYMBOL])
 
 
-def builtin(address: int, name: str, doc: str, data: bytes, module: str) -> Callable[..., Any]:
-    """Return the builtin at *address*, called *name*, whose ``self`` is *data*.
+def builtin(address: int, name: str, doc: str, data: bytes) -> Callable[..., Any]:
+    """Return the builtin of this package at *address*, called *name*, whose ``self`` is *data*.
 
     *doc* begins with its signature as CPython's Argument Clinic writes it.
     """
@@ -73,5 +73,5 @@ def builtin(address: int, name: str, doc: str, data: bytes, module: str) -> Call
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
     make.restype = ctypes.py_object
-    made: Callable[..., Any] = make(ctypes.addressof(definition), data, module)
+    made: Callable[..., Any] = make(ctypes.addressof(definition), data, "numcrc")
     return made

@@ -30,7 +30,7 @@ from numcrc.crc import gf2
 def spans(generator: int, above: tuple[int, ...], lanes: int) -> bool:
     """Return whether matrices can fold a group modulo the polynomial *generator*.
 
-    *above*: the bits by which each register is above the last. *lanes*: 1, or 2 to take the lanes
+    *above* is how many bits each register is above the last. *lanes* is 1, or 2 to take the lanes
     of each 128-bit pair together.
     """
     return _solver(generator, _places(above, lanes)) is not None

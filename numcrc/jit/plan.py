@@ -274,7 +274,7 @@ class Plan(NamedTuple):
         """Return the words by which this plan's builtin makes a CRC a state and back."""
         if self.family == "wide":  # its caller does that
             return bytes(8 * len(constants.Header._fields))
-        return constants.words(list(constants.header(model, self._representation)))
+        return constants.words(constants.header(model, self._representation))
 
     def _matrices(self, model: Model) -> bytes:
         if not self.units:

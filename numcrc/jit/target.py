@@ -10,7 +10,6 @@ of its tier (`numcrc.jit.tiers`).
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Iterable
 from functools import cache
@@ -112,12 +111,11 @@ def numba_settings() -> dict[str, str]:
 
 
 def _from_config_file() -> dict[str, str]:
+    if not os.path.isfile(_NUMBA_CONFIG_FILE):  # a FIFO of that name would be waited for
+        return {}
     try:
-        # Only a regular file: a FIFO of that name would be waited for.
-        if not stat.S_ISREG(os.stat(_NUMBA_CONFIG_FILE).st_mode):
-            return {}
         import yaml
-    except (OSError, ImportError):
+    except ImportError:
         return {}
     try:
         with open(_NUMBA_CONFIG_FILE, "rb") as file:
