@@ -19,43 +19,40 @@ from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, state_quad
 from numcrc.jit.kernels.short import choose
-from numcrc.jit.kernels.table import table_kernel, wide_kernel
-from numcrc.jit.plan import COLLECT, JOIN, RELEASE, ZEROS, ZEROS_MANY, Plan
+from numcrc.jit.kernels.table import table_kernel
+from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 
 _RUNTIME = {"memcpy", "memset"}
 """The functions that an object may call besides the C API."""
 
-_FORMS = {
-    "call": (single.crc_entry, capi.BUILTIN),
-    "raw": (single.raw_entry, capi.RAW),
-}
 _KERNEL = u64(Pointer, Pointer, i64, u64)
 """The C signature of a kernel: constants, p, n, state."""
 
 # Callers align the stack less: spilled registers of 512 bits would straddle cache lines.
 _ALIGNED = "alignstack(64)"
-_WITHOUT_KERNEL = {
-    ZEROS: algebra.zeros_entry,
-    ZEROS_MANY: algebra.zeros_many_entry,
-    JOIN: algebra.join_entry,
-    COLLECT: records.collect_entry,
-    RELEASE: records.release_entry,
+_TOOLS = {
+    "wide": single.wide_entry,
+    "zeros": algebra.zeros_entry,
+    "zeros_many": algebra.zeros_many_entry,
+    "join": algebra.join_entry,
+    "collect": records.collect_entry,
+    "release": records.release_entry,
 }
+"""By family, the builtins of which there is only one plan."""
 
 
 def entry_function(plan: Plan) -> tuple[Any, Any]:
     """Return the Python function that is compiled for *plan*, and its signature."""
-    if plan.family == "wide":
-        return single.wide_entry(wide_kernel), capi.BUILTIN
-    if plan in _WITHOUT_KERNEL:
-        return _WITHOUT_KERNEL[plan](), capi.BUILTIN
+    if plan.family in _TOOLS:
+        return _TOOLS[plan.family], capi.BUILTIN
     kernel = _kernel(plan)
     if plan.form == "records":
         quads = (quad_kernel(plan), state_quad(plan), plan.windows[-1]) if plan.windows else ()
         return records.records_entry(kernel, *quads), capi.BUILTIN
-    make, signature = _FORMS[plan.form]
-    return make(kernel), signature
+    if plan.form == "raw":
+        return single.raw_entry(kernel), capi.RAW
+    return single.crc_entry(kernel), capi.BUILTIN
 
 
 def _kernel(plan: Plan) -> Any:
@@ -64,7 +61,7 @@ def _kernel(plan: Plan) -> Any:
     The part for longer messages is a C function of its own.
     """
     if plan.family == "table":
-        return outlined(table_kernel(), _KERNEL, "table")
+        return outlined(table_kernel, _KERNEL, "table")
     short, below = _short_kernel(plan)
     kernel = fold_kernel(plan) if plan.blocks else short
     if plan.streams:

@@ -79,7 +79,7 @@ class Work(NamedTuple):
 PIECE = 64 << 20
 """Bytes of a message that are computed between two checks for signals."""
 GIL_FREE = 16 * 1024
-"""A message of this many bytes or more is worth releasing the GIL for."""
+"""Bytes of a message from which the GIL is released."""
 
 
 def identity() -> str:

@@ -7,7 +7,7 @@ from numcrc.jit.builtins.capi import (
     as_int64,
     as_pointer,
     as_uint64,
-    error_occurred,
+    failed,
     fall_back,
     from_uint64,
     restore_thread,
@@ -15,86 +15,74 @@ from numcrc.jit.builtins.capi import (
     state_of,
     value_of,
 )
-from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, store64, u64
+from numcrc.jit.emit.scalars import advance, i64, is_null, load64, load_pointer, null, store64, u64
 from numcrc.jit.kernels.zeros import multiply, zeros_factor, zeros_kernel
 
 
-def zeros_entry():
-    """Return the builtin ``zeros(value, n) -> int``."""
-
-    def entry(self, args, nargs, kwnames):
-        block = advance(self, abi.BYTES_DATA)
-        if address(kwnames) == u64(0) and nargs == 2:
-            value = as_uint64(load_pointer(args, 0))
-            if value <= load64(block, abi.MASK) and address(error_occurred()) == u64(0):
-                n = as_int64(load_pointer(args, abi.POINTER))
-                if address(error_occurred()) == u64(0):
-                    state = zeros_kernel(advance(block, abi.CONSTANTS), n, state_of(block, value))
-                    return from_uint64(value_of(block, state))
-        return fall_back(block, args, nargs, kwnames)
-
-    return entry
+def zeros_entry(self, args, nargs, kwnames):
+    """Implement the builtin ``zeros(value, n) -> int``."""
+    block = advance(self, abi.BYTES_DATA)
+    if is_null(kwnames) and nargs == 2:
+        value = as_uint64(load_pointer(args, 0))
+        if value <= load64(block, abi.MASK) and not failed():
+            n = as_int64(load_pointer(args, abi.POINTER))
+            if not failed():
+                state = zeros_kernel(advance(block, abi.CONSTANTS), n, state_of(block, value))
+                return from_uint64(value_of(block, state))
+    return fall_back(block, args, nargs, kwnames)
 
 
-def zeros_many_entry():
-    """Return the builtin ``zeros_many(values, counts, out, number)``, without the GIL.
+def zeros_many_entry(self, args, nargs, kwnames):
+    """Implement the builtin ``zeros_many(values, counts, out, number)``, without the GIL.
 
     All but *number* are addresses of 64-bit integers; *out* may be *values*.
     """
-
-    def entry(self, args, nargs, kwnames):
-        block = advance(self, abi.BYTES_DATA)
-        values = as_pointer(load_pointer(args, 0))
-        counts = as_pointer(load_pointer(args, abi.POINTER))
-        out = as_pointer(load_pointer(args, 2 * abi.POINTER))
-        number = as_int64(load_pointer(args, 3 * abi.POINTER))
-        if address(error_occurred()) != u64(0):
-            return null()
-        thread = save_thread()
-        k = advance(block, abi.CONSTANTS)
-        latest, factor = 0, zeros_factor(k, 0)
-        for i in range(number):
-            n = i64(load64(counts, 8 * i))
-            if n != latest:  # equal counts often follow each other
-                latest, factor = n, zeros_factor(k, n)
-            state = multiply(k, state_of(block, load64(values, 8 * i)), factor)
-            store64(out, 8 * i, value_of(block, state))
-        restore_thread(thread)
-        return from_uint64(u64(number))
-
-    return entry
+    block = advance(self, abi.BYTES_DATA)
+    values = as_pointer(load_pointer(args, 0))
+    counts = as_pointer(load_pointer(args, abi.POINTER))
+    out = as_pointer(load_pointer(args, 2 * abi.POINTER))
+    number = as_int64(load_pointer(args, 3 * abi.POINTER))
+    if failed():
+        return null()
+    thread = save_thread()
+    k = advance(block, abi.CONSTANTS)
+    latest, factor = 0, zeros_factor(k, 0)
+    for i in range(number):
+        n = i64(load64(counts, 8 * i))
+        if n != latest:  # equal counts often follow each other
+            latest, factor = n, zeros_factor(k, n)
+        state = multiply(k, state_of(block, load64(values, 8 * i)), factor)
+        store64(out, 8 * i, value_of(block, state))
+    restore_thread(thread)
+    return from_uint64(u64(number))
 
 
-def join_entry():
-    """Return the builtin ``join(values, lengths, out, number, each)``, without the GIL.
+def join_entry(self, args, nargs, kwnames):
+    """Implement the builtin ``join(values, lengths, out, number, each)``, without the GIL.
 
     Each of *number* results is the CRC of the concatenation of *each* messages, given by their
     CRCs and lengths in bytes; the first three arguments are addresses of 64-bit integers.
     """
-
-    def entry(self, args, nargs, kwnames):
-        block = advance(self, abi.BYTES_DATA)
-        values = as_pointer(load_pointer(args, 0))
-        lengths = as_pointer(load_pointer(args, abi.POINTER))
-        out = as_pointer(load_pointer(args, 2 * abi.POINTER))
-        number = as_int64(load_pointer(args, 3 * abi.POINTER))
-        each = as_int64(load_pointer(args, 4 * abi.POINTER))
-        if address(error_occurred()) != u64(0):
-            return null()
-        thread = save_thread()
-        k, init = advance(block, abi.CONSTANTS), load64(block, abi.INIT)
-        latest, factor = 0, zeros_factor(k, 0)
-        for result in range(number):
-            state = init
-            for i in range(result * each, (result + 1) * each):
-                n = i64(load64(lengths, 8 * i))
-                if n != latest:
-                    latest, factor = n, zeros_factor(k, n)
-                # reg(AB) = reg(B) + (reg(A) + init) * x^(8n)
-                behind = state_of(block, load64(values, 8 * i))
-                state = behind ^ multiply(k, state ^ init, factor)
-            store64(out, 8 * result, value_of(block, state))
-        restore_thread(thread)
-        return from_uint64(u64(number))
-
-    return entry
+    block = advance(self, abi.BYTES_DATA)
+    values = as_pointer(load_pointer(args, 0))
+    lengths = as_pointer(load_pointer(args, abi.POINTER))
+    out = as_pointer(load_pointer(args, 2 * abi.POINTER))
+    number = as_int64(load_pointer(args, 3 * abi.POINTER))
+    each = as_int64(load_pointer(args, 4 * abi.POINTER))
+    if failed():
+        return null()
+    thread = save_thread()
+    k, init = advance(block, abi.CONSTANTS), load64(block, abi.INIT)
+    latest, factor = 0, zeros_factor(k, 0)
+    for result in range(number):
+        state = init
+        for i in range(result * each, (result + 1) * each):
+            n = i64(load64(lengths, 8 * i))
+            if n != latest:
+                latest, factor = n, zeros_factor(k, n)
+            # reg(AB) = reg(B) + (reg(A) + init) * x^(8n)
+            behind = state_of(block, load64(values, 8 * i))
+            state = behind ^ multiply(k, state ^ init, factor)
+        store64(out, 8 * result, value_of(block, state))
+    restore_thread(thread)
+    return from_uint64(u64(number))

@@ -8,8 +8,9 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.emit.parts import inline, outlined
 from numcrc.jit.emit.scalars import (
     Pointer,
-    address,
+    i32,
     i64,
+    is_null,
     load8,
     load64,
     load_pointer,
@@ -25,10 +26,10 @@ _OBJECT_CODE = ord("O")
 _STRING = 1 << 28  # Py_TPFLAGS_UNICODE_SUBCLASS
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
 
-BUILTIN = Pointer(Pointer, Pointer, types.int64, Pointer)
+BUILTIN = Pointer(Pointer, Pointer, i64, Pointer)
 """The C signature of a builtin: self, args, nargs, kwnames."""
 
-RAW = u64(Pointer, Pointer, types.int64, u64)
+RAW = u64(Pointer, Pointer, i64, u64)
 """The C signature of the function for other compiled code: block, p, n, value."""
 
 C_API: dict[str, types.ExternalFunction] = {}
@@ -40,7 +41,6 @@ def _c_api(name: str, result, *arguments):
     return C_API[name]
 
 
-i32 = types.int32
 get_buffer = _c_api("PyObject_GetBuffer", i32, Pointer, Pointer, i32)
 release_buffer = _c_api("PyBuffer_Release", types.void, Pointer)
 error_matches = _c_api("PyErr_ExceptionMatches", i32, Pointer)
@@ -61,6 +61,12 @@ drop = _c_api("Py_DecRef", types.void, Pointer)
 vectorcall_dict = _c_api("PyObject_VectorcallDict", Pointer, Pointer, Pointer, i64, Pointer)
 
 py_buffer = stack(abi.BUFFER_SIZE)
+
+
+@inline
+def failed():
+    """Whether an error is set."""
+    return not is_null(error_occurred())
 
 
 @inline
@@ -91,7 +97,7 @@ def _plain_items(block, obj, view):
         _clear_refusal(block)
         return False
     text = load_pointer(view, abi.BUFFER_FORMAT)
-    if address(text) == u64(0):
+    if is_null(text):
         return True
     i = 0
     while load8(text, i):
@@ -163,10 +169,10 @@ def shown(state, shape):
 def _fall_back(block, args, nargs, kwnames):
     clear_error()
     function = load_pointer(block, abi.FALLBACK)
-    if address(kwnames) == u64(0):
+    if is_null(kwnames):
         return vectorcall_dict(function, args, nargs, kwnames)
     keywords = new_dict()
-    if address(keywords) == u64(0):
+    if is_null(keywords):
         return keywords
     for i in range(i64(load64(kwnames, abi.OB_SIZE))):
         name = load_pointer(kwnames, abi.TUPLE_ITEMS + abi.POINTER * i)

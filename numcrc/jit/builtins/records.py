@@ -12,7 +12,7 @@ from numcrc.jit.builtins.abi import Work
 from numcrc.jit.builtins.capi import (
     as_int64,
     as_pointer,
-    error_occurred,
+    failed,
     from_uint64,
     hold,
     is_bytes,
@@ -25,10 +25,11 @@ from numcrc.jit.builtins.capi import (
 )
 from numcrc.jit.emit.parts import inline
 from numcrc.jit.emit.scalars import (
-    address,
+    LINE,
     advance,
     atomic_add,
     i64,
+    is_null,
     load8,
     load16,
     load32,
@@ -44,19 +45,12 @@ from numcrc.jit.emit.scalars import (
     u64,
 )
 
-_OFFSET = {name: 8 * position for position, name in enumerate(Work._fields)}
-_BASE, _POINTERS, _OFFSETS, _STRIDE = (
-    _OFFSET[name] for name in ("base", "pointers", "offsets", "stride")
-)
-_LENGTHS, _LENGTH, _VALUES, _VALUE_STEP = (
-    _OFFSET[name] for name in ("lengths", "length", "values", "value_step")
-)
-_OUT, _OUT_SIZE, _CHAIN = (_OFFSET[name] for name in ("out", "out_size", "chain"))
-_BOUNDS, _CHUNKS, _NEXT = (_OFFSET[name] for name in ("bounds", "chunks", "next"))
-_LINE = 64
+_AT = Work(*range(0, 8 * len(Work._fields), 8))
+"""The offset of each field of the work, in bytes."""
 _AHEAD, _SOON = 16, 8
 """Records ahead: for the first, two cache lines are prefetched; for the second, all lines."""
 _ROWS_AHEAD = 2048
+"""Bytes ahead that are prefetched of records side by side."""
 _MOST = 4096
 """Bytes of a record that are prefetched here; its kernel prefetches the rest."""
 
@@ -95,11 +89,11 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     @inline
     def place(base, stride, pointers, offsets, lengths, length, i):
         """Return the address and the length of record *i*."""
-        if address(lengths) != u64(0):
+        if not is_null(lengths):
             length = i64(load64(lengths, 8 * i))
-        if address(pointers) != u64(0):
+        if not is_null(pointers):
             return load_pointer(pointers, abi.POINTER * i), length
-        if address(offsets) != u64(0):
+        if not is_null(offsets):
             return advance(base, i64(load64(offsets, 8 * i))), length
         return advance(base, stride * i), length
 
@@ -120,7 +114,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
             p = advance(base, stride * i)
             p2, p3 = advance(p, stride), advance(p, 2 * stride)
             p4 = advance(p, 3 * stride)
-            for line in range(0, 4 * length, _LINE):
+            for line in range(0, 4 * length, LINE):
                 prefetch(p, _ROWS_AHEAD + line)
             a, b, c, d = quad(k, p, p2, p3, p4, length, length, length, length, length, added)
             store_four(out, size, i, a, b, c, d, shape)
@@ -130,17 +124,17 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     @inline
     def chunk(block, work, first, last):
         k = advance(block, abi.CONSTANTS)
-        base, stride = load_pointer(work, _BASE), i64(load64(work, _STRIDE))
-        pointers, offsets = load_pointer(work, _POINTERS), load_pointer(work, _OFFSETS)
-        lengths, length = load_pointer(work, _LENGTHS), i64(load64(work, _LENGTH))
-        values, value_step = load_pointer(work, _VALUES), i64(load64(work, _VALUE_STEP))
-        has_values, chain = address(values) != u64(0), load64(work, _CHAIN) != u64(0)
-        out, size = load_pointer(work, _OUT), i64(load64(work, _OUT_SIZE))
+        base, stride = load_pointer(work, _AT.base), i64(load64(work, _AT.stride))
+        pointers, offsets = load_pointer(work, _AT.pointers), load_pointer(work, _AT.offsets)
+        lengths, length = load_pointer(work, _AT.lengths), i64(load64(work, _AT.length))
+        values, value_step = load_pointer(work, _AT.values), i64(load64(work, _AT.value_step))
+        has_values, chain = not is_null(values), load64(work, _AT.chain) != u64(0)
+        out, size = load_pointer(work, _AT.out), i64(load64(work, _AT.out_size))
         shape = shape_of(block)
         i = first
         if quad is not None:
-            scattered = address(pointers) != u64(0) or address(offsets) != u64(0)
-            unlike = address(lengths) != u64(0) or has_values or chain
+            scattered = not is_null(pointers) or not is_null(offsets)
+            unlike = not is_null(lengths) or has_values or chain
             if not scattered and not unlike and 0 < length <= longest_quad:
                 i = rows(block, base, stride, length, out, size, first, last, shape)
         alone = ahead = i
@@ -149,7 +143,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
             while ahead < last and ahead < i + _AHEAD:
                 p, n = place(base, stride, pointers, offsets, lengths, length, ahead)
                 prefetch(p, 0)
-                prefetch(p, _LINE)
+                prefetch(p, LINE)
                 ahead += 1
             p, n = place(base, stride, pointers, offsets, lengths, length, i)
             if quad is not None and i >= alone and i + 4 <= last and not has_values and not chain:
@@ -171,7 +165,7 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
                 alone = i + 4
             if i + _SOON < last:
                 q, m = place(base, stride, pointers, offsets, lengths, length, i + _SOON)
-                for line in range(2 * _LINE, m if m < _MOST else _MOST, _LINE):
+                for line in range(2 * LINE, m if m < _MOST else _MOST, LINE):
                     prefetch(q, line)
             if chain and i > 0:
                 state = state_of(block, _load_out(out, size, i - 1))
@@ -184,13 +178,13 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
         block = advance(self, abi.BYTES_DATA)
         work = as_pointer(load_pointer(args, 0))
         limit = as_int64(load_pointer(args, abi.POINTER))
-        if address(error_occurred()) != u64(0):
+        if failed():
             return null()
         thread = save_thread()
-        bounds, chunks = load_pointer(work, _BOUNDS), i64(load64(work, _CHUNKS))
+        bounds, chunks = load_pointer(work, _AT.bounds), i64(load64(work, _AT.chunks))
         done = 0
         while done < limit:
-            taken = atomic_add(advance(work, _NEXT), 1)
+            taken = atomic_add(advance(work, _AT.next), 1)
             if taken >= chunks:
                 break
             first, last = load64(bounds, 8 * taken), load64(bounds, 8 * taken + 8)
@@ -202,61 +196,53 @@ def records_entry(kernel, quad=None, behind=None, longest_quad=0):
     return entry
 
 
-def collect_entry():
-    """Return the builtin ``collect(items, pointers, lengths, views, start) -> index``.
+def collect_entry(self, args, nargs, kwnames):
+    """Implement the builtin ``collect(items, pointers, lengths, views, start) -> index``.
 
     Store the address and length of each item of the tuple *items*, from *start* on, at the
     addresses *pointers* and *lengths*. If *views* is 0, only bytes objects are taken. Otherwise
     it is the address of a count and as many Py_buffers, in which other plain buffers are held.
     Returns the index of the first item that was not taken.
     """
-
-    def entry(self, args, nargs, kwnames):
-        block = advance(self, abi.BYTES_DATA)
-        items = load_pointer(args, 0)
-        pointers = as_pointer(load_pointer(args, abi.POINTER))
-        lengths = as_pointer(load_pointer(args, 2 * abi.POINTER))
-        views = as_pointer(load_pointer(args, 3 * abi.POINTER))
-        i = as_int64(load_pointer(args, 4 * abi.POINTER))
-        if address(error_occurred()) != u64(0):
-            return null()
-        count = i64(load64(items, abi.OB_SIZE))
-        while i < count:
-            if i + _AHEAD < count:  # objects are scattered: each is a cache miss of its own
-                prefetch(load_pointer(items, abi.TUPLE_ITEMS + abi.POINTER * (i + _AHEAD)), 0)
-            item = load_pointer(items, abi.TUPLE_ITEMS + abi.POINTER * i)
-            if is_bytes(block, item):
-                store_pointer(pointers, abi.POINTER * i, advance(item, abi.BYTES_DATA))
-                store64(lengths, 8 * i, load64(item, abi.OB_SIZE))
-            elif address(views) != u64(0):
-                held = load64(views, 0)
-                view = advance(views, 8 + abi.BUFFER_SIZE * i64(held))
-                if not hold(block, item, view):
-                    if address(error_occurred()) != u64(0):
-                        return null()
-                    break
-                store64(views, 0, held + u64(1))
-                store_pointer(pointers, abi.POINTER * i, load_pointer(view, abi.BUFFER_BUF))
-                store64(lengths, 8 * i, load64(view, abi.BUFFER_LEN))
-            else:
+    block = advance(self, abi.BYTES_DATA)
+    items = load_pointer(args, 0)
+    pointers = as_pointer(load_pointer(args, abi.POINTER))
+    lengths = as_pointer(load_pointer(args, 2 * abi.POINTER))
+    views = as_pointer(load_pointer(args, 3 * abi.POINTER))
+    i = as_int64(load_pointer(args, 4 * abi.POINTER))
+    if failed():
+        return null()
+    count = i64(load64(items, abi.OB_SIZE))
+    while i < count:
+        if i + _AHEAD < count:  # objects are scattered: each is a cache miss of its own
+            prefetch(load_pointer(items, abi.TUPLE_ITEMS + abi.POINTER * (i + _AHEAD)), 0)
+        item = load_pointer(items, abi.TUPLE_ITEMS + abi.POINTER * i)
+        if is_bytes(block, item):
+            store_pointer(pointers, abi.POINTER * i, advance(item, abi.BYTES_DATA))
+            store64(lengths, 8 * i, load64(item, abi.OB_SIZE))
+        elif not is_null(views):
+            held = load64(views, 0)
+            view = advance(views, 8 + abi.BUFFER_SIZE * i64(held))
+            if not hold(block, item, view):
+                if failed():
+                    return null()
                 break
-            i += 1
-        return from_uint64(u64(i))
+            store64(views, 0, held + u64(1))
+            store_pointer(pointers, abi.POINTER * i, load_pointer(view, abi.BUFFER_BUF))
+            store64(lengths, 8 * i, load64(view, abi.BUFFER_LEN))
+        else:
+            break
+        i += 1
+    return from_uint64(u64(i))
 
-    return entry
 
-
-def release_entry():
-    """Return the builtin ``release(views) -> count``, which releases the buffers in *views*."""
-
-    def entry(self, args, nargs, kwnames):
-        views = as_pointer(load_pointer(args, 0))
-        if address(error_occurred()) != u64(0):
-            return null()
-        held = i64(load64(views, 0))
-        for i in range(held):
-            release_buffer(advance(views, 8 + abi.BUFFER_SIZE * i))
-        store64(views, 0, u64(0))
-        return from_uint64(u64(held))
-
-    return entry
+def release_entry(self, args, nargs, kwnames):
+    """Implement the builtin ``release(views) -> count``, which releases the buffers in *views*."""
+    views = as_pointer(load_pointer(args, 0))
+    if failed():
+        return null()
+    held = i64(load64(views, 0))
+    for i in range(held):
+        release_buffer(advance(views, 8 + abi.BUFFER_SIZE * i))
+    store64(views, 0, u64(0))
+    return from_uint64(u64(held))

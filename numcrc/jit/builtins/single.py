@@ -14,7 +14,7 @@ from numcrc.jit.builtins.capi import (
     as_uint64,
     check_signals,
     clear_error,
-    error_occurred,
+    failed,
     fall_back,
     from_uint64,
     get_buffer,
@@ -29,13 +29,14 @@ from numcrc.jit.builtins.capi import (
     value_of,
 )
 from numcrc.jit.emit.parts import inline, outlined
-from numcrc.jit.emit.scalars import address, advance, i64, load64, load_pointer, null, u64
+from numcrc.jit.emit.scalars import address, advance, i64, is_null, load64, load_pointer, null, u64
+from numcrc.jit.kernels.table import wide_kernel
 
 
 @inline
 def _value_argument(block, args, nargs, kwnames):
     """Return whether the arguments are ``(data, value=None)``, and the value, null by default."""
-    if address(kwnames) == u64(0):
+    if is_null(kwnames):
         if nargs == 2:
             return True, load_pointer(args, abi.POINTER)
         return nargs == 1, null()
@@ -53,7 +54,7 @@ def crc_entry(kernel):
     anything = outlined(_crc_of_anything(kernel), BUILTIN, "anything")
 
     def entry(self, args, nargs, kwnames):
-        if nargs == 1 and address(kwnames) == u64(0):
+        if nargs == 1 and is_null(kwnames):
             block, data = advance(self, abi.BYTES_DATA), load_pointer(args, 0)
             if is_bytes(block, data):
                 n = i64(load64(data, abi.OB_SIZE))
@@ -72,10 +73,10 @@ def _crc_of_anything(kernel):
         block = advance(self, abi.BYTES_DATA)
         known, value = _value_argument(block, args, nargs, kwnames)
         state = load64(block, abi.INIT)
-        if known and address(value) != u64(0) and address(value) != load64(block, abi.NONE):
+        if known and not is_null(value) and address(value) != load64(block, abi.NONE):
             number = as_uint64(value)
             # A failed conversion reads as all ones, which is also a 64-bit CRC.
-            if number == ~u64(0) and address(error_occurred()) != u64(0):
+            if number == ~u64(0) and failed():
                 clear_error()
                 known = False
             known = known and number <= load64(block, abi.MASK)
@@ -96,7 +97,7 @@ def _crc_of_anything(kernel):
             else:
                 known = False
         if not known:
-            if address(error_occurred()) != u64(0):
+            if failed():
                 return null()
             return fall_back(block, args, nargs, kwnames)
         interrupted = False
@@ -133,29 +134,25 @@ def raw_entry(kernel):
     return entry
 
 
-def wide_entry(kernel):
-    """Return the builtin ``feed(data, state) -> state`` of a ``kernel(k, p, n, state)``.
+def wide_entry(self, args, nargs, kwnames):
+    """Implement the builtin ``feed(data, state) -> state`` for CRCs of 65 to 128 bits.
 
     Only `numcrc.compiled` calls it, with a plain buffer and 16 bytes.
     """
-
-    def entry(self, args, nargs, kwnames):
-        block = advance(self, abi.BYTES_DATA)
-        view = py_buffer()
-        if get_buffer(load_pointer(args, 0), view, abi.PYBUF_SIMPLE):
-            return null()
-        start = advance(load_pointer(args, abi.POINTER), abi.BYTES_DATA)
-        result = new_bytes(start, 16)
-        if address(result) != u64(0):
-            state = advance(result, abi.BYTES_DATA)
-            p, n = load_pointer(view, abi.BUFFER_BUF), i64(load64(view, abi.BUFFER_LEN))
-            thread = null()
-            if n >= abi.GIL_FREE:
-                thread = save_thread()
-            kernel(advance(block, abi.CONSTANTS), p, n, state)
-            if n >= abi.GIL_FREE:
-                restore_thread(thread)
-        release_buffer(view)
-        return result
-
-    return entry
+    block = advance(self, abi.BYTES_DATA)
+    view = py_buffer()
+    if get_buffer(load_pointer(args, 0), view, abi.PYBUF_SIMPLE):
+        return null()
+    start = advance(load_pointer(args, abi.POINTER), abi.BYTES_DATA)
+    result = new_bytes(start, 16)
+    if not is_null(result):
+        state = advance(result, abi.BYTES_DATA)
+        p, n = load_pointer(view, abi.BUFFER_BUF), i64(load64(view, abi.BUFFER_LEN))
+        thread = null()
+        if n >= abi.GIL_FREE:
+            thread = save_thread()
+        wide_kernel(advance(block, abi.CONSTANTS), p, n, state)
+        if n >= abi.GIL_FREE:
+            restore_thread(thread)
+    release_buffer(view)
+    return result

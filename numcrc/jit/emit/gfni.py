@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from llvmlite import ir
 
 from numcrc.jit.emit.scalars import I8, declare, emits
@@ -48,13 +50,11 @@ def mixture(units: str, groups: list[list[int]], lanes: int, high_terms_first: b
 
         def by_matrices(sources, place):
             mine = factors[place * len(sources) : (place + 1) * len(sources)]
-            total, *others = (
+            products = [
                 builder.call(affine, [source, factor, ir.Constant(I8, 0)])
                 for source, factor in zip(sources, mine, strict=True)
-            )
-            for other in others:
-                total = builder.xor(total, other)
-            return builder.bitcast(total, registers[0].type)
+            ]
+            return builder.bitcast(reduce(builder.xor, products), registers[0].type)
 
         results, sources = [], {}
         for position, unit in enumerate(units):

@@ -5,9 +5,11 @@ A *quad* is one 512-bit register of four 128-bit pairs, one for each of four rec
 
 from __future__ import annotations
 
+from functools import reduce
+
 from llvmlite import ir
 
-from numcrc.jit.emit.scalars import emits, i32, u64
+from numcrc.jit.emit.scalars import const32, emits, u64
 from numcrc.jit.emit.vectors import PAIR, Vector, indices, registers_of, vector_of
 
 QUAD = Vector(64, 512)
@@ -36,10 +38,7 @@ def swap_lanes(builder, vector):
 @emits(lambda vector: Vector(vector.lanes * 8, vector.lanes * 64))
 def sum_registers(builder, vector):
     """Add up the registers of a vector."""
-    total, *others = registers_of(builder, vector)
-    for other in others:
-        total = builder.xor(total, other)
-    return vector_of(builder, [total])
+    return vector_of(builder, [reduce(builder.xor, registers_of(builder, vector))])
 
 
 @emits(QUAD, QUAD, QUAD, QUAD, QUAD)
@@ -71,5 +70,5 @@ def in_low_lanes(builder, a, b, c, d):
     """Put four uint64 into lane 0 of the pairs of a quad, zeros into lane 1."""
     quad = ir.Constant(QUAD.register, None)
     for pair, value in enumerate((a, b, c, d)):
-        quad = builder.insert_element(quad, value, i32(2 * pair))
+        quad = builder.insert_element(quad, value, const32(2 * pair))
     return vector_of(builder, [quad])

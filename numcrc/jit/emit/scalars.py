@@ -14,13 +14,13 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 Pointer = types.voidptr
-i64, u64 = types.int64, types.uint64
+i32, i64, u64 = types.int32, types.int64, types.uint64
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 
-def i32(value: int) -> ir.Constant:
-    """Return an LLVM constant."""
+def const32(value: int) -> ir.Constant:
+    """Return an LLVM constant of 32 bits."""
     return ir.Constant(I32, value)
 
 
@@ -116,12 +116,22 @@ def null(builder):
     return ir.Constant(I8.as_pointer(), None)
 
 
+@emits(types.boolean, Pointer)
+def is_null(builder, pointer):
+    """Whether *pointer* is the null pointer."""
+    return builder.icmp_unsigned("==", pointer, ir.Constant(I8.as_pointer(), None))
+
+
+LINE = 64
+"""Bytes of a cache line."""
+
+
 @emits(types.void, Pointer, i64)
 def prefetch(builder, pointer, offset):
     """Ask for the cache line at (pointer, byte offset), which may lie outside the message."""
     function_type = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
     function = declare(builder, function_type, "llvm.prefetch.p0")
-    read, into_every_level, data = i32(0), i32(3), i32(1)
+    read, into_every_level, data = const32(0), const32(3), const32(1)
     builder.call(function, [builder.gep(pointer, [offset]), read, into_every_level, data])
 
 

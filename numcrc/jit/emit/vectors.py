@@ -7,11 +7,13 @@ any number of them.
 
 from __future__ import annotations
 
+from functools import reduce
+
 from llvmlite import ir
 from numba.core import types
 from numba.extending import models, register_model
 
-from numcrc.jit.emit.scalars import I8, I32, I64, Pointer, at, declare, emits, i32, i64, u64
+from numcrc.jit.emit.scalars import I8, I32, I64, Pointer, at, const32, declare, emits, i64, u64
 
 
 class Vector(types.Type):  # type: ignore[misc]
@@ -105,7 +107,7 @@ def load_end(vector: Vector):
             mask = builder.shl(ir.Constant(bits, -1), amount)
             mask = builder.select(all_, ir.Constant(bits, 0), mask)
             place = at(builder, first, ir.Constant(I64, k * step), data)
-            masked = [place, i32(1), builder.bitcast(mask, mask_type), ir.Constant(data, None)]
+            masked = [place, const32(1), builder.bitcast(mask, mask_type), ir.Constant(data, None)]
             loaded.append(builder.bitcast(builder.call(function, masked), vector.register))
         return vector_of(builder, loaded)
 
@@ -150,7 +152,7 @@ def splat(vector: Vector):
     @emits(vector, u64)
     def broadcast(builder, value):
         one = ir.Constant(vector.register, ir.Undefined)
-        one = builder.insert_element(one, value, i32(0))
+        one = builder.insert_element(one, value, const32(0))
         one = builder.shuffle_vector(one, one, indices(*[0] * vector.lanes))
         return vector_of(builder, [one] * vector.registers)
 
@@ -163,7 +165,7 @@ def only(vector: Vector, position: int):
     @emits(vector, u64)
     def insert(builder, value):
         zeros = ir.Constant(vector.register, None)
-        first = builder.insert_element(zeros, value, i32(position))
+        first = builder.insert_element(zeros, value, const32(position))
         return vector_of(builder, [first] + [zeros] * (vector.registers - 1))
 
     return insert
@@ -174,7 +176,7 @@ def lane(position: int):
 
     @emits(lambda vector: u64)
     def extract(builder, vector):
-        return builder.extract_element(builder.extract_value(vector, 0), i32(position))
+        return builder.extract_element(builder.extract_value(vector, 0), const32(position))
 
     return extract
 
@@ -200,9 +202,7 @@ and_ = _registerwise(lambda builder, a, b: builder.and_(a, b))
 @emits(lambda vector: PAIR)
 def sum_pairs(builder, vector):
     """Add up the 128-bit pairs of a vector."""
-    total, *others = registers_of(builder, vector)
-    for other in others:
-        total = builder.xor(total, other)
+    total = reduce(builder.xor, registers_of(builder, vector))
     while (half := total.type.count // 2) > 1:
         low, high = indices(*range(half)), indices(*range(half, 2 * half))
         parts = (builder.shuffle_vector(total, total, lanes) for lanes in (low, high))
@@ -262,6 +262,6 @@ def _pmull(builder, a, b, a_lane: int, b_lane: int):
     result = ir.VectorType(I8, 16)
     name = "llvm.aarch64.neon.pmull64"
     function = declare(builder, ir.FunctionType(result, [I64, I64]), name)
-    x = builder.extract_element(a, i32(a_lane))
-    y = builder.extract_element(b, i32(b_lane))
+    x = builder.extract_element(a, const32(a_lane))
+    y = builder.extract_element(b, const32(b_lane))
     return builder.bitcast(builder.call(function, [x, y]), a.type)

@@ -15,18 +15,9 @@ from __future__ import annotations
 
 from numcrc.jit.emit.crc32 import crc32_streams, crc32_word, streams_state
 from numcrc.jit.emit.parts import inline
-from numcrc.jit.emit.scalars import advance, load64, prefetch, u64
-from numcrc.jit.emit.vectors import (
-    PAIR,
-    Vector,
-    clmul,
-    lane,
-    load_vector,
-    only,
-    splat,
-    xor,
-)
-from numcrc.jit.kernels.fold import FAR, LINE, folding
+from numcrc.jit.emit.scalars import LINE, advance, load64, prefetch, u64
+from numcrc.jit.emit.vectors import PAIR, Vector, clmul, lane, load_vector, only, splat, xor
+from numcrc.jit.kernels.fold import FAR, folding
 from numcrc.jit.kernels.reduce import barrett_reduction, tail_of
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.plan import Plan, Streams

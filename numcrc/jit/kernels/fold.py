@@ -31,24 +31,12 @@ from itertools import pairwise
 
 from numcrc.jit.emit.gfni import mixture, pick
 from numcrc.jit.emit.parts import inline
-from numcrc.jit.emit.scalars import address, i64, load64, prefetch, u64
-from numcrc.jit.emit.vectors import (
-    PAIR,
-    Vector,
-    and_,
-    clmul,
-    lane,
-    load_vector,
-    only,
-    splat,
-    xor,
-)
+from numcrc.jit.emit.scalars import LINE, address, i64, load64, prefetch, u64
+from numcrc.jit.emit.vectors import PAIR, Vector, and_, clmul, lane, load_vector, only, splat, xor
 from numcrc.jit.kernels.reduce import ORDERS, as_loaded, barrett_reduction, tail_of
 from numcrc.jit.kernels.short import below_16_bytes, choose, empty, window
 from numcrc.jit.plan import Plan
 
-LINE = 64
-"""Bytes of a cache line."""
 ALIGNED_FROM = 4096
 """From this many bytes on, the loop's loads are aligned to cache lines: a tenth faster or more in
 the first two caches, at the cost of a second rest at the end."""

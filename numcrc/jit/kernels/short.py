@@ -8,15 +8,7 @@ from __future__ import annotations
 
 from numcrc.jit.emit.parts import inline
 from numcrc.jit.emit.scalars import load64
-from numcrc.jit.emit.vectors import (
-    PAIR,
-    Vector,
-    clmul,
-    load_end,
-    load_spread_to_end,
-    only,
-    xor,
-)
+from numcrc.jit.emit.vectors import PAIR, Vector, clmul, load_end, load_spread_to_end, only, xor
 from numcrc.jit.kernels.reduce import ORDERS, tail_of
 from numcrc.jit.kernels.words import load_few, shift_left, shift_right
 from numcrc.jit.plan import Plan

@@ -18,6 +18,9 @@ from __future__ import annotations
 from numcrc.jit.emit.parts import inline
 from numcrc.jit.emit.scalars import load8, load64, store64, u64
 
+_LAST_NEAR, _LAST_FAR = 7, 15
+"""The last of the eight near tables and of the eight far ones."""
+
 
 @inline
 def _entry(k, table, word, byte):
@@ -39,35 +42,30 @@ def _slice_8(k, table, word):
     )
 
 
-def table_kernel():
-    """Return ``kernel(constants, p, n, state) -> state``."""
-    near, far = 7, 15
-
-    @inline
-    def kernel(k, p, n, state):
-        i = 0
-        if n >= 32:
-            second = third = fourth = u64(0)
-            while i + 64 <= n:
-                state = _slice_8(k, far, state ^ load64(p, i))
-                second = _slice_8(k, far, second ^ load64(p, i + 8))
-                third = _slice_8(k, far, third ^ load64(p, i + 16))
-                fourth = _slice_8(k, far, fourth ^ load64(p, i + 24))
-                i += 32
-            state = _slice_8(k, near, state ^ load64(p, i))
-            state = _slice_8(k, near, state ^ second ^ load64(p, i + 8))
-            state = _slice_8(k, near, state ^ third ^ load64(p, i + 16))
-            state = _slice_8(k, near, state ^ fourth ^ load64(p, i + 24))
+@inline
+def table_kernel(k, p, n, state):
+    """Return the state after n bytes at p."""
+    i = 0
+    if n >= 32:
+        second = third = fourth = u64(0)
+        while i + 64 <= n:
+            state = _slice_8(k, _LAST_FAR, state ^ load64(p, i))
+            second = _slice_8(k, _LAST_FAR, second ^ load64(p, i + 8))
+            third = _slice_8(k, _LAST_FAR, third ^ load64(p, i + 16))
+            fourth = _slice_8(k, _LAST_FAR, fourth ^ load64(p, i + 24))
             i += 32
-        while i + 8 <= n:
-            state = _slice_8(k, near, state ^ load64(p, i))
-            i += 8
-        while i < n:
-            state = state >> 8 ^ _entry(k, 0, state ^ load8(p, i), 0)
-            i += 1
-        return state
-
-    return kernel
+        state = _slice_8(k, _LAST_NEAR, state ^ load64(p, i))
+        state = _slice_8(k, _LAST_NEAR, state ^ second ^ load64(p, i + 8))
+        state = _slice_8(k, _LAST_NEAR, state ^ third ^ load64(p, i + 16))
+        state = _slice_8(k, _LAST_NEAR, state ^ fourth ^ load64(p, i + 24))
+        i += 32
+    while i + 8 <= n:
+        state = _slice_8(k, _LAST_NEAR, state ^ load64(p, i))
+        i += 8
+    while i < n:
+        state = state >> 8 ^ _entry(k, 0, state ^ load8(p, i), 0)
+        i += 1
+    return state
 
 
 @inline
