@@ -102,9 +102,10 @@ def pieces(data: Data) -> Iterator[memoryview]:
     if array.nbytes and not array.flags.c_contiguous:
         size = max(1, _SCRATCH // array.itemsize)
         # Views of *data* where it is contiguous, else the iterator's own buffer.
-        chunks = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=size)
+        parts = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=size)
+        chunks = map(np.ascontiguousarray, parts)
     for chunk in chunks:
-        yield memoryview(flat_bytes(np.ascontiguousarray(chunk)))  # type: ignore[arg-type]
+        yield memoryview(flat_bytes(chunk))  # type: ignore[arg-type]
 
 
 def _view(data: Data) -> memoryview:
