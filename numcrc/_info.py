@@ -72,7 +72,7 @@ def info() -> Info:
     }
     return Info(
         {
-            "cpu": host.cpu,
+            "cpu": target.machine().cpu,
             "triple": host.triple,
             "tier": tier.name,
             "why": _why(host, tier, settings),
@@ -95,7 +95,7 @@ def info() -> Info:
 
 def _why(host: Target, tier: Tier, settings: dict[str, str]) -> str:
     if forced := os.environ.get("NUMCRC_TIER"):
-        return f"NUMCRC_TIER={forced}"
+        return f"NUMCRC_TIER={forced}: code is made for {host.cpu}"
     above = host.all_tiers[host.all_tiers.index(tier) + 1 :]
     if not above:
         return "the best tier for this architecture"

@@ -13,7 +13,7 @@ from numcrc.jit import choice, target
 from numcrc.jit.features import IMPLIED, closed, llvm_string
 from numcrc.jit.plan import TABLE
 from numcrc.jit.target import NumbaSettingError, Target, TierError
-from numcrc.jit.tiers import TIERS
+from numcrc.jit.tiers import TABLE_TIER, TIERS
 
 UNSET = (
     *("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_JIT"),
@@ -372,14 +372,64 @@ def test_a_process_with_settings_imports_no_numba(tmp_path):
     assert found == ["True\n", "False\n"]
 
 
-@pytest.mark.parametrize("name", [tier.name for tier in target.machine().tiers])
-def test_a_forced_tier_has_its_own_features_only(name, monkeypatch):
-    monkeypatch.setenv("NUMCRC_TIER", name)
-    forced = target.host.__wrapped__()
-    tier = target.tier(name)
+@pytest.mark.parametrize("tier", target.machine().tiers, ids=lambda tier: tier.name)
+def test_a_forced_tier_has_the_code_of_a_lesser_cpu(tier, monkeypatch):
+    monkeypatch.setenv("NUMCRC_TIER", tier.name)
+    monkeypatch.setattr(target, "best", target.best.__wrapped__)
+    forced, machine = target.host.__wrapped__(), target.machine()
     assert forced.tiers[-1] == tier
-    assert tier.needs <= forced.usable <= tier.needs | tier.generation
-    assert forced.cpu == target.machine().cpu
+    if tier == machine.tiers[-1]:
+        assert forced == machine
+    else:
+        assert tier.needs <= forced.usable <= tier.needs | tier.generation
+        assert forced.cpu == tier.cpu or tier.name == "table"
+
+
+# What LLVM reports of CPUs of the matrix.
+_NEHALEM = "cx16 fxsr mmx popcnt sahf sse sse2 sse3 ssse3 sse4.1 sse4.2 crc32"
+LESSER = [
+    ("x86_64", "crc32", "nehalem", _NEHALEM),
+    ("x86_64", "sse4.2-pclmul", "westmere", f"{_NEHALEM} aes pclmul"),
+    ("aarch64", "crc32", "cortex-a72", "fp-armv8 neon crc"),
+    ("aarch64", "pmull", "cortex-a57", "fp-armv8 neon aes sha2 crc"),
+]
+
+
+@pytest.mark.parametrize(("arch", "tier", "cpu", "listed"), LESSER)
+def test_a_lower_tier_is_a_cpu_of_the_matrix(arch, tier, cpu, listed):
+    best = made_up(set(IMPLIED[arch]), arch)
+    lowered = best.lowered({each.name: each for each in best.tiers}[tier])
+    assert lowered == Target(best.triple, cpu, closed(arch, listed.split()))
+    assert lowered.tiers[-1].name == tier
+
+
+def test_the_best_tier_is_the_cpu_itself():
+    for arch, tiers in TIERS.items():
+        best = made_up(set(IMPLIED[arch]), arch)
+        assert best.lowered(tiers[-1]) is best
+    assert made_up("", "riscv64").lowered(TABLE_TIER).cpu == "made-up"
+
+
+def test_a_lower_tier_has_the_plans_of_a_lesser_cpu():
+    zen5 = made_up(set(IMPLIED["x86_64"]))._replace(cpu="znver5")
+    tier = zen5.tiers[2]
+    lowered = zen5.lowered(tier)
+    for name, kept in (
+        ("CRC-32/ISCSI", tier.streams),
+        ("CRC-32/ISO-HDLC", ()),
+        ("CRC-8/SMBUS", ()),
+    ):
+        plan = choice.plan(catalogue.find(name).model, lowered, tier)
+        assert (plan.streams, plan.units) == (kept, "")
+        assert plan != choice.plan(catalogue.find(name).model, zen5, tier)
+
+
+def test_info_says_which_cpu_code_is_made_for():
+    found = run_python(
+        "import numcrc; info = numcrc.info(); print(info['cpu'], info['why'])", NUMCRC_TIER="table"
+    ).stdout
+    made_for = target.machine().lowered(TABLE_TIER).cpu
+    assert found == f"{target.machine().cpu} NUMCRC_TIER=table: code is made for {made_for}\n"
 
 
 def test_a_setting_that_would_abort_is_an_error_in_a_process(tmp_path):

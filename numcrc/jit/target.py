@@ -38,7 +38,7 @@ class Target(NamedTuple):
 
     triple: str
     cpu: str
-    """LLVM's name of the host, by which code is tuned and plans are chosen."""
+    """LLVM's name of the CPU, by which code is tuned and plans are chosen."""
     usable: frozenset[str]
     """The features that code may use beyond the baseline, a closed set."""
 
@@ -64,16 +64,23 @@ class Target(NamedTuple):
         return CRC32_FEATURE.get(self.arch) in self.usable
 
     def lowered(self, tier: Tier) -> Target:
-        """Return this target with the features of *tier* and its generation only."""
+        """Return a CPU whose best tier is *tier*: this one, or else one of the first of that tier.
+
+        It has only those features that this one has too.
+        """
+        if tier == self.tiers[-1]:
+            return self
         usable = features.closed(self.arch, self.usable & (tier.needs | tier.generation))
-        return self._replace(usable=usable)
+        return self._replace(cpu=tier.cpu or features.BASELINE[self.arch], usable=usable)
 
 
 @cache
 def host() -> Target:
-    """Return the target of this process: this machine, or less of it if ``NUMCRC_TIER`` is set."""
-    forced = os.environ.get("NUMCRC_TIER")
-    return machine().lowered(tier(forced)) if forced else machine()
+    """Return the CPU that this process makes code for: this one, or a lesser one.
+
+    It is a lesser one if ``NUMCRC_TIER`` names another tier than the best.
+    """
+    return machine().lowered(best())
 
 
 @cache
@@ -84,12 +91,12 @@ def machine() -> Target:
         listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
     except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
         listed = set()
-    everything = Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset())
-    everything = everything._replace(usable=features.closed(everything.arch, listed))
+    baseline = Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset())
+    whole = baseline._replace(usable=features.closed(baseline.arch, listed))
     settings = numba_settings()
-    allowed = features.closed(everything.arch, listed & allowed_features(settings, listed))
-    found = everything._replace(usable=allowed)
-    if found.tiers[-1] == TABLE_TIER != everything.tiers[-1]:
+    allowed = features.closed(baseline.arch, listed & allowed_features(settings, listed))
+    found = baseline._replace(usable=allowed)
+    if whole.tiers[-1] != TABLE_TIER and found.tiers[-1] == TABLE_TIER:
         shown = ", ".join(f"{name}={value}" for name, value in settings.items())
         warnings.warn(
             f"{shown} leaves no features for the fast kernels: CRCs are computed by tables,"
@@ -103,8 +110,8 @@ def machine() -> Target:
 def numba_settings() -> dict[str, str]:
     """Return the user's settings of Numba that affect code generation, by their variables.
 
-    As Numba reads them: from a file in the current folder if PyYAML is installed, the environment
-    first.
+    They are read as Numba reads them: from the environment, then from a file in the current
+    folder if PyYAML is installed.
     """
     found = _from_config_file() | os.environ
     return {name: found[name] for name in _NUMBA_SETTINGS if name in found}
@@ -128,7 +135,7 @@ def _from_config_file() -> dict[str, str]:
 
 
 def allowed_features(settings: dict[str, str], listed: Iterable[str]) -> set[str]:
-    """Return the features that *settings* leave on, of a CPU with those that are *listed*.
+    """Return the features that *settings* allow, of a CPU that lists those in *listed*.
 
     Raises
     ------

@@ -18,7 +18,9 @@ class Tier(NamedTuple):
     needs: frozenset[str] = frozenset()
     """LLVM features that must all be there."""
     generation: frozenset[str] = frozenset()
-    """Other features of the first CPUs with these, for code of a forced tier."""
+    """Other features of one of the first CPUs with these, for code of a forced tier."""
+    cpu: str = ""
+    """LLVM's name of that CPU; empty: the architecture's baseline."""
     bits: int = 0
     """Bits of the registers that are folded by the carry-less multiply; 0: none are."""
     windows: tuple[int, ...] = ()
@@ -70,11 +72,12 @@ _ICE_LAKE = _ZEN3 | _features(
 TIERS = {
     "x86_64": (
         TABLE_TIER,
-        Tier("crc32", _features("crc32"), _NEHALEM, streams=_ALONE[1:]),
+        Tier("crc32", _features("crc32"), _NEHALEM, "nehalem", streams=_ALONE[1:]),
         Tier(
             "sse4.2-pclmul",
             _features("pclmul sse4.1 ssse3"),
             _NEHALEM,
+            "westmere",
             bits=128,
             blocks=(16, 64),
             mixtures=_NARROW,
@@ -84,6 +87,7 @@ TIERS = {
             "avx2-vpclmul",
             _features("avx avx2 pclmul sse4.1 ssse3 vpclmulqdq"),
             _ZEN3,
+            "znver3",
             bits=256,
             blocks=(16, 32, 128),
             mixtures=_NARROW,
@@ -95,6 +99,7 @@ TIERS = {
                 "avx avx2 avx512f avx512bw avx512vbmi2 avx512vl pclmul sse4.1 ssse3 vpclmulqdq"
             ),
             _ICE_LAKE,
+            "icelake-server",
             bits=512,
             windows=(16, 64, 128, 192, 256),
             blocks=(256,),
@@ -104,11 +109,12 @@ TIERS = {
     ),
     "aarch64": (
         TABLE_TIER,
-        Tier("crc32", _features("crc"), streams=_ALONE[1:]),
+        Tier("crc32", _features("crc"), cpu="cortex-a72", streams=_ALONE[1:]),
         Tier(
             "pmull",
             _features("aes"),
             _features("crc sha2"),
+            "cortex-a57",
             bits=128,
             blocks=(16, 64),
             streams=(*_ALONE, Streams(4, 1024, 2, 48)),
@@ -117,6 +123,7 @@ TIERS = {
             "pmull+sha3",
             _features("aes sha3"),
             _features("crc sha2 lse"),
+            "neoverse-v1",
             bits=128,
             blocks=(16, 64),
             streams=(*_ALONE, Streams(3, 1024, 2, 144)),

@@ -68,6 +68,14 @@ AARCH64 = {
     "Neoverse-V2, nothing": ("cortex-a53", 0xD4F, "fp asimd"),
 }
 
+FORCED = {
+    "Nehalem": "crc32",
+    "Westmere": "sse4.2-pclmul",
+    "Cortex-A72, no pmull": "crc32",
+    "Cortex-A57": "pmull",
+}
+"""CPUs whose code is also that of a better CPU on which ``NUMCRC_TIER`` names this tier."""
+
 OTHERS = {
     "x86_64": (
         "Nehalem + Haswell: at once",
@@ -226,11 +234,19 @@ def carried(cpu: str, folder: Path = SHARED) -> Row:
     text, wrong = step(cpu, folder, "target")
     if wrong:
         return Row(cpu, result=wrong)
-    name = json.loads(text)[1]
+    triple, name, usable = json.loads(text)
+    if cpu in FORCED and not _is_forced(FORCED[cpu], Target(triple, name, frozenset(usable))):
+        return Row(cpu, name, result=f"not the CPU for NUMCRC_TIER={FORCED[cpu]}")
     _, wrong = step("", folder, "compile", text)
     if wrong:
         return Row(cpu, name, result=f"compile: {wrong}")
     return cases(cpu, name, folder, compiles=False)
+
+
+def _is_forced(tier: str, cpu: Target) -> bool:
+    """Whether *cpu* is the one that a better CPU makes code for if *tier* is forced."""
+    better = cpu._replace(usable=frozenset(features.IMPLIED[cpu.arch]))
+    return better.lowered({each.name: each for each in better.tiers}[tier]) == cpu
 
 
 def cases(cpu: str, name: str, folder: Path, *algorithms: str, compiles: bool) -> Row:
@@ -276,7 +292,7 @@ def read_only(cpu: str) -> Row:
     """Run one algorithm's cases in a read-only folder with objects for CPUs with AVX-512."""
     best = TIERS["x86_64"][-1]
     usable = features.closed("x86_64", best.needs | best.generation)
-    target = Target("x86_64-unknown-linux-gnu", "icelake-server", usable)
+    target = Target("x86_64-unknown-linux-gnu", best.cpu, usable)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _, wrong = step("", folder, "compile", json.dumps([*target[:2], sorted(target.usable)]))
