@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from numcrc.algorithm import Algorithm
     from numcrc.crc.catalogue import UnknownAlgorithmError
     from numcrc.hasher import Hasher
+    from numcrc.jit.engine import KernelError
     from numcrc.jit.target import TierError
     from numcrc.registry import algorithms, crc32, crc32c, crc64nvme, new
 
 __all__ = [
     "Algorithm",
     "Hasher",
+    "KernelError",
     "TierError",
     "UnknownAlgorithmError",
     "__version__",
@@ -43,6 +45,7 @@ __all__ = [
 _HOME = {
     "Algorithm": "numcrc.algorithm",
     "Hasher": "numcrc.hasher",
+    "KernelError": "numcrc.jit.engine",
     "TierError": "numcrc.jit.target",
     "UnknownAlgorithmError": "numcrc.crc.catalogue",
     "algorithms": "numcrc.registry",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 
 import numpy as np
 import pytest
-from support import KERNELS
+from support import KERNELS, run_python
 
 import numcrc
 from numcrc.compiled import Compiled
@@ -60,7 +61,7 @@ def test_kernels_are_proved(name, machine):
         else:
             data = engine._self_data(compiled.model, formed, compiled.general)
             made = linker.builtin(engine.function_address(formed), "f", "", data)
-        assert proof.is_right(formed, compiled.model, made)
+        assert engine._is_right(formed, compiled.model, made)
 
 
 @pytest.mark.parametrize("plan", [ZEROS, ZEROS_MANY, JOIN], ids=lambda plan: plan.name)
@@ -71,7 +72,7 @@ def test_zeros_are_proved(plan, name, monkeypatch):
     monkeypatch.setattr(engine, "_proved", set())
     monkeypatch.setattr(engine, "refused", [])
     break_kernels(monkeypatch, plan.__eq__, slice(80, 81))  # of x^(8*2^8) mod P
-    with pytest.raises(proof.KernelError, match=f"^kernel {plan.name} computes wrong CRCs"):
+    with pytest.raises(numcrc.KernelError, match=f"^kernel {plan.name} computes wrong CRCs"):
         engine.builtin(model, plan, None, "zeros")
 
 
@@ -79,12 +80,10 @@ def test_zeros_are_proved(plan, name, monkeypatch):
 def test_the_lengths_and_fours_of_windows_suit_any_kernel(name, monkeypatch):
     """Where no CPU with AVX-512 runs the windows, the table kernel stands for them."""
     compiled, plan = Compiled(find(name).model, TABLE), Plan.parse(WINDOWS)
-    lengths = proof._lengths(plan)
-    message = proof._RANDOM * (lengths[-1] // len(proof._RANDOM) + 1)
-    in_pieces = proof._call(compiled.model, compiled.crc, message)
-    assert proof._messages_are_right(compiled.model, message, lengths, in_pieces)
+    message = reference.sample(plan.lengths[-1])
+    assert engine._is_right(plan, compiled.model, compiled.crc)
     in_pieces = proof._record(compiled.model, compiled.records, message)
-    assert proof._messages_are_right(compiled.model, message, lengths, in_pieces)
+    assert reference.is_computed(compiled.model, message, plan.lengths, in_pieces)
     assert proof._fours_are_right(plan, compiled.model, compiled.records, message)
     records = proof._records
 
@@ -96,10 +95,32 @@ def test_the_lengths_and_fours_of_windows_suit_any_kernel(name, monkeypatch):
     assert not proof._fours_are_right(plan, compiled.model, compiled.records, message)
 
 
+@pytest.mark.parametrize("name", [*KERNELS, "CRC-82/DARC"])
+def test_a_division_gives_the_register(name):
+    model = find(name).model
+    for length in (0, 1, 9, 40):
+        data, register = DATA[:length], model.mask // 3
+        expected = reference.feed(model, register, reference.message_bits(data, model.refin))
+        assert reference.divide(model, register, data) == expected
+
+
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_no_register_of_the_message_is_like_another_one(size):
+    message = reference.sample(8192)
+    assert len(message) >= 8192
+    registers = [message[at : at + size] for at in range(0, 8128, size)]
+    assert len(set(registers)) == len(registers)
+
+
+def test_a_builtin_is_proved_without_another_module():
+    code = "import sys, numcrc; numcrc.crc32c(b''); assert 'numcrc.jit.proof' not in sys.modules"
+    assert run_python(code).stderr == ""
+
+
 def test_all_paths_are_taken():
-    lengths = proof._lengths(Plan.parse("crc32c-s4x1.128,v128s3x3.1536-clmul128-x86_64"))
+    lengths = Plan.parse("crc32c-s4x1.128,v128s3x3.1536-clmul128-x86_64").lengths
     assert {4 * 128 + 13, 3 * 1536 + 128 * 1536 // 24 + 13} <= set(lengths)
-    lengths = proof._lengths(Plan.parse(WINDOWS))
+    lengths = Plan.parse(WINDOWS).lengths
     assert {16, 64, 128, 192, 256, 13, 61, 125, 189, 253, 2 * 256 + 13} <= set(lengths)
 
 
@@ -131,8 +152,8 @@ def test_every_form_falls_to_a_lower_tier(fresh, monkeypatch):
     break_kernels(monkeypatch, lambda plan: plan.family == "fold")
     with pytest.warns(RuntimeWarning, match="wrong CRCs"):
         address, block = engine.raw(crc.model, crc.plan)
-    words = proof.ctypes.c_void_p, proof.ctypes.c_void_p, proof.ctypes.c_int64
-    function = proof.ctypes.CFUNCTYPE(proof.ctypes.c_uint64, *words, proof.ctypes.c_uint64)(address)
+    words = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
+    function = ctypes.CFUNCTYPE(ctypes.c_uint64, *words)(address)
     at = id(DATA) + engine.abi.BYTES_DATA
     assert function(block, at, 100, 0) == reference.crc(crc.model, DATA[:100])
     algorithm = numcrc.Algorithm.from_compiled(crc, "broken", 0)
@@ -164,5 +185,5 @@ def test_no_value_is_returned_if_all_kernels_are_wrong(name, fresh, monkeypatch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(2):
-            with pytest.raises(proof.KernelError, match="no other kernel is left"):
+            with pytest.raises(numcrc.KernelError, match="no other kernel is left"):
                 crc(DATA)

@@ -6,7 +6,7 @@ A message bit *m* replaces the register *R* by ``(R*x + m*x^width) mod P``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from numcrc.crc import gf2
 from numcrc.crc.model import Model
@@ -27,6 +27,18 @@ def feed(model: Model, register: int, bits: Iterable[int]) -> int:
         if register >> model.width:
             register ^= model.generator
     return register
+
+
+def divide(model: Model, register: int, data: bytes) -> int:
+    """Return *register* after *data*, by one division, which is faster for a few bytes.
+
+    A message *M* of *n* bits replaces *R* by ``(R*x^n + M*x^width) mod P``.
+    """
+    size = 8 * len(data)
+    message = int.from_bytes(data, "little" if model.refin else "big")
+    if model.refin:
+        message = gf2.reflect(message, size)
+    return gf2.mod(register << size ^ message << model.width, model.generator)
 
 
 def register_of(model: Model, value: int | None) -> int:
@@ -52,6 +64,36 @@ def crc(model: Model, data: Iterable[int], value: int | None = None) -> int:
     """
     register = feed(model, register_of(model, value), message_bits(data, model.refin))
     return value_of(model, register)
+
+
+def sample(size: int) -> bytes:
+    """Return at least *size* bytes, always the same: the digits of 1/65539.
+
+    They repeat after 509, a prime, so that no register of any size is like another one.
+    """
+    return ((1 << 8 * 509) // 65539).to_bytes(509, "little") * (size // 509 + 1)
+
+
+def is_computed(
+    model: Model, message: bytes, lengths: Iterable[int], in_pieces: Callable[[int, int], int]
+) -> bool:
+    """Return whether ``in_pieces(n, size)`` is the CRC of n bytes of *message*, size at a time.
+
+    The first lengths are short, and compared with the definition. The others, *lengths*, ascend,
+    and the CRC is computed whole, and in pieces of the length before, which is proved:
+    ``crc(AB) = crc(B, crc(A))``.
+    """
+    if in_pieces(0, 0) != value_of(model, model.init):
+        return False
+    for proved in (1, 9):
+        register = divide(model, model.init, message[:proved])
+        if in_pieces(proved, proved) != value_of(model, register):
+            return False
+    for length in lengths:
+        if in_pieces(length, length) != in_pieces(length, proved):
+            return False
+        proved = length
+    return True
 
 
 def residue(model: Model) -> int:

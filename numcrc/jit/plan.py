@@ -209,6 +209,18 @@ class Plan(NamedTuple):
             return multiplied[0] == 16
         return multiplied[0] <= self.windows[-1] <= multiplied[-1]
 
+    @property
+    def lengths(self) -> list[int]:
+        """Lengths of messages that take all paths through the kernel, ascending."""
+        lengths = {77} if self.family == "wide" else {77, 700, 4999}  # from 4 KiB, loads align
+        for size in self.windows:
+            lengths |= {size - 3, size}
+        for size in self.blocks:
+            lengths.add(2 * self.least(size) + 13)
+        for streams in self.streams:
+            lengths.add(streams.size + 13)
+        return sorted(lengths)
+
     # Relatives
 
     @property

@@ -1,8 +1,6 @@
-"""Prove a kernel when it is first loaded: compute a few fixed messages.
+"""Prove a kernel of another form than the builtin for one message, when it is first loaded.
 
-The first are short, and compared with the definition. A longer one is computed whole, and in
-pieces of the length before it, which is proved: ``crc(AB) = crc(B, crc(A))``. So each path
-through a kernel is taken, and the proof takes less than 0.3 ms.
+`numcrc.jit.engine` proves that one.
 """
 
 from __future__ import annotations
@@ -20,20 +18,11 @@ from numcrc.jit.plan import JOIN, ZEROS, ZEROS_MANY, Plan
 if TYPE_CHECKING:
     from array import array
 
-
-class KernelError(RuntimeError):
-    """A kernel computes wrong CRCs on this machine, and no other one can take its place."""
-
-
 InPieces = Callable[[int, int], int]
-"""Returns the CRC of the first n bytes of the message in pieces of so many: ``(n, size)``."""
+"""``(n, size)``: the CRC of the first n bytes of the message, size bytes at a time."""
 
 Zeros = Callable[[int, int], int]
-"""Returns the CRC ``(value, n)`` of a message with the CRC *value* and n more zero bytes."""
-
-_BY_DEFINITION = (0, 1, 9)
-_LONG = 4999  # from 4 KiB on, loads are aligned
-_TAIL = 13
+"""``(value, n)``: the CRC after n more zero bytes of a message whose CRC is value."""
 
 
 def is_right(plan: Plan, model: Model, made: Any) -> bool:
@@ -46,55 +35,12 @@ def is_right(plan: Plan, model: Model, made: Any) -> bool:
     """
     if as_zeros := _ZEROS.get(plan):
         return _zeros_are_right(model, as_zeros(model, made))
-    lengths = _lengths(plan)
-    message = (_RANDOM * (lengths[-1] // len(_RANDOM) + 1))[: lengths[-1]]
-    if plan.family == "wide":
-        in_pieces = _wide(model, made, message)
-    else:
-        in_pieces = _IN_PIECES[plan.form](model, made, message)
-    return _messages_are_right(model, message, lengths, in_pieces) and (
+    lengths = plan.lengths
+    message = reference.sample(lengths[-1])
+    in_pieces = _IN_PIECES["wide" if plan.family == "wide" else plan.form](model, made, message)
+    return reference.is_computed(model, message, lengths, in_pieces) and (
         plan.form != "records" or _fours_are_right(plan, model, made, message)
     )
-
-
-# No register of any size is like another one: the number of bytes is prime.
-_RANDOM = (3**2570).to_bytes(510, "little")[:509]
-
-
-def _lengths(plan: Plan) -> list[int]:
-    """Return lengths that take all paths through *plan*'s kernel, ascending."""
-    lengths = {*plan.windows, *(size - 3 for size in plan.windows)}
-    lengths |= {2 * plan.least(size) + _TAIL for size in plan.blocks}
-    lengths |= {streams.size + _TAIL for streams in plan.streams}
-    return sorted(lengths | ({77} if plan.family == "wide" else {77, 700, _LONG}))
-
-
-def _messages_are_right(
-    model: Model, message: bytes, lengths: list[int], in_pieces: InPieces
-) -> bool:
-    register, proved = model.init, 0
-    for length in _BY_DEFINITION:
-        bits = reference.message_bits(message[proved:length], model.refin)
-        register, proved = reference.feed(model, register, bits), length
-        if in_pieces(length, length) != reference.value_of(model, register):
-            return False
-    for length in lengths:
-        if in_pieces(length, length) != in_pieces(length, proved):
-            return False
-        proved = length
-    return True
-
-
-def _call(model: Model, crc: Callable[..., int], message: bytes) -> InPieces:
-    view = memoryview(message)
-
-    def in_pieces(n: int, size: int) -> int:
-        value = crc(message[:size])
-        for start in range(size, n, size or 1):
-            value = crc(view[start : min(start + size, n)], value)
-        return value
-
-    return in_pieces
 
 
 def _raw(model: Model, made: tuple[int, int], message: bytes) -> InPieces:
@@ -131,7 +77,7 @@ def _record(model: Model, run: Callable[[int, int], int], message: bytes) -> InP
     return in_pieces
 
 
-_IN_PIECES: dict[str, Callable[..., InPieces]] = {"call": _call, "raw": _raw, "records": _record}
+_IN_PIECES: dict[str, Callable[..., InPieces]] = {"raw": _raw, "records": _record, "wide": _wide}
 
 
 def _fours_are_right(
@@ -187,8 +133,9 @@ def _address(values: array[int]) -> int:
 
 
 def _zeros_are_right(model: Model, zeros: Zeros) -> bool:
+    """Compare 5 zero bytes with the definition, and many of them with sums that give as many."""
     value, far = model.mask // 3, 0x5555_5555_5555
-    register = reference.feed(model, reference.register_of(model, value), [0] * 40)
+    register = reference.divide(model, reference.register_of(model, value), bytes(5))
     found = zeros(value, far)
     return (
         zeros(value, 5) == reference.value_of(model, register)
