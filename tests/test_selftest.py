@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import re
 import signal
 import sys
@@ -12,10 +13,17 @@ import pytest
 
 import numcrc
 from numcrc.cli import selftest
+from numcrc.crc import reference
 from numcrc.jit import engine, target
 from numcrc.jit.plan import TABLE
 
 TIERS = [tier.name for tier in target.machine().tiers]
+
+
+def results(text: str) -> dict[str, str]:
+    """Return the result of each tier in a report."""
+    rows = text.partition("self-test, seed ")[2].splitlines()[2 : 2 + len(TIERS)]
+    return {row.split()[0]: row.split(None, 4)[-1] for row in rows}
 
 
 def test_all_tiers_pass(run, monkeypatch):
@@ -24,9 +32,69 @@ def test_all_tiers_pass(run, monkeypatch):
     assert (status, err) == (0, "")
     assert out.startswith(str(numcrc.info()))
     *_, rows = out.partition("self-test, seed 7:\n")
-    assert [row.split()[0] for row in rows.splitlines()] == ["tier", *TIERS]
-    for row in rows.splitlines()[1:]:
-        assert re.fullmatch(r"  \S+ +[1-9]\d* +[1-9]\d*  ok", row)
+    assert rows.endswith(f"{selftest._COVERED}\n")
+    assert [row.split()[0] for row in rows.splitlines()[: len(TIERS) + 1]] == ["tier", *TIERS]
+    for row in rows.splitlines()[1 : len(TIERS) + 1]:
+        assert re.fullmatch(r"  \S+ +[1-9]\d*/\d+ +[1-9]\d*/113 +[1-9]\d*  ok", row)
+
+
+def test_what_there_is_no_time_for_is_said(run, monkeypatch):
+    found = [
+        selftest.Result("table", "2/2", "113/113", 400),
+        selftest.Result("crc32", "1/3", "1/113", 2, untested=("table", "wide")),
+    ]
+    monkeypatch.setattr(selftest, "_results", lambda kernels, seed, seconds: found)
+    passed, text = selftest.report(7, 1.0)
+    assert passed
+    assert text.endswith(
+        f"""\
+self-test, seed 7:
+  tier   kernels  algorithms  cases  result
+  table      2/2     113/113    400  ok
+  crc32      1/3       1/113      2  ok
+no time for crc32: table, wide
+{selftest._COVERED}"""
+    )
+
+
+def test_a_tier_without_time_is_tested_in_part():
+    names = {engine.plan_of(crc.model).name for crc in numcrc.algorithms.values()}
+    begun = []
+    found = selftest.examine(7, 0.0, begun.append)
+    assert found.wrong == ""
+    assert begun == [engine.plan_of(numcrc.algorithms["CRC-32/ISCSI"].model).name]
+    assert found.kernels == f"1/{len(names)}"
+    assert {*begun, *found.untested} == names
+
+
+def test_all_kernels_of_a_tier_are_tested():
+    found = selftest.examine(7, 300.0)
+    assert (found.wrong, found.untested, found.algorithms) == ("", (), "113/113")
+    assert len(set(found.kernels.split("/"))) == 1
+    assert found.cases > 2 * 113
+
+
+def test_time_that_a_tier_leaves_is_for_others(monkeypatch):
+    shares = {}
+    monkeypatch.setattr(selftest, "thread_count", lambda: 1)
+    monkeypatch.setattr(
+        selftest, "_in_a_process", lambda tier, seed, seconds: shares.setdefault(tier, seconds)
+    )
+    assert selftest._results({"a": 1, "b": 2, "c": 3}, 7, 60.0) == [shares[t] for t in "abc"]
+    assert list(shares) == ["c", "b", "a"]
+    assert [round(seconds) for seconds in shares.values()] == [30, 40, 60]
+
+
+@pytest.mark.parametrize(
+    "name", ["CRC-3/GSM", "CRC-5/USB", "CRC-8/SMBUS", "CRC-12/UMTS", "CRC-16/ARC"]
+)
+def test_messages_are_compared_with_the_definition(name):
+    for crc in (numcrc.algorithms[name], numcrc.algorithms["CRC-82/DARC"]):
+        expected = selftest.by_definition(crc.model)
+        for length in (0, 1, 9, 40):
+            data = random.Random(length).randbytes(length)
+            for value in (0, crc.model.mask // 3):
+                assert expected(data, value) == reference.crc(crc.model, data, value)
 
 
 def test_a_seed_is_printed(run, monkeypatch):
@@ -36,14 +104,27 @@ def test_a_seed_is_printed(run, monkeypatch):
     assert re.fullmatch(r"seed \d+\n", out)
 
 
-def test_a_wrong_kernel_is_reported(monkeypatch):
-    wrong = numcrc.Algorithm(width=32, poly=0x1EDC6F41, refin=True, refout=True)
-    monkeypatch.setattr(selftest, "_FIRST", ("CRC-32/ISCSI",))
+@pytest.mark.parametrize(
+    ("is_wrong", "expected"),
+    [
+        (lambda data, value: value is None, r"check 0xe3069282"),
+        (lambda data, value: len(data) > 9, r"\d+ bytes, value 0x[0-9a-f]+: 0x\w+, expected 0x\w+"),
+    ],
+)
+def test_a_wrong_kernel_is_reported(is_wrong, expected, monkeypatch):
     right = numcrc.algorithms["CRC-32/ISCSI"]
-    broken = type("Broken", (), {"check": right.check, "__call__": lambda self, data: wrong(data)})
-    monkeypatch.setattr(numcrc, "algorithms", {"CRC-32/ISCSI": broken()})
-    result = selftest.examine(1, 0.1)
-    assert result.wrong == f"CRC-32/ISCSI: check {wrong(b'123456789'):#x}"
+
+    class Broken:
+        name, model, width, check = right.name, right.model, right.width, right.check
+
+        def __call__(self, data, value=None):
+            return right(data, value) ^ is_wrong(data, value)
+
+    monkeypatch.setattr(selftest, "_FIRST", (right.name,))
+    monkeypatch.setattr(numcrc, "algorithms", {right.name: Broken()})
+    found = selftest.examine(1, 0.1)
+    assert re.fullmatch(f"CRC-32/ISCSI: {expected}", found.wrong)
+    assert found.algorithms == "0/1"
 
 
 @pytest.mark.parametrize(
@@ -64,9 +145,7 @@ def test_a_death_is_a_row(code, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(broken))
     passed, text = selftest.report(1, 0.1)
     assert not passed
-    assert [row.split(None, 3)[-1] for row in text.splitlines()[-len(TIERS) :]] == [
-        expected for _ in TIERS
-    ]
+    assert results(text) == dict.fromkeys(TIERS, expected)
 
 
 def test_a_refused_kernel_is_reported(monkeypatch):
@@ -102,6 +181,8 @@ def test_a_kernel_with_an_illegal_instruction_is_a_row(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", os.path.dirname(os.path.dirname(numcrc.__file__)))
     monkeypatch.setattr(sys, "executable", str(wrapper))
     passed, text = selftest.report(1, 0.1)
-    results = {row.split()[0]: row.split(None, 3)[-1] for row in text.splitlines()[-len(TIERS) :]}
-    assert results == dict.fromkeys(TIERS, "ended by SIGILL") | {"table": "ok"}
+    found = results(text)
+    assert found.pop("table") == "ok"
+    for tier, result in found.items():
+        assert re.fullmatch(r"ended by SIGILL in crc32c-\S+", result), tier
     assert passed == (TIERS == ["table"])
