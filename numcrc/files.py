@@ -110,7 +110,8 @@ class Reader:
 
     def path(self, path: AnyPath) -> Sums:
         """Return the length and the CRCs of the file at *path*."""
-        fd = os.open(path, _FLAGS)
+        # Unpacked: an interrupt that comes just after a call would lose its result.
+        (fd,) = map(os.open, (path,), (_FLAGS,))
         try:
             try:
                 data = os.read(fd, WHOLE)

@@ -375,6 +375,44 @@ assert crc.file(path, threads=4) == expected
 """
 
 
+AT_OPEN = """
+import os, signal, numcrc
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+crc, me, heard = numcrc.algorithms["crc32"], os.getpid(), 0
+crc.file(os.devnull)
+signal.signal(signal.SIGALRM, interrupt)
+before = os.listdir("/proc/self/fd")
+for _ in range(100):
+    child = os.fork()
+    if not child:
+        try:
+            writer = os.open({path!r}, os.O_WRONLY)  # lets the parent's os.open return
+            os.kill(me, signal.SIGALRM)
+        finally:
+            os._exit(0)
+    try:
+        try:
+            crc.file({path!r})
+        finally:
+            os.waitpid(child, 0)
+    except KeyboardInterrupt:
+        heard += 1
+assert heard > 50, heard
+assert len(os.listdir("/proc/self/fd")) == len(before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
+def test_an_interrupt_just_after_the_file_is_open(tmp_path):
+    """Its descriptor is not lost."""
+    os.mkfifo(tmp_path / "pipe")
+    found = run_python(AT_OPEN.format(path=str(tmp_path / "pipe")))
+    assert found.returncode == 0, found.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_storm_of_interrupts_breaks_no_later_file(tmp_path):
     path = tmp_path / "data"

@@ -90,8 +90,7 @@ def storm(function, count):
     function()
     after = settled(threads, before[0]), descriptors()
     assert after[0] <= before[0], (before, after)
-    # An interrupt just after os.open has returned, before its result has a name, loses it.
-    assert after[1] <= before[1] + count // 50, (before, after)
+    assert after[1] <= before[1], (before, after)
     assert interrupted > count // 10, interrupted
     assert slowest < 2, slowest
     assert not problems, problems[:5]

@@ -185,7 +185,8 @@ def _opened(path: str) -> BinaryIO:
 
 
 def _open(path: str, _flags: int) -> int:
-    return os.open(path, _FLAGS, 0o666)
+    (fd,) = map(os.open, (path,), (_FLAGS,), (0o666,))  # as in `numcrc.files.Reader.path`
+    return fd
 
 
 def locked(fd: int) -> bool:
@@ -212,7 +213,7 @@ def _copy_mode(target: str, partial: str, more: int = 0) -> None:
 def _sync_folder(path: str) -> None:
     """Write the names in a folder to disk, where that is possible."""
     with suppress(OSError):
-        fd = os.open(path, os.O_RDONLY)
+        (fd,) = map(os.open, (path,), (os.O_RDONLY,))  # as in `numcrc.files.Reader.path`
         try:
             os.fsync(fd)
         finally:

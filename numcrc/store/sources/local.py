@@ -171,7 +171,7 @@ class LocalSource:
         key = entry.key
         path = self._path(key)
         try:
-            fd = os.open(path, _FLAGS)
+            (fd,) = map(os.open, (path,), (_FLAGS,))  # as in `numcrc.files.Reader.path`
             try:
                 found = os.fstat(fd)
                 _check_regular(key, found)
