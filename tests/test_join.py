@@ -133,6 +133,20 @@ def test_lengths_whose_sum_is_beyond_64_bits(crc):
     assert crc.join(crcs, lengths) == expected
 
 
+@pytest.mark.parametrize("n", [2**63, 2**64 - 1, np.uint64(2**63), np.array(2**63, "u8"), 2**100])
+def test_one_number_of_any_size(crc, n):
+    """It is taken with an array of CRCs as with one CRC."""
+    values = some(crc, 2, 2)
+    for call in (crc.zeros, lambda value, n: crc.combine(value, 5, n)):
+        found = call(values, n)
+        assert found.tolist() == [[call(value, n) for value in row] for row in values.tolist()]
+        assert found.dtype == np.dtype(NAMES[crc.name])
+        assert call([], n).shape == (0,)
+    assert crc.zeros(crc.zeros(values, n), -int(n)).tolist() == values.tolist()
+    with pytest.raises(ValueError, match="len2 must not be negative"):
+        crc.combine(values, 5, -int(n))
+
+
 def test_lists_across_the_sign_bit():
     """NumPy converts such lists to floats."""
     crc = numcrc.algorithms["CRC-64/NVME"]
@@ -206,8 +220,11 @@ def test_more_than_one_turn(monkeypatch):
         ("join", ([1, 2**82], 1), ValueError, "crcs must be 0 <= crcs"),
         ("join", ([1, 1.5], 1), TypeError, "crcs must be"),
         ("join", (1, 1), ValueError, "crcs must be a sequence, not one CRC"),
-        ("join", ([1, 2], 1, 1), np.exceptions.AxisError, "out of bounds"),
-        ("join", ([1, 2], 1, "x"), TypeError, "integer"),
+        ("join", ([1, 2], 1, 1), np.exceptions.AxisError, "^axis 1 is out of bounds"),
+        ("join", ([1, 2], 1, -2), np.exceptions.AxisError, "^axis -2 is out of bounds"),
+        ("join", ([1, 2], 1, "x"), TypeError, "^axis must be an integer, not str"),
+        ("join", ([1, 2], 1, None), TypeError, "^axis must be an integer, not NoneType"),
+        ("join", ([1, 2], 1, (0,)), TypeError, "^axis must be an integer, not tuple"),
     ],
 )
 def test_wrong_input(crc, method, arguments, kind, message):

@@ -9,7 +9,15 @@ import numpy as np
 
 from numcrc.buffers import refuse_masked
 from numcrc.crc.model import index
-from numcrc.records.arguments import Array, checked_values, dtype_of, integers, lengths_in_bytes
+from numcrc.records.arguments import (
+    Array,
+    checked_axis,
+    checked_values,
+    dtype_of,
+    lengths_in_bytes,
+    not_negative,
+    one_or_integers,
+)
 from numcrc.records.run import address
 
 if TYPE_CHECKING:
@@ -25,7 +33,7 @@ def zeros(compiled: Compiled, value: Any, n: Any) -> Any:
     refuse_masked(n, "n")
     if not (np.ndim(value) or np.ndim(n)):
         return compiled.zeros(compiled.checked(value), index(n, "n"))
-    values, counts = checked_values(compiled, value), integers(n, "n")
+    values, counts = checked_values(compiled, value), one_or_integers(n, "n")
     if not compiled.model.poly & 1 and (counts < 0).any():
         compiled.general_zeros(0, -1)  # raises the error for an even polynomial
     found = _zeros(compiled, values, counts)
@@ -44,7 +52,7 @@ def combine(compiled: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
         return _combined(compiled, first, second, length)
     values1 = checked_values(compiled, crc1, "crc1")
     values2 = checked_values(compiled, crc2, "crc2")
-    lengths = lengths_in_bytes(len2, "len2")
+    lengths = not_negative(one_or_integers(len2, "len2"), "len2")
     # As in `_combined`. Constants of the values' dtype keep it.
     difference = np.array(_difference(compiled), values1.dtype)
     shifted = _zeros(compiled, values1 ^ difference, lengths)
@@ -54,9 +62,11 @@ def combine(compiled: Compiled, crc1: Any, crc2: Any, len2: Any) -> Any:
 
 def join(compiled: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
     """Implement `Algorithm.join`."""
+    axis = index(axis, "axis")
     values = checked_values(compiled, crcs, "crcs")
     if not values.ndim:
         raise ValueError("crcs must be a sequence, not one CRC")
+    axis = checked_axis(axis, values.ndim)
     sizes = lengths_in_bytes(lengths, "lengths")
     try:
         sizes = np.broadcast_to(sizes, values.shape)
@@ -114,9 +124,9 @@ def _difference(compiled: Compiled) -> int:
 
 
 def _zeros(compiled: Compiled, values: Array, counts: Array) -> Array:
-    if compiled.width > 64:
+    if compiled.width > 64 or counts.dtype == object:
         many = np.frompyfunc(lambda value, n: compiled.general_zeros(value, int(n)), 2, 1)
-        return np.asarray(many(values, counts), object)
+        return np.asarray(many(values, counts), object if compiled.width > 64 else np.uint64)
     values, counts = np.broadcast_arrays(values, counts)
     values, counts = np.asarray(values, order="C"), np.asarray(counts, order="C")
     out = np.empty(values.shape, np.uint64)

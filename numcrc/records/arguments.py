@@ -7,6 +7,7 @@ by another thread or by a method that a conversion calls.
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,13 @@ def checked_values(compiled: Compiled, value: Any, what: str = "value") -> Array
     return array.astype(word, copy=False)
 
 
+def checked_axis(axis: int, ndim: int) -> int:
+    """Return *axis* counted from the first one, or raise AxisError."""
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    return axis % ndim
+
+
 def integers(numbers: Any, what: str) -> Array:
     """Return a copy of *numbers* as int64.
 
@@ -84,9 +92,23 @@ def integers(numbers: Any, what: str) -> Array:
     return array.astype(np.int64, copy=False)
 
 
+def one_or_integers(numbers: Any, what: str) -> Array:
+    """Return *numbers* as `integers` does, or as one object if it is one int that does not fit."""
+    if not np.ndim(numbers):
+        with suppress(TypeError):  # `integers` raises it
+            number = operator.index(numbers)
+            if not -(2**63) <= number < 2**63:
+                return np.array(number, object)
+    return integers(numbers, what)
+
+
 def lengths_in_bytes(lengths: Any, what: str) -> Array:
     """Return a copy of *lengths* as int64, or raise as `integers` does or if one is negative."""
-    array = integers(lengths, what)
+    return not_negative(integers(lengths, what), what)
+
+
+def not_negative(array: Array, what: str) -> Array:
+    """Return *array*, or raise ValueError if a number is negative."""
     if (array < 0).any():
         raise ValueError(f"{what} must not be negative, but one is {int(array.min())}")
     return array

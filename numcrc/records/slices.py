@@ -11,7 +11,7 @@ import numpy as np
 
 from numcrc.buffers import as_array
 from numcrc.crc.model import index
-from numcrc.records.arguments import Array, Call
+from numcrc.records.arguments import Array, Call, checked_axis
 from numcrc.records.run import Records, address, compute, compute_one_by_one, threads_worth
 from numcrc.threads import share
 
@@ -54,10 +54,7 @@ def _as_tuple(axis: Any) -> tuple[int, ...]:
 
 def _normalised(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
     """Return *axes* as numbers from 0, in ascending order, in which slices are read."""
-    for one in axes:
-        if not -ndim <= one < ndim:
-            raise np.exceptions.AxisError(one, ndim)
-    found = {one % ndim for one in axes}
+    found = {checked_axis(one, ndim) for one in axes}
     if len(found) < len(axes):
         raise ValueError(f"duplicate value in 'axis': {axes}")
     return tuple(sorted(found))
