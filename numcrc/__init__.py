@@ -12,6 +12,7 @@ Importing this module imports nothing else. Names are imported at their first us
 from __future__ import annotations
 
 from numcrc._version import __version__
+from numcrc.process import imported
 
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would take time
 if TYPE_CHECKING:
@@ -58,14 +59,11 @@ _MODULES = ("files", "store")
 
 def __getattr__(name: str) -> Any:
     if name in _NATIVE:
-        from numcrc.registry import native
-
-        value: Any = native(name)
-    elif name in _HOME or name in _MODULES:
-        from importlib import import_module
-
-        home = import_module(_HOME.get(name, f"numcrc.{name}"))
-        value = getattr(home, name) if name in _HOME else home
+        value: Any = imported("numcrc.registry").native(name)
+    elif name in _HOME:
+        value = getattr(imported(_HOME[name]), name)
+    elif name in _MODULES:
+        value = imported(f"numcrc.{name}")
     else:
         raise AttributeError(f"module 'numcrc' has no attribute {name!r}")
     globals()[name] = value

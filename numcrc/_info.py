@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import Any
 
-if TYPE_CHECKING:
-    from numcrc.jit.target import Target
-    from numcrc.jit.tiers import Tier
+import llvmlite
+from llvmlite import binding as llvm
+
+from numcrc._version import __version__
+from numcrc.crc import catalogue
+from numcrc.jit import cache, engine, target
+from numcrc.jit.target import Target
+from numcrc.jit.tiers import Tier
 
 _SHOWN = {
     "CRC-32C": "CRC-32/ISCSI",
@@ -57,15 +63,6 @@ def info() -> Info:
     >>> "tier" in numcrc.info().as_dict()
     True
     """
-    from importlib.metadata import version
-
-    import llvmlite
-    from llvmlite import binding as llvm
-
-    from numcrc._version import __version__
-    from numcrc.crc import catalogue
-    from numcrc.jit import cache, engine, target
-
     host, tier, settings = target.host(), target.best(), target.numba_settings()
     kernels = {
         family: engine.plan_of(catalogue.find(name).model).name for family, name in _SHOWN.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 from numcrc.compiled import Compiled
 from numcrc.crc import reference
 from numcrc.crc.model import Model, checked_unsigned, index, validated
+from numcrc.process import imported
 
 if TYPE_CHECKING:
     import os
@@ -181,9 +182,7 @@ class Algorithm:
     def __getattr__(self, name: str) -> Any:
         # Not a class attribute: that would replace the signature of the constructor.
         if name == "__signature__":
-            import inspect
-
-            return inspect.signature(self.function)
+            return imported("inspect").signature(self.function)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -269,9 +268,7 @@ class Algorithm:
         True
         """
         if not (isinstance(crc1, int) and isinstance(crc2, int) and isinstance(len2, int)):
-            from numcrc.records.algebra import combine
-
-            return combine(self._compiled, crc1, crc2, len2)
+            return imported("numcrc.records.algebra").combine(self._compiled, crc1, crc2, len2)
         # Flat: a call of a helper would cost as much as the computation.
         compiled, width = self._compiled, self.width
         first = checked_unsigned(crc1, width, "crc1")
@@ -307,9 +304,7 @@ class Algorithm:
         """
         if isinstance(value, int) and isinstance(n, int):
             return self._compiled.zeros(value, n)
-        from numcrc.records.algebra import zeros
-
-        return zeros(self._compiled, value, n)
+        return imported("numcrc.records.algebra").zeros(self._compiled, value, n)
 
     def join(self, crcs: npt.ArrayLike, lengths: npt.ArrayLike, axis: int = -1) -> Any:
         """Return the CRC of concatenated messages from their CRCs and lengths.
@@ -337,9 +332,7 @@ class Algorithm:
         >>> int(crc.join([crc(b"123"), crc(b"45"), crc(b"6789")], [3, 2, 4])) == crc.check
         True
         """
-        from numcrc.records.algebra import join
-
-        return join(self._compiled, crcs, lengths, axis)
+        return imported("numcrc.records.algebra").join(self._compiled, crcs, lengths, axis)
 
     def rows(
         self,
@@ -357,7 +350,7 @@ class Algorithm:
             Of any shape, strides and dtype except object. A slice counts as its bytes in C
             order; slices that are not contiguous are copied in blocks of a few MiB.
         axis : int or tuple of int, optional
-            The axis or axes of a slice; None for all axes.
+            The axis or axes of a slice, in any order; None for all axes.
         value : int or array of int, optional
             CRCs to continue from, broadcast to the result's shape.
         out : ndarray, optional
@@ -389,9 +382,7 @@ class Algorithm:
         >>> int(crc.rows(a, axis=0)[1, 2]) == crc(a[:, 1, 2].tobytes())
         True
         """
-        from numcrc.records.slices import rows
-
-        return rows(self._compiled, a, axis, value, out, threads)
+        return imported("numcrc.records.slices").rows(self._compiled, a, axis, value, out, threads)
 
     def batch(
         self,
@@ -424,9 +415,9 @@ class Algorithm:
         >>> numcrc.algorithms["crc-16/arc"].batch([b"123456789", bytearray(b""), np.zeros(3)])
         array([47933,     0,     0], dtype=uint16)
         """
-        from numcrc.records.batches import batch
-
-        return batch(self._compiled, buffers, value, out, threads)
+        return imported("numcrc.records.batches").batch(
+            self._compiled, buffers, value, out, threads
+        )
 
     def segments(
         self,
@@ -473,9 +464,9 @@ class Algorithm:
         >>> crc.segments(b"abcabc", [3, 0], lengths=3)
         array([95, 95], dtype=uint8)
         """
-        from numcrc.records.segments import segments
-
-        return segments(self._compiled, buffer, offsets, lengths, value, out, threads)
+        return imported("numcrc.records.segments").segments(
+            self._compiled, buffer, offsets, lengths, value, out, threads
+        )
 
     def blocks(
         self,
@@ -495,9 +486,9 @@ class Algorithm:
         >>> numcrc.algorithms["crc-8"].blocks(b"abcabca", 3)
         array([95, 95, 32], dtype=uint8)
         """
-        from numcrc.records.segments import blocks
-
-        return blocks(self._compiled, buffer, size, value, out, threads)
+        return imported("numcrc.records.segments").blocks(
+            self._compiled, buffer, size, value, out, threads
+        )
 
     def prefixes(
         self,
@@ -518,9 +509,9 @@ class Algorithm:
         >>> crc.prefixes(b"abcabc", [6, 3]).tolist() == [crc(b"abcabc"), crc(b"abc")]
         True
         """
-        from numcrc.records.segments import prefixes
-
-        return prefixes(self._compiled, buffer, offsets, value, out)
+        return imported("numcrc.records.segments").prefixes(
+            self._compiled, buffer, offsets, value, out
+        )
 
     def new(self, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
         """Return a `numcrc.Hasher`, which has hashlib's interface, updated with *data*.
@@ -533,9 +524,8 @@ class Algorithm:
         >>> numcrc.algorithms["crc32c"].new(b"123456789").hexdigest()
         'e3069283'
         """
-        from numcrc.hasher import Hasher
-
-        return Hasher(self, data)
+        hasher: Hasher = imported("numcrc.hasher").Hasher(self, data)
+        return hasher
 
     def file(
         self,
@@ -567,9 +557,8 @@ class Algorithm:
         >>> hex(numcrc.algorithms["crc32c"].file(io.BytesIO(b"123456789")))
         '0xe3069283'
         """
-        from numcrc.files import checksum
-
-        return checksum([self], source, threads, progress)[0]
+        found: list[int] = imported("numcrc.files").checksum([self], source, threads, progress)
+        return found[0]
 
 
 # TypeErrors about arguments have this name. Builtins pass calls with wrong arguments to it.

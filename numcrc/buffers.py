@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -35,8 +37,6 @@ def as_array(data: Data) -> npt.NDArray[Any]:
     TypeError
         *data* is not a buffer, holds Python objects, or is a masked array.
     """
-    import numpy as np
-
     if isinstance(data, np.ndarray):
         refuse_masked(data, "data")
         if data.dtype.hasobject:
@@ -59,8 +59,6 @@ def refuse_masked(array: object, what: str) -> None:
 
 
 def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
-    import numpy as np
-
     # Names of fields stand between colons; outside of them, O stands for a Python object.
     if "O" in re.sub(":[^:]*:", "", view.format):
         raise TypeError(f"a buffer of format {view.format!r} holds Python objects, not plain data")
@@ -77,8 +75,6 @@ def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
 
 def flat_bytes(data: Data) -> npt.NDArray[Any]:
     """Return the bytes of *data*, which must be C-contiguous, as a flat array on its memory."""
-    import numpy as np
-
     array = as_array(data)
     if not array.nbytes:
         return np.empty(0, np.uint8)
@@ -95,8 +91,6 @@ def pieces(data: Data) -> Iterator[memoryview]:
     TypeError
         *data* is not a buffer, holds Python objects, or is a masked array.
     """
-    import numpy as np
-
     array = as_array(data)
     chunks: Any = (array,)
     if array.nbytes and not array.flags.c_contiguous:

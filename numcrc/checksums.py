@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from numcrc.process import imported
 from numcrc.registry import algorithms
 
 if TYPE_CHECKING:
@@ -184,15 +185,13 @@ def _shortened(plain: str, width: int) -> ChecksumAlgorithm | None:
 
 
 def _new_hash(function: str, **options: int) -> Hash:
-    import hashlib
-
-    made: Hash = getattr(hashlib, function)(usedforsecurity=False, **options)
+    made: Hash = getattr(imported("hashlib"), function)(usedforsecurity=False, **options)
     return made
 
 
 def _new_xxhash(function: str) -> Hash:
     try:
-        import xxhash
+        xxhash = imported("xxhash")
     except ImportError:
         raise UnsupportedError(f"{function} needs: pip install 'numcrc[store]'") from None
     made: Hash = getattr(xxhash, function)()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
-from numcrc import forks  # noqa: F401 -- first, since a fork waits for later imports
 from numcrc.crc import gf2, reference
 from numcrc.crc.model import Model, checked_unsigned, index
+from numcrc.process import imported
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data
@@ -65,9 +65,8 @@ class Compiled:
     @lazy
     def plan(self) -> Plan:
         """Return the plan of `crc`, `feed_wide` and `records`."""
-        from numcrc.jit import engine
-
-        return self._plan or engine.plan_of(self.model)
+        plan: Plan = self._plan or imported("numcrc.jit.engine").plan_of(self.model)
+        return plan
 
     @lazy
     def crc(self) -> Callable[..., int]:
@@ -89,25 +88,19 @@ class Compiled:
     @lazy
     def zeros(self) -> Callable[[int, int], int]:
         """Return ``(value, n) -> crc``: the CRC after n more zero bytes."""
-        from numcrc.jit.plan import ZEROS
-
         if self.width > 64 or not self.model.poly & 1:
             return self.general_zeros
-        return self._builtin(ZEROS, self.general_zeros, "zeros")
+        return self._builtin(imported("numcrc.jit.plan").ZEROS, self.general_zeros, "zeros")
 
     @lazy
     def zeros_many(self) -> Callable[..., int]:
         """Return ``(values, counts, out, number)``: see `numcrc.jit.builtins.algebra`."""
-        from numcrc.jit.plan import ZEROS_MANY
-
-        return self._builtin(ZEROS_MANY, None, "zeros_many")
+        return self._builtin(imported("numcrc.jit.plan").ZEROS_MANY, None, "zeros_many")
 
     @lazy
     def join(self) -> Callable[..., int]:
         """Return ``(values, lengths, out, number, each)``: see `numcrc.jit.builtins.algebra`."""
-        from numcrc.jit.plan import JOIN
-
-        return self._builtin(JOIN, None, "join")
+        return self._builtin(imported("numcrc.jit.plan").JOIN, None, "join")
 
     @lazy
     def empty(self) -> int:
@@ -117,9 +110,10 @@ class Compiled:
     def _builtin(
         self, plan: Plan, fallback: Callable[..., int] | None, name: str, doc: str = ""
     ) -> Callable[..., Any]:
-        from numcrc.jit import engine
-
-        return engine.builtin(self.model, plan, fallback, name, doc)
+        made: Callable[..., Any] = imported("numcrc.jit.engine").builtin(
+            self.model, plan, fallback, name, doc
+        )
+        return made
 
     def checked(self, value: SupportsIndex, name: str = "value") -> int:
         """Return *value*, a CRC of this width, or raise."""
@@ -127,30 +121,27 @@ class Compiled:
 
     def general(self, data: Data, value: SupportsIndex | None = None) -> int:
         """Handle the calls that machine code does not: strided arrays, any integer, errors."""
-        from numcrc.buffers import pieces
-
         crc = None if value is None else self.checked(value)
+        pieces = imported("numcrc.buffers").pieces
         if self.width <= 64:
             crc = self.crc(b"", crc)
             for piece in pieces(data):
                 crc = self.crc(piece, crc)
             return crc
-        from numcrc.jit import constants
-        from numcrc.jit.builtins.abi import PIECE
-
+        constants = imported("numcrc.jit.constants")
+        step = imported("numcrc.jit.builtins.abi").PIECE
         state = constants.wide_register(self.model, reference.register_of(self.model, crc))
         for piece in pieces(data):
-            for start in range(0, len(piece), PIECE):  # signals are handled between
-                state = self.feed_wide(piece[start : start + PIECE], state)
+            for start in range(0, len(piece), step):  # signals are handled between
+                state = self.feed_wide(piece[start : start + step], state)
         return reference.value_of(self.model, constants.register_of_wide(self.model, state))
 
     def bits(self, data: Data, nbits: SupportsIndex) -> int:
         """Implement `Algorithm.bits`."""
-        from numcrc.buffers import pieces
-
         nbits = left = index(nbits, "nbits")
         if left < 0:
             raise ValueError(f"nbits must not be negative, but is {nbits}")
+        pieces = imported("numcrc.buffers").pieces
         crc, last = self.crc(b""), 0
         for piece in pieces(data):
             whole = min(left >> 3, len(piece))

@@ -13,6 +13,7 @@ from numcrc.algorithm import Algorithm
 from numcrc.compiled import Compiled
 from numcrc.crc import catalogue
 from numcrc.crc.model import index
+from numcrc.process import imported
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data
@@ -155,12 +156,12 @@ def _wrapped(name: str, data: Data, value: int | None) -> int:
 
 def native(name: str) -> Callable[..., int]:
     """Return the builtin of the drop-in function *name*."""
-    from numcrc.jit import engine
-
+    engine = imported("numcrc.jit.engine")
     prototype, algorithm = DROP_INS[name]
     model = algorithms[algorithm].model
     doc = f"{name}($self, data, /, value=0)\n--\n\n{prototype.__doc__}"
-    return engine.builtin(model, engine.plan_of(model), prototype, name, doc)
+    builtin: Callable[..., int] = engine.builtin(model, engine.plan_of(model), prototype, name, doc)
+    return builtin
 
 
 DROP_INS = {

@@ -9,7 +9,7 @@ from operator import index
 from queue import SimpleQueue
 from typing import Any
 
-from numcrc import forks
+from numcrc import process
 
 _ALL = 2**62
 """A limit that no number of chunks reaches."""
@@ -91,7 +91,7 @@ def _renew_pool() -> None:
     _pool = _Pool()  # the threads of the old one do not exist in the child
 
 
-forks.in_child.append(_renew_pool)
+process.in_child.append(_renew_pool)
 
 
 class _Helpers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -94,12 +95,17 @@ def prefix_crcs(model: Model, data: bytes, value: int | None = None) -> list[int
 
 
 def run_python(
-    code: str, *, cwd: str | None = None, unset: tuple[str, ...] = (), **env: str
+    code: str,
+    *,
+    cwd: str | None = None,
+    flags: tuple[str, ...] = (),
+    unset: tuple[str, ...] = (),
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run *code* in a new process whose environment has *env* and lacks *unset*."""
     environment = {k: v for k, v in os.environ.items() if k not in unset} | env
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *flags, "-c", code],
         env=environment,
         cwd=cwd,
         capture_output=True,
@@ -107,3 +113,15 @@ def run_python(
         timeout=300,
         check=False,
     )
+
+
+DEADLINE = 240
+"""Seconds that a process of `passes` may take."""
+
+
+def passes(code: str, *, flags: tuple[str, ...] = (), **env: str) -> None:
+    """Run *code* under a deadline and expect it to print "done"."""
+    deadline = f"import faulthandler; faulthandler.dump_traceback_later({DEADLINE}, exit=True)\n"
+    found = run_python(deadline + textwrap.dedent(code), flags=flags, **env)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split()[-1:] == ["done"], found.stdout + found.stderr

@@ -19,7 +19,7 @@ LONGEST = 600
 
 # From the bottom up, as in README. A module imports from its own row and from the rows above it.
 LAYERS = [
-    "_version _resources forks buffers threads",
+    "_version _resources process buffers threads",
     "crc",
     "jit",
     "compiled",
@@ -47,7 +47,8 @@ NOT_SOURCES |= {
     "crc.reference",
     "_resources",
     "_version",
-    "forks",
+    "process",
+    "buffers",
 }
 
 
@@ -62,13 +63,18 @@ README = ROOT.parent / "README.md"
 
 
 class _Imports(ast.NodeVisitor):
-    """Collect (function, imported name), with and without imports for type checkers."""
+    """Collect (function, imported name), with and without imports for type checkers.
+
+    The argument of `numcrc.process.imported` is imported too; ``late`` has the other imports
+    inside functions.
+    """
 
     def __init__(self) -> None:
         self.function = ""
         self.typing = False
         self.found: set[tuple[str, str]] = set()
         self.at_run_time: set[tuple[str, str]] = set()
+        self.late: set[tuple[str, str]] = set()
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         """Remember the innermost function."""
@@ -92,11 +98,20 @@ class _Imports(ast.NodeVisitor):
         assert not node.level, "imports are absolute"
         self._take({f"{node.module}.{alias.name}" for alias in node.names})
 
+    def visit_Call(self, node: ast.Call) -> None:
+        """Collect a module that a thread of its own imports."""
+        self.generic_visit(node)
+        if ast.unparse(node.func) == "imported" and isinstance(node.args[0], ast.Constant):
+            found = {(self.function, node.args[0].value)}
+            self.found |= found
+            self.at_run_time |= found
+
     def _take(self, names: set[str]) -> None:
         found = {(self.function, name) for name in names}
         self.found |= found
         if not self.typing:
             self.at_run_time |= found
+            self.late |= {one for one in found if self.function}
 
 
 @cache
@@ -172,6 +187,15 @@ def test_imports_form_no_circle():
     TopologicalSorter(graph).prepare()
 
 
+@pytest.mark.parametrize("name", sorted(PATHS))
+def test_functions_import_by_threads(name):
+    """In all that a program calls; a command ends when it is interrupted."""
+    if layer(name, LAYERS) <= layer("registry", LAYERS):
+        late = visited(name).late
+        # The thread that compiles.
+        assert late <= {("_compile", "numcrc.jit.compiler.compile_object")}
+
+
 def test_the_root_is_small():
     modules = [name for name in PATHS if "." not in name and PATHS[name].parent == ROOT]
     assert len(modules) <= 14
@@ -186,6 +210,7 @@ def test_packages_import_nothing_at_once():
     assert {imported for function, imported in imports("numcrc") if not function} == {
         "__future__.annotations",
         "numcrc._version.__version__",
+        "numcrc.process.imported",
     }
     for name in ("crc", "jit", "jit.emit", "jit.kernels", "jit.builtins", "records"):
         assert not imports(name)

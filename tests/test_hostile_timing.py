@@ -12,20 +12,10 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
-from support import run_python
-
-DEADLINE = 240
+from support import passes
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-
-
-def passes(code: str, **env: str) -> None:
-    """Run *code* under a deadline and expect it to print "done"."""
-    deadline = f"import faulthandler; faulthandler.dump_traceback_later({DEADLINE}, exit=True)\n"
-    found = run_python(deadline + textwrap.dedent(code), **env)
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.split()[-1:] == ["done"], found.stdout + found.stderr
 
 
 @pytest.fixture
@@ -53,7 +43,6 @@ def test_a_storm_of_interrupts_breaks_no_later_call():
                 armed = False
                 raise KeyboardInterrupt
 
-        crc.rows(data, threads=4)  # Python's own import locks do not survive such interrupts
         signal.signal(signal.SIGALRM, interrupt)
         interrupted = calls = 0
         while interrupted < 10_000:

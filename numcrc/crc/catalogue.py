@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from numcrc._resources import read
 from numcrc.crc.model import Model
+from numcrc.process import imported
 
 
 class CatalogueEntry(NamedTuple):
@@ -110,8 +111,7 @@ _MOST = 5
 
 def _close_matches(wrong: str) -> list[str]:
     """Return official names close to *wrong*, a `spelling`, each with the alias that matched."""
-    import difflib
-
+    difflib = imported("difflib")
     known = names() | _USES
     ranked = []
     for name in known:
@@ -143,8 +143,7 @@ def _parts(spelled: str) -> tuple[str, str]:
 
 def _closeness(wrong: tuple[str, str], known: tuple[str, str]) -> tuple[bool, float] | None:
     """Return a rank that ascends from the closest to the farthest, None if not close."""
-    import difflib
-
+    difflib = imported("difflib")
     (digits, label), (known_digits, known_label) = wrong, known
     if not label:
         return (bool(known_label), 0.0) if digits and digits == known_digits else None

@@ -17,6 +17,8 @@ import struct
 import tempfile
 from functools import cache
 
+from numcrc.process import imported
+
 _MAGIC = b"numcrc object 1\n"
 _HEADER = struct.Struct("<16s32sQ32s")
 
@@ -48,10 +50,8 @@ def folder() -> str | None:
 
 
 def _default() -> str | None:
-    from platformdirs import user_cache_dir
-
     try:
-        path = user_cache_dir("numcrc", appauthor=False)
+        path: str = imported("platformdirs").user_cache_dir("numcrc", appauthor=False)
     except (OSError, RuntimeError, KeyError) as error:
         _faults.append(f"cannot find the user's cache folder: {error}")
         return None

@@ -29,6 +29,7 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 from numcrc.jit.tiers import Tier
+from numcrc.process import imported
 
 _SOURCES = [
     f"{folder}/{name}.py"
@@ -90,9 +91,8 @@ def _numba_version() -> bytes:
                 return file.read()
         except OSError:
             pass
-    from importlib.metadata import version
-
-    return version("numba").encode()
+    version: str = imported("importlib.metadata").version("numba")
+    return version.encode()
 
 
 def key(plan: Plan, host: Target) -> bytes:

@@ -14,6 +14,7 @@ from numcrc.crc.model import Model
 from numcrc.jit import constants
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import JOIN, ZEROS, ZEROS_MANY, Plan
+from numcrc.process import imported
 
 if TYPE_CHECKING:
     from array import array
@@ -104,7 +105,7 @@ def _records(
     continued: bool = False,
 ) -> list[int]:
     """Return the CRCs of records, *stride* bytes apart, by the builtin *run*."""
-    from array import array  # 0.4 ms, which records take for NumPy anyway
+    array = imported("array").array  # 0.4 ms, which records take for NumPy anyway
 
     code = next(code for code in "BHIQ" if model.width <= 8 * array(code).itemsize)
     alike = min(lengths) == max(lengths)
@@ -125,7 +126,8 @@ def _records(
     )
     words = array("Q", work)
     run(_address(words), 1)
-    return out.tolist()
+    found: list[int] = out.tolist()
+    return found
 
 
 def _address(values: array[int]) -> int:
@@ -150,18 +152,18 @@ def _one(model: Model, zeros: Zeros) -> Zeros:
 
 
 def _many(model: Model, run: Callable[..., int]) -> Zeros:
-    from array import array
+    array = imported("array").array
 
     def zeros(value: int, n: int) -> int:
         values, counts = array("Q", (value,)), array("q", (n,))
         run(_address(values), _address(counts), _address(values), 1)
-        return values[0]
+        return int(values[0])
 
     return zeros
 
 
 def _joining(model: Model, run: Callable[..., int]) -> Zeros:
-    from array import array
+    array = imported("array").array
 
     def zeros(value: int, n: int) -> int:
         # reg(AB) = reg(B) + (reg(A) + init) * x^(8n); reg(B) = init leaves the product and init.

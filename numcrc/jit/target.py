@@ -19,6 +19,7 @@ from llvmlite import binding as llvm
 
 from numcrc.jit import features
 from numcrc.jit.tiers import CRC32_FEATURE, TABLE_TIER, TIERS, Tier
+from numcrc.process import imported
 
 
 class TierError(RuntimeError):
@@ -121,7 +122,7 @@ def _from_config_file() -> dict[str, str]:
     if not os.path.isfile(_NUMBA_CONFIG_FILE):  # a FIFO of that name would be waited for
         return {}
     try:
-        import yaml
+        yaml = imported("yaml")
     except ImportError:
         return {}
     try:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import refuse_masked
+from numcrc.jit import engine
 from numcrc.jit.builtins import abi
+from numcrc.jit.plan import COLLECT, RELEASE
+from numcrc.process import imported
 from numcrc.records.arguments import Array, Call
 from numcrc.records.run import Records, address, compute
 from numcrc.records.segments import segments
@@ -45,9 +48,6 @@ def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int |
 
 
 def _natively(call: Call, items: tuple[Any, ...]) -> None:
-    from numcrc.jit import engine
-    from numcrc.jit.plan import COLLECT, RELEASE
-
     collect, release = engine.tool(COLLECT), engine.tool(RELEASE)
     count = len(items)
     area = _area(count)
@@ -101,8 +101,7 @@ def _in_python(call: Call, items: tuple[Any, ...], which: Iterable[int]) -> None
 
 def _arrow(compiled: Compiled, array: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Compute the CRCs of a pyarrow array in place: its offsets and data are segments."""
-    import pyarrow as pa
-
+    pa = imported("pyarrow")
     if not isinstance(array, (pa.Array, pa.ChunkedArray)):
         raise TypeError(f"buffers must be a sequence of buffers, not {type(array).__name__}")
     if isinstance(array, pa.ChunkedArray):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numcrc.process import imported
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -57,9 +59,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'numcrc.store' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"numcrc.store.{_HOME[name]}"), name)
+    value = getattr(imported(f"numcrc.store.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

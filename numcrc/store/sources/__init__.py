@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from importlib import import_module
 from typing import NamedTuple, TypeAlias
 
+from numcrc.process import imported
 from numcrc.store.source import Source
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -82,7 +82,7 @@ def open_source(url: str, *, allow_outside: bool = False) -> Source:
     # Imported on demand: each store has its own optional dependencies.
     module, _, kind = _HOMES[scheme].partition(":")
     try:
-        source: Source = getattr(import_module(f"{__name__}.{module}"), kind)(url)
+        source: Source = getattr(imported(f"{__name__}.{module}"), kind)(url)
     except ImportError as error:
         if error.name != "pycurl":
             raise

@@ -33,7 +33,7 @@ from typing import Any, Literal, TypeAlias
 
 import pycurl
 
-from numcrc import forks
+from numcrc import process
 from numcrc.checkfiles.names import visible
 from numcrc.store.source import RetryError, StoreError
 from numcrc.store.sources.answers import LARGEST_PAGE, decimal, head
@@ -559,7 +559,7 @@ def _leave_to_parent() -> None:
         pool.leave_to_parent()
 
 
-forks.in_child.append(_leave_to_parent)
+process.in_child.append(_leave_to_parent)
 
 
 def _keep_forever(thing: object) -> None:
