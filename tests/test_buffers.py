@@ -232,6 +232,15 @@ def test_masked_arrays_are_refused(callee, name):
     holds(callee, masked.data, masked.data.tobytes())
 
 
+@pytest.mark.parametrize("value", [np.ma.masked_array(1, True), np.ma.array(1), np.ma.masked])
+def test_a_masked_value_is_refused(callee, value):
+    for data in (b"abc", np.arange(6)[::2]):
+        with pytest.raises(
+            TypeError, match=r"^value must not be a masked array: pass its \.filled"
+        ):
+            callee.call(data, value)
+
+
 def test_masked_arguments_are_refused():
     crc = numcrc.algorithms["CRC-32/ISO-HDLC"]
     one, two = np.ma.masked_array([1], [True]), np.ma.masked_array([0, 1])
@@ -240,6 +249,9 @@ def test_masked_arguments_are_refused():
         "offsets": lambda: crc.segments(b"abc", two),
         "lengths": lambda: crc.segments(b"abc", [0], one),
         "n": lambda: crc.zeros(1, np.ma.masked_array(1, True)),
+        "nbits": lambda: crc.bits(b"abc", np.ma.masked_array(1, True)),
+        "size": lambda: crc.blocks(b"abc", np.ma.masked_array(1, True)),
+        "expected": lambda: crc.verify(b"abc", np.ma.masked_array(1, True)),
         "crc1": lambda: crc.combine(one, 1, 1),
         "len2": lambda: crc.combine(1, 1, one),
         "crcs": lambda: crc.join(two, [1, 1]),

@@ -7,7 +7,10 @@ The model is that of Ross Williams, "A painless guide to CRC error detection alg
 from __future__ import annotations
 
 import operator
+import sys
 from typing import NamedTuple, SupportsIndex
+
+from numcrc.process import imported
 
 WIDEST = 128
 
@@ -77,7 +80,9 @@ def _flag(value: object, name: str) -> bool:
 
 
 def index(number: SupportsIndex, what: str) -> int:
-    """Return *number* as an int, or raise TypeError if it is not an integer."""
+    """Return *number* as an int, or raise TypeError if it is not an integer, or masked."""
+    if not isinstance(number, int) and "numpy.ma" in sys.modules:
+        imported("numcrc.buffers").refuse_masked(number, what)
     try:
         return int(operator.index(number))  # index(True) is True
     except TypeError:

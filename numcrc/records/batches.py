@@ -25,9 +25,11 @@ def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int |
     """Implement `Algorithm.batch`."""
     if type(buffers).__module__.partition(".")[0] == "pyarrow":
         return _arrow(compiled, buffers, value, out, threads)
+    kind = type(buffers)
     if isinstance(buffers, (str, bytes, bytearray, memoryview)):
-        kind = type(buffers).__name__
-        raise TypeError(f"buffers must be a sequence of buffers, not one {kind}")
+        raise TypeError(f"buffers must be a sequence of buffers, not one {kind.__name__}")
+    if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
+        raise TypeError(f"buffers must be a sequence of buffers, not {kind.__name__}")
     if isinstance(buffers, np.ndarray):
         refuse_masked(buffers, "buffers")
         if buffers.ndim != 1:
