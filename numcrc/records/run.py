@@ -71,7 +71,7 @@ class Records(NamedTuple):
             return self.pointers
         if self.offsets is not None:
             return (self.offsets + self.base).view(np.uint64)
-        return (np.arange(self.number) * self.stride + self.base).view(np.uint64)
+        return (np.arange(self.number, dtype=np.int64) * self.stride + self.base).view(np.uint64)
 
 
 def compute(
@@ -176,7 +176,7 @@ def _bounds(records: Records, threads: int) -> tuple[Array, int]:
     if cost > LONGEST:
         most = min(cost, step * (records.longest + _RECORD_COST))
     if isinstance(lengths, int) or cost <= CHUNK or (threads == 1 and most <= LONGEST):
-        return np.append(np.arange(0, count, step), count), most
+        return np.append(np.arange(0, count, step, dtype=np.int64), count), most
     # Chunks of equal bytes, not of equal numbers of records, so that no thread waits for
     # another. A chunk may be empty.
     ends = np.cumsum(lengths + _RECORD_COST)
@@ -193,8 +193,8 @@ def _compute_pieces(
     lengths = np.broadcast_to(records.lengths, records.number)
     pieces = np.maximum(1, -(-lengths // size))
     first = np.cumsum(pieces) - pieces
-    record = np.repeat(np.arange(records.number), pieces)
-    start = (np.arange(len(record)) - first[record]) * size
+    record = np.repeat(np.arange(records.number, dtype=np.int64), pieces)
+    start = (np.arange(len(record), dtype=np.int64) - first[record]) * size
     sizes = np.minimum(lengths[record] - start, size)
     pointers = records.addresses()[record] + start.view(np.uint64)
     cut = Records(len(record), sizes, pointers=pointers, chain=records.chain)

@@ -54,7 +54,7 @@ def blocks(
         raise ValueError(f"size must be at least 1, not {step}")
     data = flat_bytes(buffer)
     step = min(step, max(1, data.size))
-    starts = np.arange(0, data.size, step)
+    starts = np.arange(0, data.size, step, dtype=np.int64)
     call.begin(starts.shape)
     _compute(call, data, starts, np.minimum(step, data.size - starts))
     return call.result()
