@@ -62,15 +62,15 @@ def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
     # Names of fields stand between colons; outside of them, O stands for a Python object.
     if "O" in re.sub(":[^:]*:", "", view.format):
         raise TypeError(f"a buffer of format {view.format!r} holds Python objects, not plain data")
-    dtype = f"V{view.itemsize}"
+    dtype, shape = f"V{view.itemsize}", view.shape or ()
     if not view.nbytes:
-        return np.empty(view.shape or (), dtype)
+        return np.empty(shape, dtype)
     if view.c_contiguous:
-        return np.frombuffer(view, dtype).reshape(view.shape)
+        return np.frombuffer(view, dtype).reshape(shape)
     try:
         return np.asarray(view)
     except (BufferError, ValueError, NotImplementedError):
-        return np.frombuffer(view.tobytes(), dtype).reshape(view.shape)
+        return np.frombuffer(view.tobytes(), dtype).reshape(shape)
 
 
 def flat_bytes(data: Data) -> npt.NDArray[Any]:
