@@ -69,3 +69,24 @@ def test_dir_shows_public_names_only():
     """Also after modules have been imported, which are attributes then."""
     assert numcrc.algorithms["crc32c"].rows(b"abc") == numcrc.crc32c(b"abc")
     assert dir(numcrc) == sorted([*numcrc.__all__, "files", "store"])
+
+
+def test_a_crc_needs_nothing_that_windows_lacks(folder):
+    code = """
+import os, signal, sys
+sys.modules.update(dict.fromkeys(["fcntl", "pwd", "resource", "termios"]))
+for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "fork", "geteuid", "getuid", "mkfifo",
+        "preadv", "register_at_fork", "sched_getaffinity", "sysconf"):
+    vars(os).pop(name, None)
+for name in ("SIGALRM", "SIGHUP", "SIGKILL", "SIGPIPE", "pthread_sigmask", "setitimer"):
+    vars(signal).pop(name, None)
+import numcrc, numcrc.cli.sums, numcrc.cli.check, numcrc.cli.store_commands, numcrc.store
+crc = numcrc.algorithms["crc32c"]
+assert crc(b"123456789") == crc.check
+assert crc.batch([b"123456789"] * 2).tolist() == [crc.check] * 2
+assert numcrc.cli.main(["manifest", ".", "-o", "manifest.csv"]) == 0
+assert numcrc.cli.main(["verify", ".", "--manifest", "manifest.csv", "--state", "state"]) == 0
+"""
+    (folder / "file").write_bytes(b"123456789")
+    result = run_python(code)
+    assert result.returncode == 0, result.stderr
