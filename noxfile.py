@@ -1,0 +1,85 @@
+"""Run the tests and the checks, each in an environment of its own; ``nox --list`` names them."""
+
+from itertools import chain
+from pathlib import Path
+
+import nox
+
+PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+PYTHONS = nox.project.python_versions({"project": PROJECT})
+
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+def lowest(session: nox.Session) -> str:
+    """Return pip's option for the lower bounds in pyproject.toml, and no higher version."""
+    every = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    bounded = [requirement for requirement in every if ">=" in requirement.partition(";")[0]]
+    file = Path(session.create_tmp(), "lowest.txt")
+    file.write_text("\n".join(requirement.replace(">=", "==", 1) for requirement in bounded))
+    return f"--constraint={file}"
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, or those named, with the newest packages."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def oldest(session: nox.Session) -> None:
+    """Run the tests, or those named, with the oldest packages that pyproject.toml allows."""
+    session.install("-e", ".[test]", lowest(session))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style of the code."""
+    session.install("ruff")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, with the newest NumPy."""
+    session.install("mypy", "-e", ".[store]")
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS[0])
+def types_oldest(session: nox.Session) -> None:
+    """Check the types, with the oldest NumPy."""
+    session.install("mypy", "-e", ".[store]", lowest(session))
+    session.run("mypy")
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Run the kernels on CPUs that QEMU emulates, or on those named."""
+    session.install("-e", ".")
+    session.run("python", "-m", "tests.matrix", *session.posargs)
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run the notebooks, and compare each with its text."""
+    session.install("-e", ".[bench,notebooks]")
+    found = sorted(Path("notebooks").glob("*.ipynb"))
+    session.run("python", "-m", "pytest", "-q", "--nbmake", *map(str, found))
+    for path in found:
+        convert = ("jupytext", "--to", "py:percent", "--output", "-", str(path))
+        text = session.run(*convert, silent=True, stderr=None)
+        if text != path.with_suffix(".py").read_text("utf-8"):
+            session.error(f"{path} differs from its text")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Run each benchmark for a moment."""
+    session.install("-e", ".[bench]")
+    session.chdir("asv_bench")
+    session.run("asv", "machine", "--yes")
+    session.run("asv", "run", "--quick", "--show-stderr", "--python=same", *session.posargs)
