@@ -99,15 +99,15 @@ def pieces(data: Data) -> Iterator[memoryview]:
         parts = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=size)
         chunks = map(np.ascontiguousarray, parts)
     for chunk in chunks:
-        yield memoryview(flat_bytes(chunk))  # type: ignore[arg-type]
+        yield flat_bytes(chunk).data
 
 
-def _view(data: Data) -> memoryview:
+def _view(data: Any) -> memoryview:
     wrong = f"data must be bytes-like or an array, not {type(data).__name__}"
     if isinstance(data, str):  # numpy.str_ has a buffer
         raise TypeError(f"{wrong}: encode it first")
     try:
-        return memoryview(data)  # type: ignore[arg-type]
+        return memoryview(data)
     except TypeError:
         if hasattr(type(data), "__buffer__"):  # its own error
             raise
