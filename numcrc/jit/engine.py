@@ -173,9 +173,8 @@ def _is_right(plan: Plan, model: Model, made: Any) -> bool:
     Importing that module takes as long as the proof of a builtin for one message, made here.
     """
     if not plan.is_message:
-        from numcrc.jit import proof
-
-        return proof.is_right(plan, model, made)
+        right: bool = imported("numcrc.jit.proof").is_right(plan, model, made)
+        return right
     lengths = plan.lengths
     message = reference.sample(lengths[-1])
     view = memoryview(message)
