@@ -137,7 +137,10 @@ class _CsvWriter:
     def write(self, row: Row) -> None:
         """Add a line."""
         cells = [_cell(kind, row.get(name)) for name, kind in self._columns.items()]
-        self._csv.writerow([*cells, ""])
+        try:
+            self._csv.writerow([*cells, ""])
+        except csv.Error:
+            raise ValueError("CSV cannot hold NUL characters in Python 3.10") from None
 
     def finish(self, rows: int | None) -> None:
         """Add the record that ends the table, and flush the text."""
