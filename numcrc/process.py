@@ -1,4 +1,4 @@
-"""Import modules, and fork, so that no lock remains held by what is no longer there.
+"""Import modules, and fork, so that no lock stays held by a thread or call that has ended.
 
 Imports: a signal handler may raise an exception in the main thread at any moment. In the middle
 of an import that may leave Python's import lock held, and other threads then wait for it for
