@@ -1,11 +1,11 @@
-"""Send HTTP requests with libcurl, whose connections threads share, and read bodies into buffers.
+"""Send HTTP requests with libcurl on pooled connections, and read bodies into buffers.
 
 libcurl brings HTTP/2, TLS, proxies and IPv6. Redirects and retries are left to the callers.
 
 Of 2000 x 16 KiB from ``rclone serve s3``, 8 at a time, `numcrc verify` needs 1.24 times the CPU
 and 1.06 times the time that it needs with a client in Python on plain sockets. libcurl calls
 Python for each line of the headers, and threads wait for the GIL each time: with 4 at a time it
-needs 16 % less CPU. Microseconds of CPU for a GET of 16 KiB with other settings, of 127:
+needs 16 % less CPU. A GET of 16 KiB takes 127 microseconds of CPU; with other settings:
 
 ================================ ===
 HTTP/1.1 only                    128
@@ -47,17 +47,18 @@ from numcrc.store.sources.network import (
 TIMEOUT = 60.0
 """Seconds without a byte after which a request fails."""
 PATIENCE = 5
-"""A request fails after so many times its timeout, and the time that `SLOWEST` allows."""
+"""A request fails after this many times its timeout, plus the time that `SLOWEST` allows."""
 SLOWEST = 16 << 10
-"""Bytes in a second at which the body of an object must arrive at least."""
+"""The lowest rate at which the body of an object may arrive, in bytes per second."""
 LARGEST_ERROR = 64 << 10
-"""Bytes that are read of an error response."""
+"""Bytes that are read of an error response, at most."""
 
 Body: TypeAlias = "memoryview | Literal['stream'] | None"
 """Where the body of an object goes: into memory, to `Stream.readinto`, or to `Answer.text`."""
 
 _POLL = 0.1
 """Seconds between looks at the deadline of a stream."""
+# Error codes of libcurl that pycurl lacks.
 _E_WEIRD_SERVER_REPLY = 8
 _E_PROXY = 97
 # Configuration or trust, which another attempt does not change.
@@ -71,7 +72,7 @@ _FINAL = {
     pycurl.E_SSL_CIPHER,
     pycurl.E_SSL_ISSUER_ERROR,
 }
-# Likewise, of the reasons why a SOCKS proxy refuses: logins and rules.
+# Likewise, of libcurl's CURLPX codes: a SOCKS proxy refuses the name, the login or the target.
 _FINAL_FOR_SOCKS = {9, 10, 11, 12, 23, 33}
 _REASONS = {
     pycurl.E_OPERATION_TIMEDOUT: "timed out",
@@ -96,7 +97,7 @@ class Answer:
         """Whether the body is longer than that memory, or not the range that was requested."""
 
     def text(self) -> bytes:
-        """Return the body, which is not an object."""
+        """Return the body of a response that is not an object."""
         return bytes(self.body)
 
     def readinto(self, into: memoryview) -> memoryview:
@@ -257,7 +258,7 @@ class Pool:
             handle = self._idle.pop()
         except IndexError:
             handle = _Handle(self)
-            handle.know_sockets()
+            handle.set_callbacks()
         self.hold(handle)
         return handle
 
@@ -281,7 +282,7 @@ class Stream(Answer):
         self._at = 0
         self._rest = b""
         """Bytes that arrived beyond the memory to read into."""
-        self._paused = self._ended = self._begun = False
+        self._paused = self._ended = self._started = False
         self._deadline = 0.0
 
     def start(self, method: str, target: str, lines: list[str]) -> None:
@@ -290,7 +291,7 @@ class Stream(Answer):
         self._handle.curl.setopt(pycurl.WRITEFUNCTION, self._write, use_memoryview=True)
         self._set_deadline(0)
         self._multi.add_handle(self._handle.curl)
-        while not (self._begun or self._ended):
+        while not (self._started or self._ended):
             self._step()
         self.status, self.headers, self.length = self._handle.head()
 
@@ -349,7 +350,7 @@ class Stream(Answer):
             time.sleep(0.001)
 
     def _write(self, chunk: memoryview) -> int | None:
-        self._begun = True
+        self._started = True
         room = len(self._into) - self._at
         if not room:
             self._paused = True
@@ -391,8 +392,8 @@ class _Handle:
                 self.curl.setopt(option, value)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)
 
-    def know_sockets(self) -> None:
-        """Keep the numbers of open sockets, so that `interrupt` can shut them down."""
+    def set_callbacks(self) -> None:
+        """Set the callbacks of `ask`, which know the open sockets that `interrupt` shuts down."""
         self.curl.setopt(pycurl.WRITEFUNCTION, self._write, use_memoryview=True)
         self.curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
         self.curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._close_socket)
@@ -426,12 +427,12 @@ class _Handle:
         return Answer(status, headers, length, memoryview(sink or b""), False)
 
     def prepare(self, method: str, target: str, lines: list[str], seconds: float) -> None:
-        """Set the options of a request that fails after *seconds*; 0: at any time."""
+        """Set the options of a request that fails after *seconds*; 0: never."""
         curl, pool = self.curl, self.pool
         self._lines.clear()
         curl.setopt(pycurl.URL, pool.base + target)
         curl.setopt(pycurl.HTTPHEADER, lines)
-        # The other options are set if they change only, for each call takes its time.
+        # The other options are set only if they change, since each call takes time.
         if self._head_only != (method == "HEAD"):
             self._head_only = not self._head_only
             curl.setopt(pycurl.NOBODY if self._head_only else pycurl.HTTPGET, 1)
@@ -463,7 +464,7 @@ class _Handle:
         return status, headers, length if length >= 0 else None
 
     def out_of_step(self) -> bool:
-        """Return whether an error is due to bytes after the answer before, on its connection."""
+        """Return whether an error is due to bytes after the last answer on the connection."""
         kept = not self.curl.getinfo(pycurl.NUM_CONNECTS)
         return kept and self._code == _E_WEIRD_SERVER_REPLY
 
@@ -505,7 +506,7 @@ class _Handle:
         self.curl.close()
 
     def cut_off(self) -> None:
-        """Connect the numbers of sockets to nothing, without a word to their servers."""
+        """Replace the sockets by the null device, without a word to their servers."""
         self._guard = threading.Lock()
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in self._sockets:
