@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Hasher:
     """A running CRC with the interface of a hashlib object.
 
-    `Algorithm.new` and `numcrc.new` return one. ``hashlib.file_digest`` takes one too.
+    `Algorithm.new` and `numcrc.new` return one; ``hashlib.file_digest`` takes `Algorithm.new`.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Hasher:
     digest_size : int
         The number of bytes of `digest`: the width rounded up to whole bytes.
     block_size : int
-        64, as hashlib's objects have one; `update` takes any number of bytes.
+        64, since hashlib's objects have one; `update` takes any number of bytes.
 
     Examples
     --------
