@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numcrc
 from numcrc.cli.arguments import new_parser
 
 EPILOG = """\
 examples:
   numcrc info
-  NUMCRC_TIER=table numcrc info       the kernels of a lesser CPU
+  NUMCRC_TIER=table numcrc info       the kernels of a lower tier
   numcrc info --json                  for a program, or a bug report
 """
 
@@ -21,9 +23,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     info = numcrc.info()
     if options.json:
-        from json import dumps
-
-        print(dumps(info.as_dict(), indent=2))
+        print(json.dumps(info.as_dict(), indent=2))
     else:
         print(info)
     return 0
