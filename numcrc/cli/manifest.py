@@ -53,10 +53,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _manifest(options: Namespace) -> int:
-    kept = "the manifest is not complete"
+    advice = "the manifest is not complete"
     if options.output not in (None, "-"):
-        kept = f"{shown(options.output)} stays as it was"
-    interruption = Interruption(kept)
+        advice = f"{shown(options.output)} stays as it was"
+    interruption = Interruption(advice)
     progress = new_progress(options)
     with interruption.handled(), objects_bar(progress, not options.stored):
         written = manifest(
