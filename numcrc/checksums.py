@@ -289,7 +289,7 @@ def reason(name: str) -> str:
 
 
 def of_list_name(file_name: str) -> ChecksumAlgorithm | None:
-    """Return the algorithm that the name of a check file says, or None.
+    """Return the algorithm that the name of a check file gives, or None.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def of_list_name(file_name: str) -> ChecksumAlgorithm | None:
     Returns
     -------
     ChecksumAlgorithm or None
-        The algorithm, even if it cannot be computed here; None if the name says none.
+        The algorithm, even if it cannot be computed here; None if the name gives none.
 
     Examples
     --------
