@@ -1,8 +1,8 @@
 """Derive a kernel's constants from the model.
 
 Kernels take every constant by pointer, so one machine-code kernel serves many
-polynomials. The functions here build the blocks of constants; the offsets and layouts
-beside them are those by which the kernels read.
+polynomials. The functions here build the constants; the offsets and layouts say where
+the kernels read them.
 
 A model of width w <= 64 with polynomial P is computed modulo ``G = P * x^(64-w)``, of
 degree 64. A kernel's state has 64 bits, in one of these representations:
@@ -51,7 +51,7 @@ def swap_bytes(word: int) -> int:
 
 
 class Header(NamedTuple):
-    """The first words of every block.
+    """The first words of every builtin's block (`numcrc.jit.builtins.abi`).
 
     A CRC v enters as ``(v ^ xorout) << shift``, then its 64 bits are reversed if *flip*
     and its bytes if *swap*; a state leaves by the same steps backwards.
@@ -142,14 +142,14 @@ class FoldLayout(NamedTuple):
         return self.powers + 8 * (self.block + 9)
 
     @property
-    def last(self) -> int:
+    def end_masks(self) -> int:
         """*block* bytes of zeros, then of ones: a load across both is a mask of a vector's end."""
         return self.weights + self.block
 
     @property
     def size(self) -> int:
         """Bytes of all these constants."""
-        return self.last + 2 * self.block
+        return self.end_masks + 2 * self.block
 
 
 def fold(model: Model, block: int, representation: str) -> bytes:
@@ -236,8 +236,8 @@ def crc32_joins(model: Model, distances: Iterable[int]) -> bytes:
     Words ``x^(8d-33) mod P``, reflected in 32 bits: the crc32 instruction multiplies a 64-bit
     product by x^32, and the reflected product has an x of its own.
     """
-    powers = (gf2.power_of_x(8 * distance - 33, model.generator) for distance in distances)
-    return words([gf2.reflect(power, 32) for power in powers])
+    factors = (gf2.power_of_x(8 * distance - 33, model.generator) for distance in distances)
+    return words([gf2.reflect(factor, 32) for factor in factors])
 
 
 # Zero bytes

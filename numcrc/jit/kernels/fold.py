@@ -102,7 +102,7 @@ def _fold_blocks(plan: Plan, size: int):
     high = 1 - plan.high_terms_first
     load, put_first, spread = load_vector(block_type), only(block_type, high), splat(block_type)
     aligns = size == plan.blocks[-1] and size >= LINE
-    powers, last = layout.powers, layout.last + layout.block - size
+    powers, end_mask = layout.powers, layout.end_masks + layout.block - size
     step = powers + 8 * size
     fold, tail = folding(plan), tail_of(plan, size)
     shared = plan.form == "records"  # prefetches the next records, though each is short
@@ -114,7 +114,7 @@ def _fold_blocks(plan: Plan, size: int):
         """Take the *rest* bytes at i into the block before them, from a load that overlaps it."""
         power = powers + 8 * rest
         high_power, low_power = spread(load64(k, power + 64)), spread(load64(k, power))
-        behind = and_(load(p, i + rest - size), load(k, last + rest))
+        behind = and_(load(p, i + rest - size), load(k, end_mask + rest))
         return xor(fold(block, high_power, low_power), in_order(behind))
 
     @inline
