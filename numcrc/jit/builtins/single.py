@@ -71,22 +71,22 @@ def _crc_of_anything(kernel):
     @inline
     def entry(self, args, nargs, kwnames):
         block = advance(self, abi.BYTES_DATA)
-        known, value = _value_argument(block, args, nargs, kwnames)
+        handled, value = _value_argument(block, args, nargs, kwnames)
         state = load64(block, abi.INIT)
-        if known and not is_null(value) and address(value) != load64(block, abi.NONE):
+        if handled and not is_null(value) and address(value) != load64(block, abi.NONE):
             number = as_uint64(value)
             # A failed conversion reads as all ones, which is also a 64-bit CRC.
             if number == ~u64(0) and failed():
                 clear_error()
-                known = False
-            known = known and number <= load64(block, abi.MASK)
+                handled = False
+            handled = handled and number <= load64(block, abi.MASK)
             state = state_of(block, number)
-        data = load_pointer(args, 0) if known else args
         view = py_buffer()
         held = False
         p = null()
         n = 0
-        if known:
+        if handled:
+            data = load_pointer(args, 0)
             if is_bytes(block, data):
                 p = advance(data, abi.BYTES_DATA)
                 n = i64(load64(data, abi.OB_SIZE))
@@ -95,8 +95,8 @@ def _crc_of_anything(kernel):
                 p = load_pointer(view, abi.BUFFER_BUF)
                 n = i64(load64(view, abi.BUFFER_LEN))
             else:
-                known = False
-        if not known:
+                handled = False
+        if not handled:
             if failed():
                 return null()
             return fall_back(block, args, nargs, kwnames)
