@@ -12,15 +12,15 @@ from typing import NamedTuple
 from numba.core import compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
-from numba.core.typing.templates import AbstractTemplate
+from numba.core.typing.templates import AbstractTemplate, Signature
 from numba.extending import typeof_impl
 
 
 def inline(function):
-    """Make a Python function part of every kernel that calls it.
+    """Make a Python function a part of every kernel that calls it.
 
     Numba types and lowers it as a function of its own, once, and generates no machine
-    code; LLVM inlines it always. ``njit`` is not used because it generates machine code;
+    code; LLVM always inlines it. ``njit`` is not used because it generates machine code;
     its ``inline="always"`` copies Numba's IR at every level, three times slower; and
     ``NUMBA_DISABLE_JIT`` disables both.
     """
@@ -32,7 +32,7 @@ class _Part:
 
     def __init__(self, function) -> None:
         self.function = function
-        self.compiled: dict[tuple[types.Type, ...], object] = {}
+        self.signatures: dict[tuple[types.Type, ...], Signature] = {}
 
         class Template(AbstractTemplate):  # type: ignore[misc]
             key = self
@@ -43,13 +43,13 @@ class _Part:
         self.type = types.Function(Template)
 
     def signature(self, args):
-        """Return the signature for arguments of these types, compiled."""
-        if args not in self.compiled:
+        """Compile the function for arguments of these types, once, and return its signature."""
+        if args not in self.signatures:
             result = lower(self.function, args, None)
             # Without its library: Numba would finish that, machine code and all.
             cpu_target.target_context.insert_user_function(self, result.fndesc)
-            self.compiled[args] = result.signature
-        return self.compiled[args]
+            self.signatures[args] = result.signature
+        return self.signatures[args]
 
 
 @typeof_impl.register(_Part)
@@ -65,7 +65,7 @@ class Outline(NamedTuple):
     """A C function made of a part."""
 
     function: Callable[..., object]
-    signature: types.Type
+    signature: Signature
     attributes: str
     """As LLVM spells them."""
 
