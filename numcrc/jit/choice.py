@@ -2,9 +2,9 @@
 
 Measured on a Zen 5, by asv_bench/tune.py; for other CPUs, comments give the reason. Tried there
 and left out: folding by a sparse multiple of P, with shifts and sums alone (31 GiB/s for 64 bits,
-72 for 32, since loads straddle cache lines; multiplier and matrices reach 90 and 125, and the
-second cache gives little more); several read streams beyond the caches (a twentieth more from
-main memory, a tenth less from the third cache).
+72 for 32, since loads straddle cache lines; multiplier and matrices reach 90 and 125, and the L2
+cache gives little more); several read streams beyond the caches (5 % more from main memory, 10 %
+less from the L3 cache).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _streams(target: Target, tier: Tier) -> tuple[Streams, ...]:
 
 def _fold_plan(model: Model, target: Target, tier: Tier) -> Plan:
     folding = _multiplying_plan(model, target, tier)
-    if not (_mixes(target) or _is_cheap(model, target)):
+    if not (_mixes(target) or _matrices_are_cheap(model, target)):
         return folding
     enough = (mixture for mixture in tier.mixtures if mixture.elements >= model.width)
     mixed = (folding.mixed(*mixture) for mixture in enough)
@@ -70,10 +70,10 @@ def _mixes(target: Target) -> bool:
     return "gfni" in target.usable and target.cpu.startswith("znver")
 
 
-def _is_cheap(model: Model, target: Target) -> bool:
+def _matrices_are_cheap(model: Model, target: Target) -> bool:
     """Whether matrices alone are a gain on any CPU: one product where the multiplier has two.
 
-    Reckoned by the ports of Intel's CPUs, not measured: two or three times its speed.
+    Estimated from the ports of Intel's CPUs, not measured: two or three times its speed.
     """
     return "gfni" in target.usable and model.width <= 8
 
@@ -81,8 +81,7 @@ def _is_cheap(model: Model, target: Target) -> bool:
 def _mirrors(target: Target) -> bool:
     """Whether one instruction reverses the bits of bytes.
 
-    It does not compete with the multiplier, as the byte shuffle does on Intel's CPUs: a third
-    faster there.
+    On Intel's CPUs that is a third faster than a byte shuffle, which competes with the multiplier.
     """
     return target.arch == "aarch64" or "gfni" in target.usable
 
