@@ -212,6 +212,17 @@ def test_a_connection_is_kept(use: Any) -> None:
         pool.close()
 
 
+def test_requests_that_fail_in_a_closed_pool_raise_retry_errors(use: Any) -> None:
+    def respond(connection: socket.socket, head: bytes, stopping: threading.Event) -> None:
+        pool.close()
+
+    with RawServer(respond) as raw:
+        use({})
+        pool = Pool(raw.endpoint)
+        with pytest.raises(RetryError, match="the server closed the connection"):
+            pool.ask("GET", "/key", {})
+
+
 def test_interrupted_requests_end_at_once(use: Any) -> None:
     use({})
     with RawServer(silent) as raw:

@@ -180,8 +180,9 @@ class Pool:
         except StoreError:
             if self._refused_login(handle):
                 return self.ask(method, target, headers, into)
+            out_of_step = handle.out_of_step()
             self._give_back(handle)
-            if handle.out_of_step():  # its connection is closed now
+            if out_of_step:  # its connection is closed now
                 return self.ask(method, target, headers, into)
             raise
         except BaseException:
