@@ -33,7 +33,11 @@ from store.manifest_support import CRC32C, read
         ("e3069283  /etc/passwd", "list: line 1: '/etc/passwd' leads out of the folder"),
         ("e3069283  C:\\a", "list: line 1: 'C:\\\\a' leads out of the folder"),
         ("e3069283  a/", "list: line 1: 'a/' is a folder"),
-        ("e3069283  a\0b", r"list: line 1: invalid path 'a\x00b': it contains a null character"),
+        ("e3069283  a\0b", "list: line 1: lines must end with a newline, not a null character"),
+        (
+            "e3069283  a\ne3069283  a\0b",
+            r"list: line 2: invalid path 'a\x00b': it contains a null character",
+        ),
         ("MD5 (a) = 123456", "list: line 1: '123456' is not a value of md5"),
         ("XYZ (a) = 0g", "list: line 1: '0g' is not a value in hexadecimal"),
         (

@@ -26,8 +26,8 @@ def numbered(count: int) -> FakeSource:
 
 
 def recorded(path: Path) -> list[str]:
-    """Return the keys of the results in a state file."""
-    lines = map(json.loads, path.read_text().splitlines())
+    """Return the keys of the results in a state file, which may end amid a line."""
+    lines = map(json.loads, path.read_text().split("\n")[:-1])
     return [line[1] for line in lines if isinstance(line, list)]
 
 
