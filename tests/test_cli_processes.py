@@ -7,9 +7,12 @@ import random
 import shlex
 import signal
 import subprocess
+import sys
+import textwrap
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from cli_support import COMMAND, MARKS, POSIX, run_in_terminal, write
@@ -103,10 +106,41 @@ def test_interrupt(jobs):
 
 
 @POSIX
+@pytest.mark.parametrize("command", ["sum -j 1", "sum -j 2", "check", "verify ."])
+def test_an_interrupt_that_interrupts_no_call(command):
+    """It comes to another thread, which is as if it came just before the call that waits."""
+    os.mkfifo("pipe")
+    Path("program.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal, sys, threading, time
+            from numcrc import cli
+
+            def interrupt():
+                time.sleep(2)
+                signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+            writer = os.open("pipe", os.O_RDWR)
+            threading.Thread(target=interrupt).start()
+            cli.entry()
+            """
+        )
+    )
+    source = ["--manifest", "pipe"] if command.startswith("verify") else ["pipe"]
+    arguments = [sys.executable, "program.py", *command.split(), *source]
+    with subprocess.Popen(arguments, stdout=-1, stderr=-1, preexec_fn=default_sigint) as process:
+        try:
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+
+
+@POSIX
 @pytest.mark.parametrize("command", ["sum -j 1", "sum -j 2", "check"])
 def test_interrupt_while_a_pipe_has_no_writer(command):
     os.mkfifo("pipe")
-    arguments = [*COMMAND, *command.split(), "pipe", "pipe"]
+    # A writer lets all readers through that wait for one at that moment.
+    arguments = [*COMMAND, *command.split(), *["pipe"] * 8]
     with subprocess.Popen(arguments, stdout=-1, stderr=-1, preexec_fn=default_sigint) as process:
         pipe_to(process).close()
         time.sleep(0.5)  # until the pipe is opened again

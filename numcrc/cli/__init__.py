@@ -5,6 +5,7 @@ Each subcommand is a module with ``run(arguments) -> exit status``, imported whe
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import gc
 import os
 import sys
@@ -68,9 +69,21 @@ def entry() -> NoReturn:
     """
     gc.set_threshold(100_000)  # collections during start-up take milliseconds and find nothing
     sys.stderr = sys.stderr or StringIO()  # None if it was closed before the start
+    _wake_each_second()
     status = main()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _wake_each_second() -> None:
+    """Interrupt what the main thread waits for, by a signal that does nothing.
+
+    Python calls the handler of a signal after a call that waits, and not before it if the signal
+    comes in between, or to another thread.
+    """
+    if hasattr(_signal, "setitimer"):  # Windows has none
+        _signal.signal(_signal.SIGALRM, lambda *_: None)
+        _signal.setitimer(_signal.ITIMER_REAL, 1, 1)
 
 
 def _invalid_setting(error: Exception) -> str:

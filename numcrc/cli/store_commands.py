@@ -73,6 +73,7 @@ class Interruption:
         if _ALARM is not None:
             numbers.append(_ALARM)
         before = {number: signal.signal(number, self._handle) for number in numbers}
+        interval = 0.0 if _ALARM is None else signal.getitimer(signal.ITIMER_REAL)[1]
         try:
             yield
         except KeyboardInterrupt:
@@ -82,7 +83,7 @@ class Interruption:
             raise SystemExit(self.status) from None
         finally:
             if _ALARM is not None:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_REAL, interval, interval)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -94,6 +95,8 @@ class Interruption:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.status:
             raise KeyboardInterrupt
+        if number == _ALARM:
+            return
         self.status = 128 + number
         self.stop.set()
         if _ALARM is not None:

@@ -113,13 +113,17 @@ def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
         host = target.host()
-        digest = key(plan, host)
-        body = object_cache.load(digest)
-        if body is None:
-            locks.with_large_stack(plan, partial(_compile, plan, host, digest))
-        else:
-            _link(plan, body)
+        # An interrupt amid llvmlite's functions could free memory twice.
+        locks.with_large_stack(plan, partial(_load_or_compile, plan, host, key(plan, host)))
     return _addresses[plan]
+
+
+def _load_or_compile(plan: Plan, host: Target, key: bytes) -> None:
+    body = object_cache.load(key)
+    if body is None:
+        _compile(plan, host, key)
+    else:
+        _link(plan, body)
 
 
 def _compile(plan: Plan, host: Target, key: bytes) -> None:

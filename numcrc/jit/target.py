@@ -19,7 +19,7 @@ from llvmlite import binding as llvm
 
 from numcrc.jit import features
 from numcrc.jit.tiers import CRC32_FEATURE, TABLE_TIER, TIERS, Tier
-from numcrc.process import imported
+from numcrc.process import imported, in_thread
 
 
 class TierError(RuntimeError):
@@ -87,12 +87,10 @@ def host() -> Target:
 @cache
 def machine() -> Target:
     """Return this machine, as far as Numba's settings allow."""
-    llvm.initialize_native_target()
-    try:
-        listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
-    except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
-        listed = set()
-    baseline = Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset())
+    # An interrupt amid llvmlite's functions could free memory twice.
+    answers: list[tuple[Target, set[str]]] = []
+    in_thread(object(), lambda: answers.append(_described()))
+    baseline, listed = answers[0]
     whole = baseline._replace(usable=features.closed(baseline.arch, listed))
     settings = numba_settings()
     allowed = features.closed(baseline.arch, listed & allowed_features(settings, listed))
@@ -106,6 +104,16 @@ def machine() -> Target:
             stacklevel=2,
         )
     return found
+
+
+def _described() -> tuple[Target, set[str]]:
+    """Return LLVM's description of this machine: a target without features, and the features."""
+    llvm.initialize_native_target()
+    try:
+        listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
+    except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
+        listed = set()
+    return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset()), listed
 
 
 def numba_settings() -> dict[str, str]:
