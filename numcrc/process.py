@@ -19,7 +19,7 @@ import atexit
 import os
 import sys
 import time
-from _thread import allocate_lock, get_ident, stack_size, start_new_thread
+from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread
 
 TYPE_CHECKING = False  # typing takes longer to import than numcrc
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 _STACK = 64 << 20
 """Bytes of the stack of a thread. LLVM recurses deeply; the pages cost nothing unused."""
-_jobs: dict[object, _Job] = {}
-_starting = allocate_lock()
+_jobs: set[_Job] = set()
+_starting = RLock()  # a signal handler or finalizer may start a job while its thread starts one
 
 
 def imported(name: str) -> Any:
@@ -110,20 +110,22 @@ def _import_threading() -> None:
 class _Job:
     """A function that a thread of its own calls, and the error that it raised, if any."""
 
-    def __init__(self, function: Callable[[], object]) -> None:
+    def __init__(self, key: object, function: Callable[[], object]) -> None:
+        self.key = key
+        self.ended = False
         self._function = function
         self._running = allocate_lock()
         self._running.acquire()
         self._error: BaseException | None = None
 
-    def run(self, key: object) -> None:
+    def run(self) -> None:
         try:
             self._function()
         except BaseException as error:
             self._error = error
         finally:
-            with _starting:
-                _jobs.pop(key, None)
+            self.ended = True  # `_started` removes a job that ends before it is added
+            _jobs.discard(self)
             self._running.release()
 
     def wait(self) -> None:
@@ -142,26 +144,35 @@ def in_thread(key: object, function: Callable[[], object]) -> None:
     """Call *function* in a thread with a stack that suffices for a compile, and wait.
 
     An interrupt ends the wait at once, and the thread finishes. Until then, calls with the same
-    *key* wait for the same thread.
+    *key* wait for the same thread. A caller that holds the lock of logging calls the function
+    itself: the import of Numba takes that lock, and the thread would wait for it for ever.
     """
-    job = None if sys.is_finalizing() else _started(key, function)
+    job = None if sys.is_finalizing() or _holds_logging() else _started(key, function)
     if job is None:
         function()
     else:
         job.wait()
 
 
+def _holds_logging() -> bool:
+    """Return whether this thread holds the lock of logging, as within ``dictConfig``."""
+    lock = getattr(sys.modules.get("logging"), "_lock", None)
+    return lock is not None and bool(lock._is_owned())
+
+
 def _started(key: object, function: Callable[[], object]) -> _Job | None:
     """Return the job *key*, started if it is not; None if there cannot be another thread."""
     with _starting:
-        job = _jobs.get(key)
+        job = next((job for job in _jobs.copy() if job.key == key and not job.ended), None)
         if job is None:
-            job = _Job(function)
+            job = _Job(key, function)
             before = stack_size()
             try:
                 stack_size(_STACK)
-                start_new_thread(job.run, (key,))
-                _jobs[key] = job
+                start_new_thread(job.run, ())
+                _jobs.add(job)
+                if job.ended:
+                    _jobs.discard(job)
             except RuntimeError:  # the interpreter is shutting down, or out of threads
                 return None
             finally:
@@ -172,14 +183,14 @@ def _started(key: object, function: Callable[[], object]) -> _Job | None:
 @atexit.register
 def _finish() -> None:
     """Wait for all jobs: neither the interpreter nor LLVM may end under their threads."""
-    for job in list(_jobs.values()):
+    for job in _jobs.copy():
         job.finish()
 
 
 def _renew_jobs() -> None:
     global _starting
     _jobs.clear()  # their threads are not here
-    _starting = allocate_lock()
+    _starting = RLock()
 
 
 # Forks

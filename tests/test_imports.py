@@ -120,6 +120,31 @@ print("done")
         )
 
 
+@needs_signals
+def test_a_handler_that_computes_while_a_thread_starts():
+    passes(
+        """
+        import faulthandler, signal, zlib, numcrc
+        from numcrc import process
+
+        def compute(number, frame):
+            assert numcrc.crc32c(b"123456789") == 0xE3069283
+
+        def stack_size(*arguments):
+            process.stack_size = real
+            signal.raise_signal(signal.SIGALRM)
+            return real(*arguments)
+
+        faulthandler.dump_traceback_later(60, exit=True)
+        signal.signal(signal.SIGALRM, compute)
+        real, process.stack_size = process.stack_size, stack_size
+        assert numcrc.crc32(b"abc") == zlib.crc32(b"abc")
+        assert process.stack_size is real and real() == 0 and not process._jobs
+        print("done")
+        """
+    )
+
+
 # Threads
 
 
@@ -163,6 +188,25 @@ def test_only_the_main_thread_lets_another_one_import(monkeypatch: pytest.Monkey
     thread.start()
     thread.join()
     assert len(set(importers)) == 1
+
+
+def test_a_first_call_within_the_configuration_of_logging():
+    """It holds the lock of logging, which the import of Numba takes."""
+    passes(
+        """
+        import faulthandler, logging.config, sys, numcrc
+        from numcrc.process import in_thread
+
+        class Filter(logging.Filter):
+            def __init__(self):
+                super().__init__()
+                in_thread("key", lambda: logging.getLogger("another"))
+
+        faulthandler.dump_traceback_later(60, exit=True)
+        logging.config.dictConfig({"version": 1, "filters": {"a": {"()": Filter}}})
+        print("done")
+        """
+    )
 
 
 def test_without_another_thread(monkeypatch: pytest.MonkeyPatch):
