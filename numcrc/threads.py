@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock, start_new_thread
+from _thread import RLock, allocate_lock, start_new_thread
 from collections.abc import Callable
 from operator import index
 from queue import SimpleQueue
@@ -57,7 +57,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._lock = allocate_lock()
+        self._lock = RLock()  # a signal handler may submit work while its thread does
         self._idle = self._started = 0
 
     def submit(self, work: Callable[[], None]) -> bool:

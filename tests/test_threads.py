@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import run_python
+from support import passes, run_python
 
 import numcrc
 import numcrc.records.run
@@ -208,6 +208,35 @@ def test_interrupted_while_helpers_are_submitted(monkeypatch):
     assert work.inside == 0
     time.sleep(0.05)
     assert work.entered == entered
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_handler_that_computes_while_a_thread_starts():
+    passes(
+        """
+        import faulthandler, signal, zlib, numpy as np, numcrc
+        from numcrc import threads
+
+        crc = numcrc.algorithms["crc32"]
+        a = np.arange(1 << 20, dtype=np.uint8).reshape(16, -1)
+        expected = [zlib.crc32(row) for row in a]
+
+        def compute(number, frame):
+            assert crc.rows(a, threads=2).tolist() == expected
+
+        def start_new_thread(*arguments):
+            threads.start_new_thread = real
+            real(*arguments)
+            signal.raise_signal(signal.SIGALRM)
+
+        faulthandler.dump_traceback_later(60, exit=True)
+        signal.signal(signal.SIGALRM, compute)
+        real, threads.start_new_thread = threads.start_new_thread, start_new_thread
+        assert crc.rows(a, threads=2).tolist() == expected
+        assert threads.start_new_thread is real
+        print("done")
+        """
+    )
 
 
 def test_no_thread_can_be_started(monkeypatch):
