@@ -167,7 +167,7 @@ def _print_failure(result: Result) -> None:
             numbers = ", ".join(map(str, result.parts))
             reasons.append(f"part{'s' if len(result.parts) > 1 else ''} {numbers}")
     if result.detail:
-        reasons.append(result.detail)
+        reasons.append(result.detail.removeprefix(f"{result.key}: "))
     why = f" ({'; '.join(reasons)})" if reasons else ""
     print_line(f"{mark}{name}: {result.state.value}{' '.join(why.splitlines())}")
 

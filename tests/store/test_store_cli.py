@@ -249,6 +249,20 @@ def test_keys_do_not_control_a_terminal(
     assert "\x1b" not in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_failure_names_its_key_once(tmp_path: Path, run: Callable[..., Outcome]) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    keys = ("folder", "pipe", "a: b")
+    (tmp_path / "list").write_text("".join(f"00000000  {key}\n" for key in keys))
+    found = run("verify", tmp_path, "--one-way", "--manifest", tmp_path / "list")
+    assert sorted(found.lines) == [
+        "a: b: missing (No such file or directory)",
+        "folder: missing (it is a folder)",
+        "pipe: error (not a regular file)",
+    ]
+
+
 def test_a_report_on_standard_output(tree: Path, run: Callable[..., Outcome]) -> None:
     """JSON Lines of all results, in place of lines about those that are not matches."""
     assert run("manifest", tree, "-o", "m.csv", "-q").status == 0
