@@ -74,6 +74,32 @@ def test_full_disk():
         assert (done.returncode, done.stderr) == (3, problem)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_nothing_is_written_to_a_full_disk():
+    write("a")
+    write("list", b"cbf43926  a\n")
+    for unbuffered in ("", "1"):
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        with open("/dev/full", "wb") as full:
+            arguments = [*COMMAND, "check", "--status", "-a", "crc32", "list"]
+            done = subprocess.run(arguments, stdout=full, stderr=-1, check=False, env=environment)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@POSIX
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_that_takes_a_part_of_the_output(unbuffered):
+    """A file that may have 1024 bytes is like it: the last write takes a part."""
+    names = [f"{name:a<120}" for name in range(8)]
+    for name in names:
+        write(name)
+    line = f"ulimit -f 1; {shlex.join(COMMAND)} sum {' '.join(names)} > list"
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", line], stderr=-1, check=False, env=environment)
+    assert (done.returncode, os.path.getsize("list")) == (3, 1024)
+    assert done.stderr == b"numcrc: standard output: File too large\n"
+
+
 @POSIX
 @pytest.mark.parametrize(
     ("command", "status", "message"),

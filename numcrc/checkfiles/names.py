@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 # Characters of messages: of a text in quotes, more than a checksum has; of a name or the whole, as
 # many as a key of S3 has, since an object is found by its name.
@@ -128,6 +131,19 @@ def naming(path: str) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or path
         raise
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write *data* to a file that may take a part at a time.
+
+    Raw files do if a disk is nearly full; with PYTHONUNBUFFERED standard output is one.
+    """
+    left = memoryview(data)
+    while left:
+        count = file.write(left)
+        if count is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        left = left[count:]
 
 
 def named_message(error: OSError) -> str:

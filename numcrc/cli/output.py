@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from numcrc.checkfiles.names import naming, on_terminal, shown
+from numcrc.checkfiles.names import naming, on_terminal, shown, write_all
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
 from numcrc.cli.workers import BATCH, in_order
 
@@ -56,7 +56,7 @@ def print_results(
     ):
         for out, errors, results in printed:
             with naming("standard output"):
-                output.write(os.fsencode(on_terminal(out) if at_once else out))
+                write_all(output, os.fsencode(on_terminal(out) if at_once else out))
                 if at_once or errors:
                     output.flush()
             sys.stderr.write(errors)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from numcrc.checkfiles.names import named_message, naming, shortened, visible
+from numcrc.checkfiles.names import named_message, naming, shortened, visible, write_all
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.output import binary
 from numcrc.store.pipeline import Limits
@@ -159,7 +159,7 @@ def print_line(text: str) -> None:
         if sys.stdout is not None and sys.stdout.isatty():
             sys.stdout.write(f"{visible(text)}\n")  # above the bar, whose object stdout then is
         else:
-            binary(sys.stdout).write(os.fsencode(f"{text}\n"))
+            write_all(binary(sys.stdout), os.fsencode(f"{text}\n"))
 
 
 def warn_if_empty(empty: bool, options: Namespace) -> None:

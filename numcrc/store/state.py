@@ -18,7 +18,7 @@ from hashlib import blake2b
 from heapq import heappop, heappush, merge
 from typing import Any, NamedTuple
 
-from numcrc.checkfiles.names import naming
+from numcrc.checkfiles.names import naming, write_all
 from numcrc.store.keys import key_bytes
 from numcrc.store.manifests.output import locked
 from numcrc.store.merge import Pair
@@ -147,10 +147,8 @@ class StateFile:
         self._append("".join(f"{line}\n" for line in lines).encode())
 
     def _append(self, data: bytes) -> None:
-        left = memoryview(data)
         with naming(self._path):
-            while left:  # a disk that is nearly full takes some bytes before it refuses others
-                left = left[self._file.write(left) or 0 :]
+            write_all(self._file, data)
 
     def _check_header(self, job: Mapping[str, Any]) -> None:
         """Write the first line, or compare it with the job."""

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from io import BufferedWriter, FileIO, RawIOBase
 from typing import Any, BinaryIO, TextIO, cast
 
-from numcrc.checkfiles.names import naming, on_terminal
+from numcrc.checkfiles.names import naming, on_terminal, write_all
 from numcrc.store.sources import StrPath
 
 PARTIAL = ".numcrc-part"
@@ -110,10 +110,12 @@ class _StandardOutput(RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
+        size = len(data)
         if self._is_terminal:
             data = os.fsencode(on_terminal(os.fsdecode(bytes(data))))
         with naming("standard output"):
-            return self._file.write(data)
+            write_all(self._file, data)
+        return size
 
     def flush(self) -> None:
         with naming("standard output"):
