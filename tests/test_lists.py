@@ -169,6 +169,18 @@ def test_lists_that_are_not_read_are_refused_in_one_sentence(run, text, problem)
         assert line.endswith(problem)
 
 
+def test_json_with_a_name_twice_is_not_read(run):
+    good, twice = f'"md5": "{MD5}"', f'"md5": "{32 * "0"}", "md5": "{MD5}"'
+    for name in ("list", "list.jsonl"):
+        first = f'{{"path": "f", "crc": {{{good}}}}}\n'
+        check, verify, *_ = checked(run, name, first)
+        assert check == verify == 0
+        check, verify, *messages = checked(run, name, first.replace(good, twice))
+        assert check
+        assert verify
+        assert any("duplicate name 'md5'" in message for message in messages)
+
+
 @pytest.mark.skipif(not shutil.which("cksum"), reason="needs coreutils")
 def test_a_list_by_cksum(run):
     made = subprocess.run(["cksum", "f", "Sub/f"], cwd="d", stdout=-1, check=True)

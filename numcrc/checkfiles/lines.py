@@ -178,10 +178,10 @@ class Parser:
         return Expected(algorithm, values.read(text, algorithm), basis)
 
     def _json(self, line: str) -> Line:
-        from json import loads
+        from numcrc.checkfiles.strict_json import loads  # json takes time to import
 
+        row = loads(line)
         try:
-            row = loads(line)
             path = row["path"]
             if "path_base64" in row:
                 path = os.fsdecode(a2b_base64(row["path_base64"]))
@@ -189,7 +189,7 @@ class Parser:
             texts = row["crc"].items()
             if not (path and texts):
                 raise ValueError
-        except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
+        except (LookupError, TypeError, AttributeError, ValueError):
             raise ValueError('expected JSON with a "path" and a "crc"') from None
         return Line(path, tuple(self._tagged(tag, text) for tag, text in texts))
 

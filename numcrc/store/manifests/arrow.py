@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager
 from typing import Any, BinaryIO
 
 from numcrc.checkfiles.reader import LONGEST_LINE
+from numcrc.checkfiles.strict_json import check_unique
 from numcrc.store.manifests.ends import check_count, cut
 from numcrc.store.manifests.errors import ManifestError, blaming
 from numcrc.store.manifests.parquet_pages import Chunk, chunks, pages
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream
-from numcrc.store.manifests.strict_json import check_unique
 
 try:
     import pyarrow as pa

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from numcrc.checkfiles.strict_json import loads
 from numcrc.store.keys import check_key, unquoted
 from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
@@ -13,7 +14,6 @@ from numcrc.store.manifests.inventory import version_of_etag
 from numcrc.store.manifests.referenced import document, find, may_be_document, verified
 from numcrc.store.manifests.rows import digits
 from numcrc.store.manifests.streams import FileStream
-from numcrc.store.manifests.strict_json import loads
 from numcrc.store.objects import Checksum, Entry
 
 SCHEMA = "Bucket,Key,VersionId,TaskStatus,ErrorCode,HTTPStatusCode,ResultMessage"

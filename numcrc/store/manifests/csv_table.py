@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 
 from numcrc.checkfiles.lines import is_csv_of_others
 from numcrc.checkfiles.reader import LONGEST_LINE
+from numcrc.checkfiles.strict_json import check_unique, loads
 from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat, has_suffix
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream
-from numcrc.store.manifests.strict_json import check_unique, loads
 
 _SUFFIXES = (".csv",)
 _MARK = "numcrc "

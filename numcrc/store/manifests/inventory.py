@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
+from numcrc.checkfiles.strict_json import check_unique
 from numcrc.store.keys import check_key, key_text, unquoted
 from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
@@ -13,7 +14,6 @@ from numcrc.store.manifests.format import Format, NumberedEntry, Options
 from numcrc.store.manifests.referenced import document, find, may_be_document, verified
 from numcrc.store.manifests.rows import Row, check_size
 from numcrc.store.manifests.streams import FileStream
-from numcrc.store.manifests.strict_json import check_unique
 from numcrc.store.objects import Entry
 
 _DOCUMENT = re.compile(rb'"(?:fileSchema|sourceBucket)"\s*:')

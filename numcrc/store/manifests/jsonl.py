@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from numcrc.checkfiles.strict_json import loads
 from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream
-from numcrc.store.manifests.strict_json import loads
 
 _END = "end"
 

@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+from numcrc.checkfiles.strict_json import loads
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row
 from numcrc.store.manifests.streams import FileStream
-from numcrc.store.manifests.strict_json import loads
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import open_source, without_login
 from numcrc.store.sources.local import LocalSource
