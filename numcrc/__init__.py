@@ -6,7 +6,7 @@
 >>> numcrc.algorithms["CRC-16/ARC"](b"123456789") == 0xBB3D
 True
 
-Importing this module imports nothing else. Names are imported at their first use.
+Importing this module imports `numcrc.process` only. Names are imported at their first use.
 """
 
 from __future__ import annotations

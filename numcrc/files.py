@@ -247,7 +247,7 @@ def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
 
 
 def _check_same(path: AnyPath, before: os.stat_result, after: os.stat_result, count: int) -> None:
-    """Raise `ChangedError` if a file changed while *count* bytes of it were read."""
+    """Raise `FileChangedError` if a file changed while *count* bytes of it were read."""
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
     # Pseudo files (/proc, /sys) report any size, but zero blocks.
     if same and (count == after.st_size or not getattr(after, "st_blocks", 1)):
