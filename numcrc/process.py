@@ -144,20 +144,24 @@ def in_thread(key: object, function: Callable[[], object]) -> None:
     """Call *function* in a thread with a stack that suffices for a compile, and wait.
 
     An interrupt ends the wait at once, and the thread finishes. Until then, calls with the same
-    *key* wait for the same thread. A caller that holds the lock of logging calls the function
-    itself: the import of Numba takes that lock, and the thread would wait for it for ever.
+    *key* wait for the same thread. A caller that holds a lock calls the function itself, if the
+    thread may need that lock: it would wait for it for ever.
     """
-    job = None if sys.is_finalizing() or _holds_logging() else _started(key, function)
+    job = None if sys.is_finalizing() or _holds_a_lock() else _started(key, function)
     if job is None:
         function()
     else:
         job.wait()
 
 
-def _holds_logging() -> bool:
-    """Return whether this thread holds the lock of logging, as within ``dictConfig``."""
-    lock = getattr(sys.modules.get("logging"), "_lock", None)
-    return lock is not None and bool(lock._is_owned())
+def _holds_a_lock() -> bool:
+    """Return whether this thread holds one of `lock_finders`, or that of logging.
+
+    The import of Numba takes the latter, which a caller holds within ``dictConfig``.
+    """
+    logging = getattr(sys.modules.get("logging"), "_lock", None)
+    known: list[Any] = [logging, *_existing()]
+    return any(lock._is_owned() for lock in known if lock is not None)
 
 
 def _started(key: object, function: Callable[[], object]) -> _Job | None:

@@ -29,7 +29,7 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 from numcrc.jit.tiers import Tier
-from numcrc.process import imported
+from numcrc.process import imported, in_thread
 
 _SOURCES = [
     f"{folder}/{name}.py"
@@ -114,7 +114,7 @@ def function_address(plan: Plan) -> int:
     if plan not in _addresses:
         host = target.host()
         # An interrupt amid llvmlite's functions could free memory twice.
-        locks.with_large_stack(plan, partial(_load_or_compile, plan, host, key(plan, host)))
+        in_thread(plan, partial(_load_or_compile, plan, host, key(plan, host)))
     return _addresses[plan]
 
 

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 import sys
 from _thread import RLock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numcrc import process
-from numcrc.process import in_thread
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 linking = RLock()
 """Held while LLVM links an object."""
 
 
 def compiler_lock() -> Any:
-    """Return Numba's compiler lock, None where Numba is not imported."""
+    """Return the lock in Numba's compiler lock, None where Numba is not imported."""
     module = sys.modules.get("numba.core.compiler_lock")
-    return getattr(module, "global_compiler_lock", None)
+    return getattr(getattr(module, "global_compiler_lock", None), "_lock", None)
 
 
 def _llvm_lock() -> Any:
@@ -35,19 +31,6 @@ def _llvm_lock() -> Any:
     """
     lock = getattr(getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None), "_lock", None)
     return getattr(lock, "_lock", None)
-
-
-def with_large_stack(key: object, function: Callable[[], object]) -> None:
-    """Call *function* as `numcrc.process.in_thread` does.
-
-    A caller that holds Numba's lock calls the function itself: the thread would wait for that
-    lock for ever.
-    """
-    lock = compiler_lock()
-    if lock is not None and lock.is_locked():
-        function()
-    else:
-        in_thread(key, function)
 
 
 process.lock_finders += [compiler_lock, lambda: linking, _llvm_lock]
