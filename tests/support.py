@@ -115,6 +115,21 @@ def run_python(
     )
 
 
+ARMED = """
+import random, signal
+
+armed = False
+
+def interrupt(number, frame):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+"""
+"""Code whose process takes SIGALRM for an interrupt, once each time that ``armed`` is set."""
+
 DEADLINE = 240
 """Seconds that a process of `passes` may take."""
 

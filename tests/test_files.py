@@ -12,7 +12,7 @@ import threading
 import zlib
 
 import pytest
-from support import run_python
+from support import ARMED, run_python
 
 import numcrc
 from numcrc import files
@@ -341,26 +341,21 @@ def test_changing_file(path, threads, change, small_chunks):
     assert caught.value.filename == str(path)
 
 
-STORM = """
-import faulthandler, random, signal, zlib
+STORM = (
+    ARMED
+    + """
+import faulthandler, zlib
 import numcrc
 from numcrc import files
 
 faulthandler.dump_traceback_later(120, exit=True)
 files.LARGE, files.CHUNK, files.PIECE = 0, 3000, 1000
 path, interrupts = {path!r}, 3000
-crc, generator, armed = numcrc.algorithms["CRC-32/ISO-HDLC"], random.Random(5), False
-
-def interrupt(number, frame):
-    global armed
-    if armed:
-        armed = False
-        raise KeyboardInterrupt
+crc, generator = numcrc.algorithms["CRC-32/ISO-HDLC"], random.Random(5)
 
 with open(path, "rb") as file:
     expected = zlib.crc32(file.read())
 assert crc.file(path, threads=4) == expected
-signal.signal(signal.SIGALRM, interrupt)
 while interrupts:
     try:
         armed = True
@@ -373,6 +368,7 @@ while interrupts:
     signal.setitimer(signal.ITIMER_REAL, 0)
 assert crc.file(path, threads=4) == expected
 """
+)
 
 
 AT_OPEN = """

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
-from support import passes
+from support import ARMED, passes
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
@@ -28,22 +28,15 @@ def cold() -> Iterator[str]:
 @needs_signals
 def test_a_storm_of_interrupts_breaks_no_later_call():
     passes(
-        """
-        import random, signal, zlib, numpy as np, numcrc
+        ARMED
+        + textwrap.dedent("""
+        import zlib, numpy as np, numcrc
         from numcrc.records import run
 
         run.CHUNK = 3000
         data = np.frombuffer(random.Random(4).randbytes(20_000), np.uint8).reshape(20, 1000)
         expected = [zlib.crc32(row) for row in data]
-        crc, generator, armed = numcrc.algorithms["crc32"], random.Random(5), False
-
-        def interrupt(number, frame):
-            global armed
-            if armed:
-                armed = False
-                raise KeyboardInterrupt
-
-        signal.signal(signal.SIGALRM, interrupt)
+        crc, generator = numcrc.algorithms["crc32"], random.Random(5)
         interrupted = calls = 0
         while interrupted < 10_000:
             calls += 1
@@ -57,7 +50,7 @@ def test_a_storm_of_interrupts_breaks_no_later_call():
             signal.setitimer(signal.ITIMER_REAL, 0)
         assert crc.rows(data, threads=4).tolist() == expected
         print("done")
-        """
+        """)
     )
 
 

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from support import passes
+from support import ARMED, passes
 
 from numcrc import process
 
@@ -23,18 +23,10 @@ UNUSED = "wave"
 
 # Interrupts
 
-STORM = """
-import _imp, random, signal, sys, time, zlib, numcrc
-
-armed = False
-
-def interrupt(number, frame):
-    global armed
-    if armed:
-        armed = False
-        raise KeyboardInterrupt
-
-signal.signal(signal.SIGALRM, interrupt)
+STORM = (
+    ARMED
+    + """
+import _imp, sys, time, zlib, numcrc
 
 def first_calls():
     crc = numcrc.algorithms["CRC-32/ISO-HDLC"]
@@ -58,6 +50,7 @@ def check():
     assert not thread.is_alive(), "an import in another thread hangs"
     assert sys.modules.keys() - before
 """
+)
 
 
 @needs_signals
