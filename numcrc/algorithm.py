@@ -12,11 +12,25 @@ from numcrc.process import imported
 
 if TYPE_CHECKING:
     import os
+    from inspect import Signature
 
     import numpy.typing as npt
 
     from numcrc.buffers import Data
     from numcrc.hasher import Hasher
+
+
+class _Signature:
+    """The signature of calls of an algorithm; the class itself keeps its constructor's.
+
+    A ``__getattr__`` would make Python look up each attribute of an algorithm twice as slowly.
+    """
+
+    def __get__(self, instance: Algorithm | None, owner: type[Algorithm]) -> Signature:
+        if instance is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute '__signature__'")
+        found: Signature = imported("inspect").signature(instance.function)
+        return found
 
 
 class Algorithm:
@@ -88,6 +102,8 @@ class Algorithm:
     aliases: tuple[str, ...]
     model: Model
     _compiled: Compiled
+
+    __signature__ = _Signature()
 
     if TYPE_CHECKING:
 
@@ -178,12 +194,6 @@ class Algorithm:
         True
         """
         return self._compiled.crc
-
-    def __getattr__(self, name: str) -> Any:
-        # Not a class attribute: that would replace the signature of the constructor.
-        if name == "__signature__":
-            return imported("inspect").signature(self.function)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot set {name!r}: an Algorithm is immutable")
