@@ -84,7 +84,7 @@ _BEGINNINGS = (
     *(b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),
 )
 # A line that begins with one of the excluded characters would be read as another kind of line.
-_TAG = re.compile(r"[^\s(;\\{-][^\s(]*")
+_TAG = re.compile(r"[^\s(\0;\\{-][^\s(\0]*")
 
 
 def _bsd(algorithms: Sequence[ChecksumAlgorithm], base64: bool) -> LineWriter:

@@ -26,7 +26,7 @@ BY_DIGITS = {
 """The algorithms of values by their number of hexadecimal digits, the usual one first."""
 
 _GNU = re.compile(r"[ \t]*(\\?)([0-9A-Za-z+/]+=*) [ *](.+)", re.DOTALL)
-_BSD = re.compile(r"[ \t]*(\\?)([^\s(]+) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)", re.DOTALL)
+_BSD = re.compile(r"[ \t]*(\\?)([^\s(\0]+) ?\((.+)\) ?= ([0-9A-Za-z+/]+=*)", re.DOTALL)
 _SFV = re.compile(r"(.*[^ \t])[ \t]+([0-9A-Za-z+/]+=*)", re.DOTALL)
 # ``md5 -r`` writes one space where GNU has two characters.
 _REVERSED = re.compile(r"[ \t]*(\\?)([0-9A-Fa-f]+)[ \t](.+)", re.DOTALL)

@@ -69,7 +69,9 @@ def test_spellings_of_an_unknown_algorithm_have_values_of_one_length():
     )
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a(b", ";a", "\u0131", "\ufeffa", "par1"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a(b", "\0", "a\0b", ";a", "\u0131", "\ufeffa", "par1"]
+)
 def test_a_bsd_list_refuses_names_of_algorithms_that_it_cannot_hold(name, tmp_path):
     entry = Entry("a", None, (Checksum(name, b"12"),))
     with pytest.raises(ValueError, match="a BSD list cannot hold the algorithm"):
