@@ -95,6 +95,8 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
         )
     _print_malformed(report.malformed)
     _print_hint(options, report)
+    if report.unmarked:
+        print_message(f"{report.unmarked} has no end mark: cannot tell whether it is whole")
     if not options.quiet:
         sys.stderr.write(f"numcrc: {report.summary()}\n")
     warn_if_empty(not (report.objects or report.stopped), options)

@@ -180,6 +180,7 @@ def verify(
                     allow_outside=allow_outside,
                     prefix=here.inventory_prefix,
                     on_malformed=found.malformed.add,
+                    on_unmarked=None if listed else found.set_unmarked,
                     exists=partial(_exists, here, Retries(limits.attempts, ended.wait)),
                 )
                 entries = selected(named.expected(here, rows))

@@ -70,6 +70,9 @@ class Report:
         Why the run ended early; empty if it is complete.
     malformed : Malformed
         The lines of the manifest that were skipped.
+    unmarked : str
+        The name of the manifest, if nothing in it says whether it is whole, and objects that it
+        lacks are not looked for; else empty.
     """
 
     def __init__(
@@ -81,6 +84,11 @@ class Report:
         self.seconds = 0.0
         self.stopped = ""
         self.malformed = Malformed()
+        self.unmarked = ""
+
+    def set_unmarked(self, name: str) -> None:
+        """Note that nothing in the manifest called *name* says whether it is whole."""
+        self.unmarked = name
 
     def count(self, result: Result) -> None:
         """Count a result."""

@@ -285,3 +285,21 @@ def test_a_report_on_standard_output_is_kept(
     Path("out").write_bytes(capfdbinary.readouterr().out)
     assert list(read_results("out")) == list(report)
     assert report.objects == len(list(report)) == 2 * len(NASTY)
+
+
+@pytest.mark.parametrize(("form", "marked"), [("gnu", False), ("csv", True), ("other", False)])
+def test_a_manifest_that_may_have_been_cut_is_said_to_be(form, marked, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in "ab":
+        folder.joinpath(name).write_bytes(b"123456789")
+    if form == "other":
+        Path("list").write_text("key,crc32c\na,e3069283\nb,e3069283\n")
+    else:
+        assert run("manifest", folder, "-o", "list", "--format", form, "-a", "crc32c").status == 0
+    found = run("verify", folder, "--manifest", "list", "--one-way")
+    said = "numcrc: list has no end mark: cannot tell whether it is whole\n" in found.err
+    assert (found.status, said) == (0, not marked)
+    # Otherwise an object that the list lacks is extra.
+    assert "end mark" not in run("verify", folder, "--manifest", "list").err

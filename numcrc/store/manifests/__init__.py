@@ -63,13 +63,14 @@ def read_manifest(
     files: Source | None = None,
     prefix: str = "",
     on_malformed: Callable[[ManifestError], object] | None = None,
+    on_unmarked: Callable[[str], object] | None = None,
     exists: Callable[[str], bool] | None = None,
 ) -> Iterator[Entry]:
     r"""Yield the entries of a manifest in its order, in bounded memory.
 
     Consecutive entries with the same key are merged into one. Manifests of numcrc end with the
     number of their rows, so that one that was cut short is an error; those that were concatenated
-    are read one after another. The length of other files cannot be checked.
+    are read one after another. Check files and the tables of other programs may end anywhere.
 
     Parameters
     ----------
@@ -91,6 +92,8 @@ def read_manifest(
     on_malformed : callable, optional
         Called with the error about each line of a check file that cannot be parsed. By default
         it is raised. A check file without any line of checksums is always an error.
+    on_unmarked : callable, optional
+        Called at the end with the name of the file, if nothing in it says whether it is whole.
     exists : callable, optional
         Returns whether a key exists, which decides whether the backslashes in a check file
         separate folders.
@@ -125,6 +128,8 @@ def read_manifest(
         options = Options(algorithm, allow_outside, files, on_malformed, exists)
         entries = chosen.read(stream, options)
         yield from _merged(entries, prefix if chosen.whole_bucket else "", chosen.unit)
+        if stream.unmarked and on_unmarked is not None:
+            on_unmarked(stream.name)
 
 
 def write_manifest(

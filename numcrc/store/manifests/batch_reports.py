@@ -60,6 +60,7 @@ def _report(stream: FileStream) -> Iterator[NumberedEntry]:
             yield NumberedEntry(number, _entry(cells), stream.name)
         except ValueError as error:
             raise ManifestError(stream.name, str(error), number) from None
+    stream.unmarked = True
 
 
 def _quoted(line: str) -> str:

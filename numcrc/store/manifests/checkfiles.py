@@ -55,6 +55,7 @@ def _read(stream: FileStream, options: Options) -> Iterator[NumberedEntry]:
                 for algorithm, value, basis in line.checksums
             )
             yield NumberedEntry(number, Entry(key, None, checksums), stream.name)
+        stream.unmarked = True
     except reader.ListError as error:
         raise ManifestError(stream.name, error.why, error.line) from None
 

@@ -86,6 +86,7 @@ class Ends:
             raise
         if self.awaited:
             raise cut(self._stream.name, self._rows)
+        self._stream.unmarked = self._place is _Place.UNMARKED
 
 
 def check_count(rows: object, found: int) -> None:

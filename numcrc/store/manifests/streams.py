@@ -30,10 +30,16 @@ class FileStream:
         The name of the file in messages.
     file : binary file
         It stays open.
+
+    Attributes
+    ----------
+    unmarked : bool
+        Whether it was read to an end that nothing in it marks: it may have been cut.
     """
 
     def __init__(self, name: str, file: Any) -> None:
         self.name, self.file = name, file
+        self.unmarked = False
         self._start = self._peek(file.seekable())
         if self._start.startswith((_GZIP, _ZSTD)):
             self.file = io.BufferedReader(self._decompressed())
