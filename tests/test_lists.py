@@ -152,6 +152,37 @@ def test_csv_of_powershell(run):
     assert checked(run, "hashes.csv", titles + wrong)[:2] == (1, 1)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize(
+    "titles",
+    [("Path", "Hash", "Algorithm"), ("Algorithm", "Hash", "Path"), ("Host", "Hash", "Path")],
+)
+def test_csv_of_powershell_by_its_titles(run, titles, quote, delimiter):
+    """As with -UseQuotes, -Delimiter and Select-Object; other columns are skipped."""
+    Path("d/a  b").write_bytes(DATA)
+
+    def row(path, value=SHA256):
+        fields = {"Path": path, "Hash": value, "Algorithm": "SHA256", "Host": "h"}
+        return delimiter.join(f"{quote}{fields[title]}{quote}" for title in titles) + "\r\n"
+
+    start = delimiter.join(f"{quote}{title}{quote}" for title in titles) + "\r\n"
+    for name in ("hashes.csv", "hashes"):
+        text = start + row("f") + row("Sub\\f") + row("a  b")
+        check, verify, checks, _ = checked(run, name, text)
+        assert (check, verify) == (0, 0)
+        assert checks.count(": OK") == 3
+        # A value whose algorithm is only assumed is not a mismatch for verify.
+        statuses = 1, 1 if "Algorithm" in titles else 3
+        assert checked(run, name, text.replace(SHA256, 64 * "0", 1))[:2] == statuses
+        assert checked(run, name, start + row("g"))[0] == 1
+    for wrong in (row("", SHA256), row("f", ""), delimiter + row("f")):
+        check, verify, checks, _ = checked(run, "hashes", start + row("f") + wrong)
+        assert (verify, checks.count(": OK")) == (0, 1)  # with a warning
+        assert "line 3: " in checks
+        assert checked(run, "hashes", start + wrong)[0] == 2
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -32,8 +32,10 @@ _SFV = re.compile(r"(.*[^ \t])[ \t]+([0-9A-Za-z+/]+=*)", re.DOTALL)
 _REVERSED = re.compile(r"[ \t]*(\\?)([0-9A-Fa-f]+)[ \t](.+)", re.DOTALL)
 # rclone writes this if it has no checksum of a file.
 _RCLONE = re.compile(r" *(?:ERROR|UNSUPPORTED)  (.+)", re.DOTALL)
-# Lines of ``Get-FileHash | Export-Csv`` in PowerShell, after their titles.
-_TITLES = '"Algorithm","Hash","Path"'
+# Titles of ``Get-FileHash | Export-Csv`` in PowerShell, in any order, and lines as it writes
+# them by default, which are read without titles, too.
+_TITLES = ("hash", "path")
+_DELIMITERS = ",;\t"
 _POWERSHELL = re.compile(r'"([^"]+)","([0-9A-Fa-f]+)","((?:[^"]|"")+)"', re.DOTALL)
 # Lines of lists that are not read. A CRC of POSIX's cksum also covers the size that follows it.
 _CFV = re.compile(r".+,\d+,[0-9A-Fa-f]{8},", re.DOTALL)
@@ -108,6 +110,7 @@ class Parser:
         )
         self._sfv = sfv
         self._unknown: dict[str, ChecksumAlgorithm] = {}
+        self._table: _Table | None = None
 
     def __call__(self, line: str) -> Line | None:
         """Return the parsed *line*, None for a comment or an empty line.
@@ -119,7 +122,17 @@ class Parser:
         ValueError
             The line is malformed.
         """
-        if not line or line.startswith(";") or line.isspace():
+        if not line or line.isspace():
+            return None
+        # Rows come before comments: one whose first field is empty may begin with ";".
+        if self._table is not None and (row := self._table.row(line)) is not None:
+            return self._of_row(row)
+        if line.startswith(";"):
+            if self._table is not None and self._table.delimiter == ";":
+                raise ValueError("not a line of checksums")
+            return None
+        if (table := _table(line)) is not None:
+            self._table = table
             return None
         parse = self._json if line.startswith("{") and line.endswith("}") else self._text
         parsed = parse(line)
@@ -137,8 +150,6 @@ class Parser:
         if match := _BSD.fullmatch(line):
             mark, tag, name, text = match.groups()
             return _line(mark, name, self._tagged(tag, text))
-        if line == _TITLES:
-            return None
         if match := _POWERSHELL.fullmatch(line):
             tag, text, name = match.groups()
             return _line("", name.replace('""', '"'), self._tagged(tag, text))
@@ -157,6 +168,20 @@ class Parser:
         if line.startswith("#"):
             return None
         raise ValueError(problem)
+
+    def _of_row(self, row: dict[str, str]) -> Line | None:
+        """Return the line of a row of CSV; None if it repeats the titles."""
+        path, text = row["path"], row["hash"]
+        if (text.lower(), path.lower()) == _TITLES:
+            return None
+        for title in ("path", "hash", "algorithm"):
+            if not row.get(title, "-"):
+                raise ValueError(f"the row has no {title}")
+        if "\0" in path:
+            raise ValueError(f"invalid path {quoted(path)}: it contains a null character")
+        if "algorithm" in row:
+            return _line("", path, self._tagged(row["algorithm"], text))
+        return self._untagged("", text, path)
 
     def _untagged(self, mark: str, text: str, name: str) -> Line:
         """Return the line of a format that does not name the algorithm."""
@@ -213,15 +238,53 @@ class Parser:
         return found
 
 
+class _Table(NamedTuple):
+    """The titles of CSV, in lower case, and its delimiter."""
+
+    titles: list[str]
+    delimiter: str
+
+    def row(self, line: str) -> dict[str, str] | None:
+        """Return the fields of *line* by their titles; None if their number is another."""
+        fields = _fields(line, self.delimiter)
+        if len(fields) != len(self.titles):
+            return None
+        return dict(zip(self.titles, fields, strict=True))
+
+
+def _table(line: str) -> _Table | None:
+    """Return the table that *line* begins, None if it is not a line of titles."""
+    lower = line.lower()
+    if not all(title in lower for title in _TITLES):
+        return None
+    for delimiter in _DELIMITERS:
+        titles = _fields(lower, delimiter)
+        if set(_TITLES) <= set(titles) and len(set(titles)) == len(titles):
+            return _Table(titles, delimiter)
+    return None
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    """Return the fields of a line of CSV; none if its quotes are not balanced."""
+    import csv  # takes time to import
+
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []
+
+
 def is_csv_of_others(first_line: str) -> bool:
     """Return whether a list is CSV by PowerShell, whose old versions begin with a type, or cfv.
 
     Examples
     --------
-    >>> is_csv_of_others('"Algorithm","Hash","Path"'), is_csv_of_others("key,size,crc32c")
+    >>> is_csv_of_others("Path;Hash;Algorithm"), is_csv_of_others("key,size,crc32c")
     (True, False)
     """
-    return first_line.startswith((_TITLES, "#TYPE ")) or bool(_CFV.fullmatch(first_line))
+    if first_line.startswith("#TYPE ") or _CFV.fullmatch(first_line):
+        return True
+    return _table(first_line.rstrip("\r\n")) is not None
 
 
 def _line(mark: str, name: str, expected: Expected) -> Line:
