@@ -524,3 +524,27 @@ def test_a_busy_store_is_asked_again_which_separator_paths_have(run):
         Path("x.sfv").write_text(f"Sub\\f {CRC32}\n")
         report = verify(source, manifest="x.sfv", one_way=True)
     assert [(result.key, result.state.value) for result in report] == [("Sub/f", "match")]
+
+
+def test_different_values_for_a_file_are_named_wherever_the_lines_are(run):
+    right, wrong = f"{CRC32C}  f\n", "00000000  f\n"
+    between = f"{CRC32C}  Sub/f\n"
+    problem = "numcrc: f: the list has different values of crc32c for this file\n"
+    for text in (
+        right + wrong + between,
+        right + between + wrong,
+        wrong + between + right + between + wrong,
+        right + wrong + between + wrong,
+    ):
+        Path("list").write_text(text)
+        status, _, errors = run("check", "-C", "d", "list")
+        assert status == 1
+        assert errors.count(problem) == 1
+        assert run("check", "-C", "d", "--status", "list") == (1, "", "")
+    Path("list").write_text(wrong + between + wrong)
+    assert "different values" not in run("check", "-C", "d", "list")[2]
+    lines = [f"0000000{value}  f{k}\n" for value in range(2) for k in range(50)]
+    Path("list").write_text("".join(lines))
+    for k in range(50):
+        Path(f"d/f{k}").write_bytes(DATA)
+    assert run("check", "-C", "d", "list")[2].count("different values") == reader.MOST_SHOWN
