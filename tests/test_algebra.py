@@ -244,3 +244,11 @@ def test_verify_refuses(crc):
     for expected in (None, "cbf43926", b"\0\0\0\0"):
         with pytest.raises(TypeError, match=r"^expected must be an integer, not "):
             crc.verify(b"123456789", expected)
+
+
+def test_a_bool_of_python_is_one_integer_with_arrays_too():
+    """As for Python's own functions; arrays of bools are refused."""
+    crc = numcrc.algorithms["CRC-32/ISCSI"]
+    assert crc.zeros([1], True).tolist() == [crc.zeros(1, True)] == [crc.zeros(1, 1)]
+    with pytest.raises(TypeError, match="n must be integers, not bool"):
+        crc.zeros([1], [True])

@@ -99,6 +99,7 @@ def one_or_integers(numbers: Any, what: str) -> Array:
             number = operator.index(numbers)
             if not -(2**63) <= number < 2**63:
                 return np.array(number, object)
+            return np.array(number, np.int64)  # True too is one int
     return integers(numbers, what)
 
 
