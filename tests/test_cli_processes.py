@@ -74,6 +74,21 @@ def test_full_disk():
         assert (done.returncode, done.stderr) == (3, problem)
 
 
+@POSIX
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("command", "size"), [("list", 4096), ("info --json", 0)])
+def test_a_text_that_does_not_fit(command, size, unbuffered):
+    """The last write takes a part."""
+    limit = f"ulimit -f {size // 1024}; " if size else ""
+    target = "list" if size else "/dev/full"
+    line = f"{limit}{shlex.join(COMMAND)} {command} > {target}"
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", line], stderr=-1, check=False, env=environment)
+    message = "File too large" if size else "No space left on device"
+    assert done.returncode == 3
+    assert done.stderr.decode() == f"numcrc: standard output: {message}\n"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_nothing_is_written_to_a_full_disk():
     write("a")

@@ -6,6 +6,7 @@ import json
 
 import numcrc
 from numcrc.cli.arguments import new_parser
+from numcrc.cli.output import print_text
 
 EPILOG = """\
 examples:
@@ -23,7 +24,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     info = numcrc.info()
     if options.json:
-        print(json.dumps(info.as_dict(), indent=2))
+        print_text(json.dumps(info.as_dict(), indent=2))
     else:
-        print(info)
+        print_text(str(info))
     return 0

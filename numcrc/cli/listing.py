@@ -6,8 +6,9 @@ import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from numcrc.checkfiles.names import naming, quoted
+from numcrc.checkfiles.names import quoted
 from numcrc.cli.arguments import new_parser
+from numcrc.cli.output import print_text
 from numcrc.crc.catalogue import entries, spelling
 
 if TYPE_CHECKING:
@@ -40,13 +41,12 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     options = parser.parse_args(arguments)
     rows = [_row(entry) for entry in entries().values() if _matches(entry, options.pattern)]
-    with naming("standard output"):
-        if options.json:
-            from json import dumps
+    if options.json:
+        from json import dumps
 
-            print(dumps(rows, indent=2))
-        elif rows:
-            print(_fitting(rows))
+        print_text(dumps(rows, indent=2))
+    elif rows:
+        print_text(_fitting(rows))
     if not (rows or options.json):
         print(f"numcrc: no algorithm matches {quoted(options.pattern)}", file=sys.stderr)
     return 0 if rows else 1

@@ -64,6 +64,12 @@ def print_results(
     return counts
 
 
+def print_text(text: str) -> None:
+    """Print *text* and a newline to standard output: all of it, or raise OSError."""
+    with naming("standard output"):
+        write_all(binary(sys.stdout), os.fsencode(f"{text}\n"))
+
+
 def path_reader(reader: Reader, paths: Sequence[str]) -> Callable[[str], Sums]:
     """Return a function that reads one of *paths*; ``-`` is standard input."""
     if "-" not in paths:

@@ -20,6 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from numcrc.cli.arguments import new_parser
+from numcrc.cli.output import print_text
 from numcrc.crc import catalogue, gf2, reference
 from numcrc.threads import thread_count
 
@@ -66,7 +67,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     seed = random.randrange(2**32) if options.seed is None else options.seed
     passed, text = report(seed, SECONDS)
-    print(text)
+    print_text(text)
     return 0 if passed else 1
 
 
