@@ -189,4 +189,4 @@ def tier(name: str) -> Tier:
                 f" (the best tier here is {machine().tiers[-1].name!r})"
             )
     names = ", ".join(t.name for t in known)
-    raise TierError(f"invalid tier: {name!r}; expected one of {names}")
+    raise TierError(f"invalid tier: {name[:80]!r}; expected one of {names}")
