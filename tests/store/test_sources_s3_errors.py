@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ from store.faults import (
     Fault,
     Overwrite,
     Refuse,
+    Reply,
     Reset,
     Stall,
     Truncate,
@@ -162,16 +164,41 @@ def test_anonymous(stub: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
         source.fetch(Entry("key"), space())
 
 
+class Elsewhere(Fault):
+    """An answer that the bucket is in another region."""
+
+    def after(self, reply: Reply) -> Reply:
+        """Set the status and the region."""
+        reply.status, reply.headers["x-amz-bucket-region"] = 301, "eu-west-1"
+        return reply
+
+
+def test_an_interrupt_reaches_requests_in_the_region_before(
+    stub: FaultyServer, use: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "config").touch()
+    use(stub.env | {"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    bucket = S3Source(stub.url)
+    for key in ("slow", "key"):
+        stub.put(key, BODY)
+    stub.inject("slow", Stall(30))
+    stub.inject("key", Elsewhere(), on=["HeadObject"])
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bucket.fetch, Entry("slow"), space())
+        while not stub.seen("GetObject", "slow"):
+            time.sleep(0.01)
+        assert bucket.stat("key").size == len(BODY)
+        bucket.interrupt()
+        with pytest.raises(RetryError):
+            waiting.result(10)
+    bucket.close()
+
+
 def test_region_of_the_bucket(stub: FaultyServer, use: Callable[..., None], tmp_path: Path) -> None:
     """It is followed unless variables give all that a place needs."""
     (tmp_path / "config").touch()
     use(stub.env | {"AWS_CONFIG_FILE": str(tmp_path / "config")})
     bucket = S3Source(stub.url)
-
-    class Elsewhere(Fault):
-        def after(self, reply):
-            reply.status, reply.headers["x-amz-bucket-region"] = 301, "eu-west-1"
-            return reply
 
     stub.put("key", BODY)
     stub.inject("key", Elsewhere(), on=["HeadObject"])

@@ -85,6 +85,7 @@ class Access:
         self._bucket = bucket
         self._timeout = timeout
         self._lock = threading.Lock()
+        self._former: list[Pool] = []
         self._headers = _payer()
         self._key_headers = _customer_key()
         if (place := _place_from_environment(bucket, timeout)) is not None:
@@ -129,12 +130,14 @@ class Access:
                 if self._place.region != region:
                     self._place, old = self._located(region), self._place
                     old.pool.close()
+                    # Other threads may still wait there.
+                    self._former = [pool for pool in (*self._former, old.pool) if pool.busy]
             answer = self._send(self._place, method, key, query, headers, into)
         return answer
 
     def pools(self) -> Iterable[Pool]:
-        """Return the pools of connections in use."""
-        return (self._place.pool,)
+        """Return the pools of connections: the bucket's, and those of regions asked before."""
+        return (self._place.pool, *self._former)
 
     def _send(
         self,

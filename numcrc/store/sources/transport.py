@@ -193,6 +193,11 @@ class Pool:
         self._give_back(handle)
         return answer
 
+    @property
+    def busy(self) -> bool:
+        """Whether requests are in progress."""
+        return bool(self._busy)
+
     def interrupt(self) -> None:
         """End the requests in progress, in all threads: they raise RetryError."""
         for handle in list(self._busy):
