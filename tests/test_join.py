@@ -244,6 +244,7 @@ def test_even_polynomials_cannot_remove_zeros(even):
 def test_the_longest_counts_of_64_bits(n):
     crc = numcrc.algorithms["CRC-32/ISCSI"]
     expected = crc.zeros(5, n)
+    assert n != -(2**63) or expected == 3623799236
     assert crc.zeros([5, 5], n).tolist() == [expected] * 2
     assert crc.zeros(np.uint32(5), np.int64(n)) == expected
     if n > 0:
