@@ -28,8 +28,8 @@ def fresh(monkeypatch):
     monkeypatch.setattr(engine, "_addresses", {})
     monkeypatch.setattr(engine, "_proved", set())
     monkeypatch.setattr(engine, "refused", [])
-    monkeypatch.setattr(cache, "load", lambda key: None)
-    monkeypatch.setattr(cache, "store", lambda key, body: None)
+    monkeypatch.setattr(cache, "open_file", lambda key: None)
+    monkeypatch.setattr(cache, "store", lambda key, data: False)
     engine.raw.cache_clear()
     yield
     engine.raw.cache_clear()
@@ -164,8 +164,8 @@ def test_every_form_falls_to_a_lower_tier(fresh, monkeypatch):
 
 
 @pytest.mark.skipif(not ABOVE_TABLE, reason="has no lower tier")
-def test_an_object_with_the_code_of_another_kernel_is_refused(fresh, monkeypatch):
-    """As if the cache gave an object that is not for its key."""
+def test_the_code_of_another_kernel_is_refused(fresh, monkeypatch):
+    """As if the cache gave a kernel that is not for its key."""
     crc = Compiled(find("CRC-64/NVME").model)
     best = crc.plan
     compile_object = compiler.compile_object

@@ -1,10 +1,10 @@
-"""Keep object files on disk, each under the hash of everything that it depends on.
+"""Keep compiled kernels on disk, each under the hash of everything that it depends on.
 
-A file is a header (magic, key, length, digest of the body) and the machine code, nothing
-else. It is written under a temporary name, flushed to the disk and moved into place, so a
-reader sees a whole file or none; it is verified before it is used, and compiled again if it
-is damaged. A folder that another user could write to is not used at all. `status` reports
-every failure of the cache; no checksum fails because of one.
+A file is a header (magic, digest of all that follows, key, length) and the body, an image that is
+mapped as it is. It is written under a temporary name, flushed to the disk and moved into place, so
+a reader sees a whole file or none; `numcrc.jit.linker` verifies it where it is mapped, and it is
+compiled again if it is damaged. A folder or a file that another user could write to is not used at
+all. `status` reports every failure of the cache; no checksum fails because of one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from functools import cache
 
 from numcrc.process import imported
 
-_MAGIC = b"numcrc object 1\n"
-_HEADER = struct.Struct("<16s32sQ32s")
+_MAGIC = b"numcrc kernel 1\n"
+_HEADER = struct.Struct("<16s32s32sQ")
+_DIGESTED = 16 + 32
+"""Where the part of a file begins that its digest covers."""
+
+HEADER_SIZE = _HEADER.size
+_LARGEST = 1 << 24
+"""Bytes of a file. Images have some 10 000."""
 
 _faults: list[str] = []
 
@@ -62,54 +68,94 @@ def _default() -> str | None:
 
 
 def status() -> str:
-    """Return the cache folder, or "none", and the reasons why objects were not kept."""
+    """Return the cache folder, or "none", and the reasons why kernels were not kept."""
     path = folder()
     return "; ".join([path or "none", *_faults])
 
 
-def load(key: bytes) -> bytes | None:
-    """Return the object stored under *key*; None if it is missing or damaged."""
+def open_file(key: bytes) -> int | None:
+    """Return a descriptor of the file stored under *key*; None if it is missing or not ours.
+
+    Its contents are to be verified by `is_sound`.
+    """
     path = folder()
     if path is None:
         return None
     try:
-        with open(_file(path, key), "rb") as file:
-            data = file.read()
+        descriptor = os.open(_file(path, key), _READ)
     except FileNotFoundError:
         return None
     except OSError as error:
         _faults.append(f"{key.hex()}: {error}")
         return None
-    body = data[_HEADER.size :]
-    if data != _contents(key, body):
-        _faults.append(f"{key.hex()}: damaged, compiled again")
-        return None
-    return body
+    fault = _fault(os.fstat(descriptor))
+    if fault is None:
+        return descriptor
+    os.close(descriptor)
+    _faults.append(f"{key.hex()}: {fault}")
+    return None
 
 
-def store(key: bytes, body: bytes) -> None:
-    """Store the object *body* under *key*, or note why it cannot be stored."""
+_READ = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):  # a FIFO is not waited for
+    _READ |= getattr(os, _flag, 0)
+
+
+def _fault(found: os.stat_result) -> str | None:
+    """Return why a file cannot be used."""
+    if not stat.S_ISREG(found.st_mode):
+        return "not a file"
+    if not HEADER_SIZE <= found.st_size <= _LARGEST:
+        return _DAMAGED
+    if hasattr(os, "getuid") and found.st_uid not in (os.getuid(), 0):
+        return "belongs to another user"
+    if os.name == "posix" and found.st_mode & 0o022:
+        return "other users can write to it"
+    return None
+
+
+_DAMAGED = "damaged, compiled again"
+
+
+def is_sound(key: bytes, data: memoryview | bytes) -> bool:
+    """Return whether *data* are what was stored under *key*; if not, note it."""
+    magic, digest, stored_key, length = _HEADER.unpack_from(data)
+    found = hashlib.sha256(memoryview(data)[_DIGESTED:]).digest()
+    expected = _MAGIC, found, key, len(data) - HEADER_SIZE
+    if (magic, digest, stored_key, length) == expected:
+        return True
+    _faults.append(f"{key.hex()}: {_DAMAGED}")
+    return False
+
+
+def packed(key: bytes, body: bytes) -> bytes:
+    """Return the file of *body*."""
+    data = _HEADER.pack(_MAGIC, bytes(32), key, len(body)) + body
+    digest = hashlib.sha256(data[_DIGESTED:]).digest()
+    return _MAGIC + digest + data[_DIGESTED:]
+
+
+def store(key: bytes, data: bytes) -> bool:
+    """Store *data*, the file of *key*; if it cannot be stored, note why and return False."""
     path = folder()
     if path is None:
-        return
+        return False
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path, prefix="new-")
         with open(descriptor, "wb") as file:
-            file.write(_contents(key, body))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, _file(path, key))
+        return True
     except OSError as error:
         _faults.append(str(error))
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-
-
-def _contents(key: bytes, body: bytes) -> bytes:
-    return _HEADER.pack(_MAGIC, key, len(body), hashlib.sha256(body).digest()) + body
+        return False
 
 
 def _file(path: str, key: bytes) -> str:
-    return os.path.join(path, f"{key.hex()}.o")
+    return os.path.join(path, f"{key.hex()}.kernel")

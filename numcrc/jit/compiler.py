@@ -1,8 +1,8 @@
-"""Compile a plan to an object file: Numba makes the IR, LLVM the machine code.
+"""Compile a plan to a kernel: Numba makes the IR, LLVM the machine code.
 
 Numba types and lowers the kernel, and stops there (``no_compile``): its own code
 generator never sees it. A TargetMachine made here for the host optimises and emits the IR, and
-an object that needs anything but the C API is refused.
+an object file that needs anything but the C API is refused.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 
 from llvmlite import binding as llvm
 
-from numcrc.jit import features
+from numcrc.jit import features, linker
 from numcrc.jit.builtins import algebra, capi, records, single
 from numcrc.jit.emit.parts import lower, lowered, outlined, outlines
 from numcrc.jit.emit.scalars import Pointer, i64, u64
+from numcrc.jit.image import image
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, state_quad
@@ -22,9 +23,6 @@ from numcrc.jit.kernels.short import choose
 from numcrc.jit.kernels.table import table_kernel
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
-
-_RUNTIME = {"memcpy", "memset"}
-"""The functions that an object may call besides the C API."""
 
 _KERNEL = u64(Pointer, Pointer, i64, u64)
 """The C signature of a kernel: constants, p, n, state."""
@@ -127,6 +125,8 @@ def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) 
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     for function in module.functions:
+        if function.name in capi.C_API:
+            function.add_function_attribute("nonlazybind")  # called through the table of an image
         if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"
             if function.name not in outlines:
@@ -139,7 +139,7 @@ def optimised(module: llvm.ModuleRef, symbol: str, machine: llvm.TargetMachine) 
     builder.getModulePassManager().run(module, builder)
     declared = {function.name for function in module.functions if function.is_declaration}
     needed = {name for name in declared if not name.startswith("llvm.")}
-    foreign = needed.difference(capi.C_API, _RUNTIME)
+    foreign = needed.difference(capi.C_API)
     if foreign:
         raise AssertionError(f"machine code would call {', '.join(sorted(foreign))}")
     return module
@@ -149,16 +149,24 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     """Return the code generator for *target*.
 
     Its CPU is the baseline of the architecture: a name would bring features that the CPU may lack.
-    It has the large code model: an object's sections and the C API may be mapped farther apart
-    than the 32 bits of other models' references reach, and LLVM's linker aborts then.
+    Code of an image refers to its constants relative to itself. An object file has the large code
+    model: its sections and the C API may be mapped farther apart than the 32 bits of other models'
+    references reach, and LLVM's linker aborts then.
     """
+    images = linker.takes_images(target.triple)
     return llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=features.BASELINE.get(target.arch, ""),
         features=features.llvm_string(target.arch, target.usable),
         opt=3,
-        reloc="static",
-        codemodel="large",
+        reloc="pic" if images else "static",
+        codemodel="small" if images else "large",
     )
+
+
+def compile_kernel(plan: Plan, target: Target) -> bytes:
+    """Return the image of *plan*'s builtin for *target*, or its object file."""
+    compiled = compile_object(plan, target, linker.SYMBOL)
+    return image(compiled, linker.SYMBOL) if linker.takes_images(target.triple) else compiled
 
 
 def compile_object(plan: Plan, target: Target, symbol: str) -> bytes:

@@ -1,6 +1,6 @@
-"""Make a builtin for a model: choose the plan, find or compile its object, link and prove it.
+"""Make a builtin for a model: choose the plan, find or compile its kernel, link and prove it.
 
-An object's key is the hash of everything that its machine code depends on: the plan, the
+A kernel's key is the hash of everything that its machine code depends on: the plan, the
 sources that make it, the triple, the CPU's name and the features that code may use, the versions
 of the compilers, and the layout of the interpreter's objects.
 """
@@ -12,6 +12,7 @@ import importlib
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache, partial
 from importlib.machinery import PathFinder
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from numcrc._resources import read
 from numcrc._version import __version__
 from numcrc.crc import reference
 from numcrc.crc.model import Model
-from numcrc.jit import cache as object_cache
+from numcrc.jit import cache as kernel_cache
 from numcrc.jit import choice, linker, locks, target
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
@@ -34,7 +35,7 @@ from numcrc.process import imported, in_thread
 _SOURCES = [
     f"{folder}/{name}.py"
     for folder, names in {
-        "jit": "plan constants features matrices compiler linker",
+        "jit": "plan constants features matrices compiler image linker mapping",
         "jit/emit": "parts scalars vectors lanes gfni crc32",
         "jit/kernels": "fold short reduce crc32 quad table zeros words",
         "jit/builtins": "abi capi single records algebra",
@@ -96,11 +97,12 @@ def _numba_version() -> bytes:
 
 
 def key(plan: Plan, host: Target) -> bytes:
-    """Return the key of *plan*'s object for *host*."""
+    """Return the key of *plan*'s kernel for *host*."""
     parts = (
         repr(plan),
         repr((host.triple, host.cpu, sorted(host.usable))),
         repr((__version__, llvmlite.__version__, llvm.llvm_version_info)),
+        repr(linker.takes_images(host.triple)),
         abi.identity(),
     )
     digest = hashlib.sha256(_sources())
@@ -113,33 +115,53 @@ def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
         host = target.host()
-        # An interrupt amid llvmlite's functions could free memory twice.
-        in_thread(plan, partial(_load_or_compile, plan, host, key(plan, host)))
+        digest = key(plan, host)
+        # An interrupt amid llvmlite's functions could free memory twice; images do without.
+        if not (linker.takes_images(host.triple) and _load(plan, host, digest)):
+            in_thread(plan, partial(_load_or_compile, plan, host, digest))
     return _addresses[plan]
 
 
 def _load_or_compile(plan: Plan, host: Target, key: bytes) -> None:
-    body = object_cache.load(key)
-    if body is None:
+    if not _load(plan, host, key):
         _compile(plan, host, key)
-    else:
-        _link(plan, body)
+
+
+def _load(plan: Plan, host: Target, key: bytes) -> bool:
+    """Link *plan*'s kernel from the cache; return whether it was there."""
+    descriptor = kernel_cache.open_file(key)
+    if descriptor is None:
+        return False
+    image = linker.takes_images(host.triple)
+    try:
+        return _link(plan, lambda: linker.link_file(key, descriptor, image))
+    finally:
+        os.close(descriptor)
 
 
 def _compile(plan: Plan, host: Target, key: bytes) -> None:
-    from numcrc.jit.compiler import compile_object
+    from numcrc.jit import apart
 
-    with locks.compiler_lock():
+    if apart.is_needed():
+        compile_kernel = apart.compile_kernel
+    else:
+        from numcrc.jit.compiler import compile_kernel
+    with locks.compiler_lock() or nullcontext():
         if plan not in _addresses:  # by the thread that had the lock before
-            body = compile_object(plan, host, linker.SYMBOL)
-            object_cache.store(key, body)
-            _link(plan, body)
+            data = kernel_cache.packed(key, compile_kernel(plan, host))
+            if not (kernel_cache.store(key, data) and _load(plan, host, key)):
+                image = linker.takes_images(host.triple)
+                _link(plan, lambda: linker.link_bytes(key, data, image))
 
 
-def _link(plan: Plan, body: bytes) -> None:
+def _link(plan: Plan, link: Callable[[], int | None]) -> bool:
     with locks.linking:
         if plan not in _addresses:
-            _addresses[plan] = linker.link(body)
+            address = link()
+            if address is None:
+                return False
+            _addresses[plan] = address
+    return True
 
 
 def plan_of(model: Model, tier: Tier | None = None) -> Plan:

@@ -1,20 +1,29 @@
-"""Map object files into the process, and make builtins of their functions.
+"""Map kernels into the process, and make builtins of their functions.
 
-LLVM's ORC links them, in a cold process as in a warm one, without Numba.
+A kernel is an image on Linux, on x86-64 and AArch64 (`numcrc.jit.image`): mapped from its file as it is,
+in a cold process as in a warm one, without Numba and LLVM. On other systems it is an object file, which
+LLVM's ORC links; ``NUMCRC_LINKER=orc`` chooses that on Linux too, for tests.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
+import struct
 from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import Any
 
-from llvmlite import binding as llvm
+from numcrc.jit import cache as kernel_cache
 
 SYMBOL = "numcrc_entry"
-"""The only function that an object exports."""
+"""The only function that a kernel exports."""
+
+START = kernel_cache.HEADER_SIZE
+"""Where the image begins in its file."""
+HEADER = struct.Struct("<QQ")
+"""Of an image: where its function is in the file, and the number of bytes of names that follow."""
 
 _METH_FASTCALL_KEYWORDS = 0x0080 | 0x0002
 
@@ -30,11 +39,82 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
+def takes_images(triple: str) -> bool:
+    """Return whether kernels for *triple* are images, not object files."""
+    arch, _, system = triple.partition("-")
+    known = arch in ("x86_64", "aarch64") and "linux" in system and "x32" not in system
+    return known and os.environ.get("NUMCRC_LINKER") != "orc"
+
+
+def link_file(key: bytes, descriptor: int, image: bool) -> int | None:
+    """Return the address of the function in a file of the cache; None if the file is damaged."""
+    size = os.fstat(descriptor).st_size
+    if image:
+        from numcrc.jit import mapping
+
+        try:
+            return _checked(key, mapping.map_file(descriptor, size), size)
+        except OSError:  # not executed there
+            pass
+    with open(descriptor, "rb", closefd=False) as file:
+        return link_bytes(key, file.read(), image)
+
+
+def link_bytes(key: bytes, data: bytes, image: bool) -> int | None:
+    """Return the address of the function in *data*, the contents of a file of the cache."""
+    if image:
+        from numcrc.jit import mapping
+
+        return _checked(key, mapping.map_bytes(data), len(data))
+    if not kernel_cache.is_sound(key, data):
+        return None
+    return _link_object(data[START:])
+
+
+def _checked(key: bytes, address: int, size: int) -> int | None:
+    """Return the address of the function of an image, verified where it is mapped."""
+    from numcrc.jit import mapping
+
+    data = mapping.view(address, size)
+    if not kernel_cache.is_sound(key, data):
+        mapping.unmap(address, size)
+        return None
+    entry, length = HEADER.unpack_from(data, START)
+    names = bytes(data[START + HEADER.size :][:length]).decode().split("\0")
+    addresses = [_address_of(name) for name in names if name]
+    mapping.protect(address, struct.pack(f"{len(addresses)}Q", *addresses))
+    return address + int(entry)
+
+
 @cache
-def _jit() -> Any:
+def _address_of(name: str) -> int:
+    """Return the address of a function of the C API."""
+    return ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name))
+
+
+@cache
+def _orc() -> Any:
+    from llvmlite import binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return kept(llvm.create_lljit_compiler())
+
+
+_serial = count()
+
+
+def _link_object(object_file: bytes) -> int:
+    from llvmlite import binding as llvm
+
+    library = (
+        llvm.JITLibraryBuilder()
+        .add_object_img(object_file)
+        .add_current_process()
+        .export_symbol(SYMBOL)
+        .link(_orc(), f"numcrc{next(_serial)}")
+    )
+    return int(kept(library)[SYMBOL])
 
 
 def kept(thing: Any) -> Any:
@@ -45,21 +125,6 @@ def kept(thing: Any) -> Any:
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
     return thing
-
-
-_serial = count()
-
-
-def link(object_file: bytes) -> int:
-    """Map *object_file* and return the address of its function."""
-    library = (
-        llvm.JITLibraryBuilder()
-        .add_object_img(object_file)
-        .add_current_process()
-        .export_symbol(SYMBOL)
-        .link(_jit(), f"numcrc{next(_serial)}")
-    )
-    return int(kept(library)[SYMBOL])
 
 
 def builtin(address: int, name: str, doc: str, data: bytes) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 
 from numcrc.crc import catalogue, reference
-from numcrc.jit import cache, choice, engine, linker, target
+from numcrc.jit import cache, choice, engine, target
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 
@@ -25,18 +25,21 @@ def plans(host: Target, names: Iterable[str]) -> set[Plan]:
 
 
 def compile_for(host: Target, names: Iterable[str]) -> None:
-    """Put the objects for *host* that the cache lacks into it."""
+    """Put the kernels for *host* that the cache lacks into it."""
     from llvmlite import binding as llvm
 
-    from numcrc.jit.compiler import compile_object
+    from numcrc.jit.compiler import compile_kernel
 
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
 
     for plan in plans(host, names):
         key = engine.key(plan, host)
-        if cache.load(key) is None:
-            cache.store(key, compile_object(plan, host, linker.SYMBOL))
+        descriptor = cache.open_file(key)
+        if descriptor is None:
+            cache.store(key, cache.packed(key, compile_kernel(plan, host)))
+        else:
+            os.close(descriptor)
 
 
 def cases(names: Iterable[str]) -> int:

@@ -1,0 +1,52 @@
+"""Compile a kernel in a process of its own, where Numba cannot be imported.
+
+Numba needs memory that becomes executable, which systemd's MemoryDenyWriteExecute and SELinux refuse,
+and ends the process when it does not get it; so it tries when it is imported, and raises. To make
+an image takes no such memory, only this attempt must be left out: in a child, where nothing else
+uses Numba.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+from numcrc.jit.plan import Plan
+from numcrc.jit.target import Target
+
+
+def is_needed() -> bool:
+    """Return whether Numba cannot be imported; a failed import would leave half of it."""
+    if "numba" in sys.modules:
+        return False
+    from llvmlite import binding
+
+    try:
+        binding.check_jit_execution()
+    except OSError:
+        return True
+    return False
+
+
+def compile_kernel(plan: Plan, target: Target) -> bytes:
+    """Return what `numcrc.jit.compiler.compile_kernel` does."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; from numcrc.jit import apart; apart.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps((plan, target)), capture_output=True
+    )
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RuntimeError(f"cannot compile {plan.name}: {lines[-1] if lines else 'no output'}")
+    return done.stdout
+
+
+def main() -> None:
+    """Compile the plan that standard input names."""
+    from llvmlite import binding
+
+    binding.check_jit_execution = lambda: None
+    binding.initialize_native_target()
+    from numcrc.jit import compiler
+
+    sys.stdout.buffer.write(compiler.compile_kernel(*pickle.load(sys.stdin.buffer)))

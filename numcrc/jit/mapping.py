@@ -1,0 +1,137 @@
+"""Map machine code from a file, read-only and executable.
+
+No page is ever writable and executable, and none that was writable becomes executable, unless the
+system has no memory files; so this works where systemd's MemoryDenyWriteExecute or SELinux's denial
+of execmem forbid that. Processes that map the same file share its pages. Linux makes the instruction
+cache coherent when it maps pages of a file; for code that the process wrote itself, `_publish` does.
+
+A page of addresses stands in front of the code, as `numcrc.jit.image` lays it out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+
+_FIXED = 0x10  # MAP_FIXED, which the module mmap lacks
+_FAILED = ctypes.c_void_p(-1).value
+_CLOEXEC = 1  # MFD_CLOEXEC
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (
+    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    ctypes.c_ssize_t,
+)
+_libc.mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+_libc.munmap.argtypes = ctypes.c_void_p, ctypes.c_size_t
+
+
+def map_file(descriptor: int, size: int) -> int:
+    """Return the address of *size* bytes of a file, a writable page being in front of them.
+
+    Raises
+    ------
+    OSError
+        The system does not execute this file, as on a file system that is mounted with noexec.
+    """
+    address = _reserve(size)
+    try:
+        _map(address, size, mmap.PROT_READ | mmap.PROT_EXEC, _FIXED, descriptor)
+    except OSError:
+        unmap(address, size)
+        raise
+    return address
+
+
+def map_bytes(data: bytes) -> int:
+    """Return the address of *data* in a file in memory, mapped like that of `map_file`.
+
+    Raises
+    ------
+    OSError
+        The system does not execute anything that this process makes.
+    """
+    try:
+        descriptor = _memory_file()
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            return map_file(descriptor, len(data))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return _map_copy(data)
+
+
+def protect(address: int, words: bytes) -> None:
+    """Write *words* at the end of the page in front of *address*, and make it read-only."""
+    ctypes.memmove(address - len(words), words, len(words))
+    _protect(address - mmap.PAGESIZE, mmap.PAGESIZE, mmap.PROT_READ)
+
+
+def unmap(address: int, size: int) -> None:
+    """Undo `map_file` or `map_bytes`."""
+    _libc.munmap(address - mmap.PAGESIZE, mmap.PAGESIZE + size)
+
+
+def view(address: int, size: int) -> memoryview:
+    """Return the bytes at *address*, in place."""
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
+
+
+def _memory_file() -> int:
+    create = getattr(_libc, "memfd_create", None)  # Python's is not there in all builds
+    if create is None:
+        raise OSError("the C library has no memfd_create")
+    descriptor: int = create(b"numcrc", _CLOEXEC)
+    if descriptor < 0:
+        raise _error()
+    return descriptor
+
+
+def _map_copy(data: bytes) -> int:
+    """Return the address of a copy of *data*, written before it is made executable."""
+    address = _reserve(len(data))
+    ctypes.memmove(address, data, len(data))
+    try:
+        _publish(address, len(data))
+        _protect(address, len(data), mmap.PROT_READ | mmap.PROT_EXEC)
+    except OSError:
+        unmap(address, len(data))
+        raise
+    return address
+
+
+def _publish(address: int, size: int) -> None:
+    """Make code that was written visible to instruction fetches; x86 needs nothing."""
+    if os.uname().machine not in ("x86_64", "i686"):
+        ctypes.CDLL("libgcc_s.so.1").__clear_cache(
+            ctypes.c_void_p(address), ctypes.c_void_p(address + size)
+        )
+
+
+def _reserve(size: int) -> int:
+    """Return an address for *size* bytes, behind a page; all of it is writable."""
+    return _map(None, mmap.PAGESIZE + size, mmap.PROT_READ | mmap.PROT_WRITE) + mmap.PAGESIZE
+
+
+def _map(
+    address: int | None, size: int, protection: int, flags: int = 0, descriptor: int = -1
+) -> int:
+    flags |= mmap.MAP_PRIVATE | (mmap.MAP_ANONYMOUS if descriptor < 0 else 0)
+    mapped: int = _libc.mmap(address, size, protection, flags, descriptor, 0)
+    if mapped == _FAILED:
+        raise _error()
+    return mapped
+
+
+def _protect(address: int, size: int, protection: int) -> None:
+    if _libc.mprotect(address, size, protection):
+        raise _error()
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
