@@ -1,9 +1,9 @@
 """Compile a kernel in a process of its own, where Numba cannot be imported.
 
-Numba needs memory that becomes executable, which systemd's MemoryDenyWriteExecute and SELinux refuse,
-and ends the process when it does not get it; so it tries when it is imported, and raises. To make
-an image takes no such memory, only this attempt must be left out: in a child, where nothing else
-uses Numba.
+Numba needs memory that becomes executable, which systemd's MemoryDenyWriteExecute and SELinux
+refuse. It tries to get some when it is imported, and raises; without that attempt, the first use of
+``numba.njit`` would end the process. An image is made without such memory, so the attempt is left
+out in a child, where nothing else uses Numba.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Make images of object files: machine code that runs at any address as it is.
 
-An image begins with `HEADER` and the names of the functions of the C API that it calls; then come
-the sections of the object file that are mapped, code and constants. References among them are
-relative, and resolved here. The addresses of the C API are in a table that ends where the file of
-the image begins in memory, `numcrc.jit.linker` maps both: code calls through the table, by
-references that are relative too. So nothing is left to relocate.
+An image begins with `HEADER` and the names of the functions of the C API that it calls. The
+sections of the object file that are mapped follow: code and constants. References between them are
+relative, and resolved here. A table of the addresses of the C API ends where the file of the image
+begins in memory (`numcrc.jit.mapping`). Code calls through it, by references that are relative too.
+So nothing is left to relocate.
 
-The table costs a short call as much as pointers in the block of a model would, one load; but the
-builtins need not know of it, since LLVM makes the references (``nonlazybind`` and position-independent
-code). In front of the image, its place does not depend on the image's size or the pages' size.
+The table costs a short call one load, as pointers in the block of a model would; but no builtin
+has to know of it: LLVM makes the references, of position-independent code and ``nonlazybind``.
+Since the table is in front of the image, its place depends neither on the image's size nor on the
+size of pages.
 
 Offsets are those of the file, whose first byte is at the beginning of a page.
 """

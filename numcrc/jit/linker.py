@@ -1,8 +1,8 @@
 """Map kernels into the process, and make builtins of their functions.
 
-A kernel is an image on Linux, on x86-64 and AArch64 (`numcrc.jit.image`): mapped from its file as it is,
-in a cold process as in a warm one, without Numba and LLVM. On other systems it is an object file, which
-LLVM's ORC links; ``NUMCRC_LINKER=orc`` chooses that on Linux too, for tests.
+On Linux, on x86-64 and AArch64, a kernel is an image (`numcrc.jit.image`): it is mapped as it is,
+in a cold process as in a warm one, without Numba and LLVM. On other systems it is an object file,
+which LLVM's ORC links; ``NUMCRC_LINKER=orc`` chooses that on Linux too, for tests.
 """
 
 from __future__ import annotations

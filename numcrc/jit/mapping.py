@@ -1,11 +1,12 @@
 """Map machine code from a file, read-only and executable.
 
-No page is ever writable and executable, and none that was writable becomes executable, unless the
-system has no memory files; so this works where systemd's MemoryDenyWriteExecute or SELinux's denial
-of execmem forbid that. Processes that map the same file share its pages. Linux makes the instruction
-cache coherent when it maps pages of a file; for code that the process wrote itself, `_publish` does.
+Processes that map a file share its pages. No page is writable and executable, and none that was
+writable becomes executable, which systemd's MemoryDenyWriteExecute and SELinux forbid: without a
+cache folder, code is in a file in memory. Only where that is refused, it is copied to pages that
+are made executable later. Linux makes the instruction cache coherent when it maps pages of a file,
+and `_publish` after a copy.
 
-A page of addresses stands in front of the code, as `numcrc.jit.image` lays it out.
+In front of the code is a page for the addresses of functions that it calls.
 """
 
 from __future__ import annotations
