@@ -19,13 +19,17 @@ from numcrc.jit import choice, target
 from numcrc.jit.plan import Plan
 from numcrc.jit.tiers import CRC32_FEATURE
 
+# Before anything below asks for the CPU, and looks into the cache for it.
+TEMPORARY = "NUMCRC_TEST_CACHE" not in os.environ
+if TEMPORARY:
+    os.environ["NUMCRC_TEST_CACHE"] = tempfile.mkdtemp(prefix="numcrc-test-")
+os.environ["NUMCRC_CACHE_DIR"] = os.environ["NUMCRC_TEST_CACHE"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the cache folder before anything compiles, and let children receive SIGINT."""
-    if "NUMCRC_TEST_CACHE" not in os.environ:
-        os.environ["NUMCRC_TEST_CACHE"] = tempfile.mkdtemp(prefix="numcrc-test-")
+    """Remove a temporary cache folder at the end, and let children receive SIGINT."""
+    if TEMPORARY:
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("NUMCRC_TEST_CACHE")))
-    os.environ["NUMCRC_CACHE_DIR"] = os.environ["NUMCRC_TEST_CACHE"]
     # If SIGINT is ignored (nohup, or & in a script), pytest goes on ignoring it, by a handler:
     # children inherit an ignored signal, but get the default in place of a handler.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -30,7 +30,13 @@ LAYERS = [
     "cli integrations __main__",
 ]
 # The layers inside jit.
-JIT_LAYERS = ["", "jit.emit", "jit.kernels", "jit.builtins", "jit.compiler jit.proof jit.engine"]
+JIT_LAYERS = [
+    "",
+    "jit.emit",
+    "jit.kernels",
+    "jit.builtins",
+    "jit.compiler jit.apart jit.proof jit.engine",
+]
 # An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
 # Modules that import Numba.
@@ -41,6 +47,9 @@ NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
 NOT_SOURCES |= {"jit.target", "jit.tiers", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
 NOT_SOURCES |= {
     "jit.proof",
+    "jit.apart",
+    "jit.cpuid",
+    "jit.detect",
     "crc",
     "crc.gf2",
     "crc.model",

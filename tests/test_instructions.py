@@ -19,7 +19,7 @@ from instructions import instructions, needed
 from llvmlite import binding as llvm
 
 from numcrc.crc import catalogue
-from numcrc.jit import choice, compiler, plan, target
+from numcrc.jit import choice, compiler, detect, plan, target
 from numcrc.jit.features import IMPLIED, tuning
 from numcrc.jit.plan import TABLE, WIDE, Plan
 from numcrc.jit.target import Target
@@ -78,6 +78,7 @@ def detected(arch: str, cpu: str, listed: set[str]) -> Target:
         patch.object(llvm, "get_host_cpu_features", lambda: found),
         patch.object(llvm, "get_host_cpu_name", lambda: cpu),
         patch.object(llvm, "get_process_triple", lambda: f"{arch}-unknown-linux-gnu"),
+        patch.object(detect, "cpu", detect.ask_llvm),
         patch.object(target, "numba_settings", dict),
     ):
         return target.machine.__wrapped__()

@@ -6,6 +6,8 @@ import pytest
 from support import run_python
 
 import numcrc
+from numcrc.jit import linker
+from numcrc.jit.target import host
 
 SETTINGS = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX", "NUMCRC_TIER")
 
@@ -37,8 +39,7 @@ def test_import_is_lazy(tmp_path):
 def test_a_warm_process_imports_no_compiler(code, tmp_path):
     exec(code)  # compiles into the cache of all processes here
     after = imported_by(code, tmp_path)
-    assert "llvmlite" in after
-    assert not after & {"numba", "numpy"}
+    assert not after & {"numba", "llvmlite", "numpy"} or not linker.takes_images(host().triple)
 
 
 def test_looking_up_algorithms_imports_no_compiler(tmp_path):

@@ -6,10 +6,11 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from llvmlite import binding as llvm
 from support import prefix_crcs, run_python
 
 from numcrc.crc import catalogue
-from numcrc.jit import choice, target
+from numcrc.jit import choice, detect, target
 from numcrc.jit.features import IMPLIED, closed, llvm_string
 from numcrc.jit.plan import TABLE
 from numcrc.jit.target import NumbaSettingError, Target, TierError
@@ -237,7 +238,8 @@ def test_a_host_that_llvm_does_not_know(monkeypatch):
     def unknown():
         raise RuntimeError
 
-    monkeypatch.setattr(target.llvm, "get_host_cpu_features", unknown)
+    monkeypatch.setattr(llvm, "get_host_cpu_features", unknown)
+    monkeypatch.setattr(detect, "cpu", detect.ask_llvm)
     host = target.machine.__wrapped__()
     assert host.usable == frozenset()
     assert [tier.name for tier in host.tiers] == ["table"]

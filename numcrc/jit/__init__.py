@@ -1,10 +1,10 @@
 """Compile kernels on this machine, for its own CPU.
 
-``target`` reads which features may be used, and lists the tiers; ``choice`` makes a ``plan`` of a
-model and a tier. ``kernels`` compute, with the operations of ``emit`` and the numbers that
-``constants`` and ``matrices`` derive from the model. ``builtins`` make CPython's builtin functions
-from kernels, ``compiler`` makes object files of these and ``image`` images, ``cache`` stores them,
-``linker`` maps them, and ``engine`` puts it all together.
+``detect`` asks LLVM which CPU this is, ``target`` gives the features that may be used and the
+tiers; ``choice`` makes a ``plan`` of a model and a tier. ``kernels`` compute, with the operations
+of ``emit`` and the numbers that ``constants`` and ``matrices`` derive from the model. ``builtins``
+make CPython's builtin functions from kernels, ``compiler`` makes object files of these and
+``image`` images, ``cache`` stores them, ``linker`` maps them, and ``engine`` puts it all together.
 
 ``emit`` and ``builtins.capi`` import Numba, so ``kernels``, the other ``builtins`` and ``compiler``
 do too; a process that finds its kernels in the cache imports none of these.

@@ -14,7 +14,6 @@ import hashlib
 import os
 import stat
 import struct
-import tempfile
 from functools import cache
 
 from numcrc.process import imported
@@ -73,7 +72,7 @@ def status() -> str:
     return "; ".join([path or "none", *_faults])
 
 
-def open_file(key: bytes) -> int | None:
+def open_file(key: bytes, kind: str = "kernel") -> int | None:
     """Return a descriptor of the file stored under *key*; None if it is missing or not ours.
 
     Its contents are to be verified by `is_sound`.
@@ -82,7 +81,7 @@ def open_file(key: bytes) -> int | None:
     if path is None:
         return None
     try:
-        descriptor = os.open(_file(path, key), _READ)
+        descriptor = os.open(_file(path, key, kind), _READ)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -94,6 +93,16 @@ def open_file(key: bytes) -> int | None:
     os.close(descriptor)
     _faults.append(f"{key.hex()}: {fault}")
     return None
+
+
+def read(key: bytes, kind: str) -> bytes | None:
+    """Return the body stored under *key*; None if it is missing or damaged."""
+    descriptor = open_file(key, kind)
+    if descriptor is None:
+        return None
+    with open(descriptor, "rb") as file:
+        data = file.read()
+    return data[HEADER_SIZE:] if is_sound(key, data) else None
 
 
 _READ = os.O_RDONLY
@@ -135,11 +144,13 @@ def packed(key: bytes, body: bytes) -> bytes:
     return _MAGIC + digest + data[_DIGESTED:]
 
 
-def store(key: bytes, data: bytes) -> bool:
+def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
     """Store *data*, the file of *key*; if it cannot be stored, note why and return False."""
     path = folder()
     if path is None:
         return False
+    import tempfile  # 10 ms
+
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path, prefix="new-")
@@ -147,7 +158,7 @@ def store(key: bytes, data: bytes) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, _file(path, key))
+        os.replace(temporary, _file(path, key, kind))
         return True
     except OSError as error:
         _faults.append(str(error))
@@ -157,5 +168,5 @@ def store(key: bytes, data: bytes) -> bool:
         return False
 
 
-def _file(path: str, key: bytes) -> str:
-    return os.path.join(path, f"{key.hex()}.kernel")
+def _file(path: str, key: bytes, kind: str) -> str:
+    return os.path.join(path, f"{key.hex()}.{kind}")

@@ -153,6 +153,7 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     model: its sections and the C API may be mapped farther apart than the 32 bits of other models'
     references reach, and LLVM's linker aborts then.
     """
+    llvm.initialize_native_target()
     images = linker.takes_images(target.triple)
     return llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=features.BASELINE.get(target.arch, ""),

@@ -14,18 +14,14 @@ import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache, partial
-from importlib.machinery import PathFinder
 from typing import Any, TypeVar
-
-import llvmlite
-from llvmlite import binding as llvm
 
 from numcrc._resources import read
 from numcrc._version import __version__
 from numcrc.crc import reference
 from numcrc.crc.model import Model
 from numcrc.jit import cache as kernel_cache
-from numcrc.jit import choice, linker, locks, target
+from numcrc.jit import choice, detect, linker, locks, target
 from numcrc.jit.builtins import abi
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
@@ -77,23 +73,10 @@ class SelfData(bytes):
 @cache
 def _sources() -> bytes:
     """Return a hash of Numba's version and the sources that machine code is made from."""
-    digest = hashlib.sha256(_numba_version())
+    digest = hashlib.sha256(detect.package_version("numba"))
     for name in _SOURCES:
         digest.update(read(name))
     return digest.digest()
-
-
-def _numba_version() -> bytes:
-    """Return bytes that differ between releases of Numba, without importing it."""
-    spec = PathFinder.find_spec("numba")
-    if spec is not None and spec.origin is not None:
-        try:
-            with open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file:
-                return file.read()
-        except OSError:
-            pass
-    version: str = imported("importlib.metadata").version("numba")
-    return version.encode()
 
 
 def key(plan: Plan, host: Target) -> bytes:
@@ -101,7 +84,7 @@ def key(plan: Plan, host: Target) -> bytes:
     parts = (
         repr(plan),
         repr((host.triple, host.cpu, sorted(host.usable))),
-        repr((__version__, llvmlite.__version__, llvm.llvm_version_info)),
+        repr((__version__, detect.llvmlite_version(), detect.cpu().llvm)),
         repr(linker.takes_images(host.triple)),
         abi.identity(),
     )

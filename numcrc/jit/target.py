@@ -1,4 +1,4 @@
-"""Read the CPU's features from LLVM, less what the user's settings take away.
+"""Take the CPU's features from LLVM, less what the user's settings take away.
 
 The features are those that LLVM reports for the host, as far as they form a closed set
 (`numcrc.jit.features`). Numba's settings (``NUMBA_CPU_NAME``, ``NUMBA_CPU_FEATURES``,
@@ -15,11 +15,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from llvmlite import binding as llvm
-
-from numcrc.jit import features
+from numcrc.jit import detect, features
 from numcrc.jit.tiers import CRC32_FEATURE, TABLE_TIER, TIERS, Tier
-from numcrc.process import imported, in_thread
+from numcrc.process import imported
 
 
 class TierError(RuntimeError):
@@ -87,10 +85,9 @@ def host() -> Target:
 @cache
 def machine() -> Target:
     """Return this machine, as far as Numba's settings allow."""
-    # An interrupt amid llvmlite's functions could free memory twice.
-    answers: list[tuple[Target, set[str]]] = []
-    in_thread(object(), lambda: answers.append(_described()))
-    baseline, listed = answers[0]
+    detected = detect.cpu()
+    listed = detected.features
+    baseline = Target(detected.triple, detected.name, frozenset())
     whole = baseline._replace(usable=features.closed(baseline.arch, listed))
     settings = numba_settings()
     allowed = features.closed(baseline.arch, listed & allowed_features(settings, listed))
@@ -104,16 +101,6 @@ def machine() -> Target:
             stacklevel=2,
         )
     return found
-
-
-def _described() -> tuple[Target, set[str]]:
-    """Return LLVM's description of this machine: a target without features, and the features."""
-    llvm.initialize_native_target()
-    try:
-        listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
-    except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
-        listed = set()
-    return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset()), listed
 
 
 def numba_settings() -> dict[str, str]:

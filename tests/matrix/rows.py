@@ -285,7 +285,7 @@ def _beside(cpu: str, own: Path, native: Path) -> Row:
 
 
 def _objects(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.glob("*.kernel")}
 
 
 def read_only(cpu: str) -> Row:

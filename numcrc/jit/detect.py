@@ -1,0 +1,131 @@
+"""Ask LLVM which CPU this is, once, and remember the answer under what LLVM reads.
+
+On x86-64 LLVM derives a CPU's name and features from CPUID and XCR0. A small image for any CPU,
+made by LLVM too, reads them. On AArch64 LLVM reads ``/proc/cpuinfo`` and the capabilities that the
+kernel gives each process. A process finds LLVM's answer in the cache under the hash of these,
+without LLVM. A CPU that was not seen before, emulated or not, has another hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.machinery import PathFinder
+from typing import NamedTuple
+
+from numcrc.jit import cache as kernel_cache
+from numcrc.jit import cpuid, linker
+
+
+class Detected(NamedTuple):
+    """What LLVM says of the machine that it runs on."""
+
+    triple: str
+    name: str
+    features: frozenset[str]
+    llvm: str
+    """LLVM's own version."""
+
+
+@cache
+def cpu() -> Detected:
+    """Return LLVM's answer, from the cache if it is there."""
+    if (known := _remembered()) is not None:
+        return known
+    found = ask_llvm()
+    _remember(found)
+    return found
+
+
+def ask_llvm() -> Detected:
+    """Return LLVM's answer."""
+    from llvmlite import binding as llvm
+
+    llvm.initialize_native_target()
+    try:
+        listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
+    except RuntimeError:  # LLVM does not know this CPU: nothing beyond its baseline
+        listed = set()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return Detected(llvm.get_process_triple(), llvm.get_host_cpu_name(), frozenset(listed), version)
+
+
+@cache
+def llvmlite_version() -> bytes:
+    """Return bytes that differ between releases of llvmlite, without importing it."""
+    return package_version("llvmlite")
+
+
+def package_version(name: str) -> bytes:
+    """Return bytes that differ between releases of a package, without importing it."""
+    spec = PathFinder.find_spec(name)
+    if spec is not None and spec.origin is not None:
+        try:
+            with open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file:
+                return file.read()
+        except OSError:
+            pass
+    from importlib.metadata import version
+
+    return version(name).encode()
+
+
+def _remembered() -> Detected | None:
+    key = _key()
+    data = kernel_cache.read(key, "cpu") if key else None
+    if data is None:
+        return None
+    triple, name, features, llvm = data.decode().split("\n")
+    return Detected(triple, name, frozenset(features.split()), llvm)
+
+
+def _remember(found: Detected) -> None:
+    key = _key()
+    if key is None and _fingerprint() is cpuid.read and kernel_cache.folder() is not None:
+        cpuid.store_image()
+        key = _key()
+    if key is not None:
+        lines = found.triple, found.name, " ".join(sorted(found.features)), found.llvm
+        kernel_cache.store(key, kernel_cache.packed(key, "\n".join(lines).encode()), "cpu")
+
+
+def _key() -> bytes | None:
+    """Return the key of LLVM's answer; None if it is not known what LLVM reads, or not yet."""
+    read = _fingerprint()
+    reading = read() if read else None
+    if reading is None:
+        return None
+    parts = b"cpu", reading, llvmlite_version()
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+def _fingerprint() -> Callable[[], bytes | None] | None:
+    """Return the function that returns all that LLVM reads to know this CPU."""
+    if sys.platform != "linux" or sys.maxsize >> 32 == 0:
+        return None
+    arch = os.uname().machine
+    if not linker.takes_images(f"{arch}-linux"):
+        return None
+    return {"x86_64": cpuid.read, "aarch64": _capabilities}.get(arch)
+
+
+_CPUINFO, _AUXILIARY_VECTOR = "/proc/cpuinfo", "/proc/self/auxv"
+_HWCAPS = 16, 26, 29, 30
+"""AT_HWCAP, AT_HWCAP2, AT_HWCAP3, AT_HWCAP4"""
+
+
+def _capabilities() -> bytes | None:
+    try:
+        with open(_CPUINFO, "rb") as file:
+            lines = {line for line in file if not line.startswith((b"processor", b"BogoMIPS"))}
+        with open(_AUXILIARY_VECTOR, "rb") as file:
+            vector = file.read()
+    except OSError:
+        return None
+    pairs = struct.iter_unpack("QQ", vector[: len(vector) & ~15])
+    found = [struct.pack("QQ", kind, value) for kind, value in pairs if kind in _HWCAPS]
+    return b"".join([*sorted(lines), *found])
