@@ -48,6 +48,7 @@ NOT_SOURCES |= {"jit.target", "jit.tiers", "jit.choice", "jit.cache", "jit.locks
 NOT_SOURCES |= {
     "jit.proof",
     "jit.apart",
+    "jit.interpreted",
     "jit.cpuid",
     "jit.detect",
     "crc",

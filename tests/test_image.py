@@ -358,3 +358,83 @@ def test_damaged_kernels_are_compiled_again(warm, tmp_path):
     assert line.startswith("cold ")
     assert all(path.stem in line for path in files)
     assert [path.read_bytes() for path in files] == sound
+
+
+@images
+def test_a_call_of_a_function_that_is_not_there(tmp_path):
+    ir = (
+        "declare void @PyNumcrc_No() nonlazybind\n"
+        "define void @numcrc_entry() {\n  call void @PyNumcrc_No()\n  ret void\n}"
+    )
+    made = image.image(object_of(ir, target.host().arch), linker.SYMBOL)
+    data = cache.packed(bytes(32), made)
+    with pytest.raises(linker.NoMachineCodeError, match="cannot link"):
+        linker.link_bytes(bytes(32), data, True)
+    assert "PyNumcrc_No" in cache.status()
+    (tmp_path / "kernel").write_bytes(data)
+    with open(tmp_path / "kernel", "rb") as file:
+        assert linker.link_file(bytes(32), file.fileno(), True) is None
+
+
+# Without machine code
+
+REFUSED_ALL = """
+from numcrc.jit import mapping
+def refused(*arguments):
+    raise PermissionError(13, "Permission denied")
+mapping.map_file = mapping._map_copy = refused
+"""
+IN_PYTHON = """
+import random, warnings, zlib
+import numpy as np
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import numcrc
+    from numcrc.crc import reference
+    data = random.Random(3).randbytes(60)
+    assert numcrc.crc32(data * 999, 7) == zlib.crc32(data * 999, 7)
+    spread = np.frombuffer(data, "<u4")[::2]
+    assert numcrc.crc32(spread) == zlib.crc32(spread.tobytes())
+    assert numcrc.crc32(b"", -1) == 0xFFFFFFFF
+    assert numcrc.crc32c(b"123456789") == 0xE3069283
+    for name in ("CRC-32", "CRC-64/NVME", "CRC-16/ARC", "CRC-5/USB", "CRC-8/SMBUS", "CRC-82/DARC"):
+        crc = numcrc.algorithms[name]
+        expected = [reference.crc(crc.model, data[i : i + 20]) for i in (0, 20, 40)]
+        whole = reference.crc(crc.model, data)
+        assert crc(data) == crc(bytearray(data)) == whole, name
+        assert crc(memoryview(data)[20:], value=expected[0]) == whole, name
+        assert crc.combine(expected[0], reference.crc(crc.model, data[20:]), 40) == whole
+        assert crc.zeros(expected[0], 9) == reference.crc(crc.model, data[:20] + bytes(9))
+        assert crc.bits(data, 160) == expected[0]
+        for value in ("x", crc.model.mask + 1):
+            try:
+                crc(data, value)
+            except (TypeError, ValueError):
+                continue
+            raise AssertionError(value)
+        if crc.width > 64:
+            continue
+        rows = np.frombuffer(data, np.uint8).reshape(3, 20)
+        assert crc.rows(rows).tolist() == expected, name
+        assert crc.rows(rows.astype("<u2"), threads=2).size == 3
+        assert crc.batch([data[:20], bytearray(data[20:40]), np.frombuffer(data, "u1")[40:]]
+            ).tolist() == expected, name
+        assert crc.batch([data[:20], data[20:]], [0, 1][:1] * 2).size == 2
+        assert crc.segments(data, [0, 20, 40, 60]).tolist() == expected, name
+        assert crc.prefixes(data, [20, 60]).tolist() == [expected[0], whole], name
+        assert crc.blocks(data, 20).tolist() == expected, name
+        assert crc.join(expected, 20) == whole, name
+        found = crc.zeros(np.array(expected, "u8"), 3).tolist()
+        assert found == [crc.zeros(value, 3) for value in expected], name
+print(len(caught), caught[0].category.__name__, caught[0].message, numcrc.info()["cache"], sep="|")
+"""
+
+
+@images
+def test_all_is_right_without_machine_code(warm):
+    (line,) = outcome(REFUSED_ALL + IN_PYTHON, NUMCRC_CACHE_DIR=str(warm))
+    number, category, message, status = line.split("|")
+    assert (number, category) == ("1", "RuntimeWarning")
+    reason = "cannot execute kernels: [Errno 13] Permission denied"
+    assert message == f"{reason}: CRCs are computed in Python, very slowly"
+    assert status == f"{warm}; {reason}"

@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 
+from numcrc.jit.linker import NoMachineCodeError
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 
@@ -30,14 +31,27 @@ def is_needed() -> bool:
 
 
 def compile_kernel(plan: Plan, target: Target) -> bytes:
-    """Return what `numcrc.jit.compiler.compile_kernel` does."""
+    """Return what `numcrc.jit.compiler.compile_kernel` does.
+
+    Raises
+    ------
+    NoMachineCodeError
+        The child did not compile.
+    """
     code = f"import sys; sys.path[:] = {sys.path!r}; from numcrc.jit import apart; apart.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code], input=pickle.dumps((plan, target)), capture_output=True
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            input=pickle.dumps((plan, target)),
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:
+        raise NoMachineCodeError(f"cannot compile kernels: {error}") from error
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise RuntimeError(f"cannot compile {plan.name}: {lines[-1] if lines else 'no output'}")
+        reason = lines[-1] if lines else f"status {done.returncode}"
+        raise NoMachineCodeError(f"cannot compile kernels: {reason}")
     return done.stdout
 
 

@@ -66,6 +66,11 @@ def _default() -> str | None:
     return path
 
 
+def note(fault: str) -> None:
+    """Add *fault* to what `status` reports."""
+    _faults.append(fault)
+
+
 def status() -> str:
     """Return the cache folder, or "none", and the reasons why kernels were not kept."""
     path = folder()

@@ -109,7 +109,7 @@ def read() -> bytes | None:
         return None
     try:
         address = linker.link_file(_key(), descriptor, image=True)
-    except OSError:  # not executed there
+    except linker.NoMachineCodeError:
         return None
     finally:
         os.close(descriptor)

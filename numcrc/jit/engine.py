@@ -97,6 +97,8 @@ def key(plan: Plan, host: Target) -> bytes:
 def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
+        if _no_code:
+            raise _no_code[0]
         host = target.host()
         digest = key(plan, host)
         # An interrupt amid llvmlite's functions could free memory twice; images do without.
@@ -246,7 +248,13 @@ def builtin(
         data = _self_data(model, plan, fallback)
         return linker.builtin(function_address(plan), name, doc, data)
 
-    return _make_right(model, plan, make)
+    try:
+        return _make_right(model, plan, make)
+    except linker.NoMachineCodeError as error:
+        from numcrc.jit import interpreted
+
+        _warn_of_python(error)
+        return interpreted.builtin(model, plan, fallback)
 
 
 def _self_data(model: Model, plan: Plan, fallback: Callable[..., Any] | None) -> SelfData:
@@ -275,4 +283,23 @@ def raw(model: Model, plan: Plan) -> tuple[int, int]:
 def tool(plan: Plan) -> Callable[..., Any]:
     """Return the builtin of *plan*, one that does not depend on a model."""
     data = SelfData(bytes(abi.BYTES_TYPE) + abi.process_words(None))
-    return linker.builtin(function_address(plan), plan.family, "", data)
+    try:
+        return linker.builtin(function_address(plan), plan.family, "", data)
+    except linker.NoMachineCodeError as error:
+        from numcrc.jit import interpreted
+
+        _warn_of_python(error)
+        return interpreted.tool(plan)
+
+
+_no_code: list[linker.NoMachineCodeError] = []
+"""Why machine code cannot be made or executed here, if that is known."""
+
+
+def _warn_of_python(error: linker.NoMachineCodeError) -> None:
+    if not _no_code:
+        _no_code.append(error)
+        kernel_cache.note(str(error))
+        warnings.warn(
+            f"{error}: CRCs are computed in Python, very slowly", RuntimeWarning, stacklevel=2
+        )

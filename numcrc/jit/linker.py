@@ -28,6 +28,10 @@ HEADER = struct.Struct("<QQ")
 _METH_FASTCALL_KEYWORDS = 0x0080 | 0x0002
 
 
+class NoMachineCodeError(RuntimeError):
+    """The system does not let this process compile kernels, or execute them."""
+
+
 class _MethodDefinition(ctypes.Structure):
     """CPython's PyMethodDef."""
 
@@ -57,18 +61,32 @@ def link_file(key: bytes, descriptor: int, image: bool) -> int | None:
         except OSError:  # not executed there
             pass
     with open(descriptor, "rb", closefd=False) as file:
-        return link_bytes(key, file.read(), image)
+        return _link_data(key, file.read(), image)
 
 
-def link_bytes(key: bytes, data: bytes, image: bool) -> int | None:
-    """Return the address of the function in *data*, the contents of a file of the cache."""
-    if image:
-        from numcrc.jit import mapping
+def link_bytes(key: bytes, data: bytes, image: bool) -> int:
+    """Return the address of the function in *data*, the contents of a file of the cache.
 
-        return _checked(key, mapping.map_bytes(data), len(data))
-    if not kernel_cache.is_sound(key, data):
-        return None
-    return _link_object(data[START:])
+    Raises
+    ------
+    NoMachineCodeError
+        They are not executed, or call a function that is not there.
+    """
+    address = _link_data(key, data, image)
+    if address is None:
+        raise NoMachineCodeError("cannot link kernels")
+    return address
+
+
+def _link_data(key: bytes, data: bytes, image: bool) -> int | None:
+    try:
+        if image:
+            from numcrc.jit import mapping
+
+            return _checked(key, mapping.map_bytes(data), len(data))
+        return _link_object(data[START:]) if kernel_cache.is_sound(key, data) else None
+    except (OSError, RuntimeError) as error:  # RuntimeError: LLVM's linker
+        raise NoMachineCodeError(f"cannot execute kernels: {error}") from error
 
 
 def _checked(key: bytes, address: int, size: int) -> int | None:
@@ -81,7 +99,12 @@ def _checked(key: bytes, address: int, size: int) -> int | None:
         return None
     entry, length = HEADER.unpack_from(data, START)
     names = bytes(data[START + HEADER.size :][:length]).decode().split("\0")
-    addresses = [_address_of(name) for name in names if name]
+    try:
+        addresses = [_address_of(name) for name in names if name]
+    except ValueError as error:
+        kernel_cache.note(f"{key.hex()}: {error}")
+        mapping.unmap(address, size)
+        return None
     mapping.protect(address, struct.pack(f"{len(addresses)}Q", *addresses))
     return address + int(entry)
 
