@@ -86,9 +86,18 @@ def test_stored_and_loaded(folder):
     assert load(KEY) == BODY
     assert load(OTHER) is None
     assert [path.name for path in folder.iterdir()] == [f"{KEY.hex()}.kernel"]
-    store(KEY, b"")
-    assert load(KEY) == b""
+    store(OTHER, b"")
+    assert load(OTHER) == b""
     assert cache.status() == str(folder)
+
+
+def test_a_sound_file_stays(folder):
+    """Another process may run it."""
+    store(KEY, BODY)
+    before = (folder / f"{KEY.hex()}.kernel").stat()
+    assert store(KEY, BODY)
+    (path,) = folder.iterdir()
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 @posix

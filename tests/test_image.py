@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import stat
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -205,6 +207,33 @@ def outcome(code: str, **env: str) -> list[str]:
 @LINUX
 def test_code_is_never_writable(warm):
     assert outcome(CODE + MAPS, NUMCRC_CACHE_DIR=str(warm)) == [f"warm {warm}", "3"]
+
+
+SHARES = """
+sizes, kernel = {"Shared_Clean": 0, "Private_Dirty": 0}, False
+for line in open("/proc/self/smaps"):
+    name, *rest = line.split()
+    if "-" in name:
+        kernel = line.rstrip().endswith(".kernel")
+    elif kernel and name[:-1] in sizes:
+        sizes[name[:-1]] += int(rest[0])
+print(*sizes.values())
+"""
+
+
+@images
+@LINUX
+def test_two_processes_share_pages(warm):
+    waits = [sys.executable, "-c", f"{CODE}\nsys.stdout.flush(); sys.stdin.read()"]
+    environment = os.environ | {"NUMCRC_CACHE_DIR": str(warm)}
+    with subprocess.Popen(waits, stdin=-1, stdout=-1, env=environment, text=True) as other:
+        assert other.stdout.readline() == f"warm {warm}\n"
+        how, sizes = outcome(CODE + SHARES, NUMCRC_CACHE_DIR=str(warm))
+        other.stdin.close()
+    assert how == f"warm {warm}"
+    shared, written = map(int, sizes.split())
+    assert shared >= 3 * mmap.PAGESIZE // 1024
+    assert written == 0
 
 
 @images

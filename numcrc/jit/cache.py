@@ -67,8 +67,9 @@ def _default() -> str | None:
 
 
 def note(fault: str) -> None:
-    """Add *fault* to what `status` reports."""
-    _faults.append(fault)
+    """Add *fault* to what `status` reports, once."""
+    if fault not in _faults:
+        _faults.append(fault)
 
 
 def status() -> str:
@@ -90,13 +91,13 @@ def open_file(key: bytes, kind: str = "kernel") -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _faults.append(f"{key.hex()}: {error}")
+        note(f"{key.hex()}: {error}")
         return None
     fault = _fault(os.fstat(descriptor))
     if fault is None:
         return descriptor
     os.close(descriptor)
-    _faults.append(f"{key.hex()}: {fault}")
+    note(f"{key.hex()}: {fault}")
     return None
 
 
@@ -133,12 +134,13 @@ _DAMAGED = "damaged, compiled again"
 
 def is_sound(key: bytes, data: memoryview | bytes) -> bool:
     """Return whether *data* are what was stored under *key*; if not, note it."""
-    magic, digest, stored_key, length = _HEADER.unpack_from(data)
-    found = hashlib.sha256(memoryview(data)[_DIGESTED:]).digest()
-    expected = _MAGIC, found, key, len(data) - HEADER_SIZE
-    if (magic, digest, stored_key, length) == expected:
-        return True
-    _faults.append(f"{key.hex()}: {_DAMAGED}")
+    if len(data) >= HEADER_SIZE:
+        magic, digest, stored_key, length = _HEADER.unpack_from(data)
+        found = hashlib.sha256(memoryview(data)[_DIGESTED:]).digest()
+        expected = _MAGIC, found, key, len(data) - HEADER_SIZE
+        if (magic, digest, stored_key, length) == expected:
+            return True
+    note(f"{key.hex()}: {_DAMAGED}")
     return False
 
 
@@ -150,7 +152,11 @@ def packed(key: bytes, body: bytes) -> bytes:
 
 
 def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
-    """Store *data*, the file of *key*; if it cannot be stored, note why and return False."""
+    """Store *data*, the file of *key*; if it cannot be stored, note why and return False.
+
+    A sound file that another process has stored stays: other machines may run it, from which NFS
+    would take it away.
+    """
     path = folder()
     if path is None:
         return False
@@ -163,10 +169,13 @@ def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, _file(path, key, kind))
+        if read(key, kind) is None:
+            os.replace(temporary, _file(path, key, kind))
+        else:
+            os.unlink(temporary)
         return True
     except OSError as error:
-        _faults.append(str(error))
+        note(str(error))
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
