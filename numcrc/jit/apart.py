@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 
+from numcrc.jit import cache as kernel_cache
 from numcrc.jit.linker import NoMachineCodeError
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
@@ -52,7 +53,10 @@ def compile_kernel(plan: Plan, target: Target) -> bytes:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"status {done.returncode}"
         raise NoMachineCodeError(f"cannot compile kernels: {reason}")
-    return done.stdout
+    digest, made = done.stdout[:32], done.stdout[32:]
+    if digest != kernel_cache.digest(made):  # the child's own start may print
+        raise NoMachineCodeError(f"cannot compile kernels: unexpected output {digest!r}")
+    return made
 
 
 def main() -> None:
@@ -63,4 +67,5 @@ def main() -> None:
     binding.initialize_native_target()
     from numcrc.jit import compiler
 
-    sys.stdout.buffer.write(compiler.compile_kernel(*pickle.load(sys.stdin.buffer)))
+    made = compiler.compile_kernel(*pickle.load(sys.stdin.buffer))
+    sys.stdout.buffer.write(kernel_cache.digest(made) + made)

@@ -6,7 +6,6 @@ Only what LLVM may read, and is the same on all cores: no numbers of cores and n
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import struct
 
@@ -81,7 +80,7 @@ _OSXSAVE = 1 << 27
 
 
 def _key() -> bytes:
-    return hashlib.sha256(_IR.encode()).digest()
+    return kernel_cache.digest(_IR.encode())
 
 
 def store_image() -> None:

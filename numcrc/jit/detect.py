@@ -8,7 +8,6 @@ without LLVM. A CPU that was not seen before, emulated or not, has another hash.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 import sys
@@ -100,7 +99,7 @@ def _key() -> bytes | None:
     if reading is None:
         return None
     parts = b"cpu", reading, llvmlite_version()
-    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+    return kernel_cache.digest(*map(kernel_cache.digest, parts))
 
 
 def _fingerprint() -> Callable[[], bytes | None] | None:

@@ -7,7 +7,6 @@ of the compilers, and the layout of the interpreter's objects.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 import warnings
@@ -73,10 +72,7 @@ class SelfData(bytes):
 @cache
 def _sources() -> bytes:
     """Return a hash of Numba's version and the sources that machine code is made from."""
-    digest = hashlib.sha256(detect.package_version("numba"))
-    for name in _SOURCES:
-        digest.update(read(name))
-    return digest.digest()
+    return kernel_cache.digest(detect.package_version("numba"), *map(read, _SOURCES))
 
 
 def key(plan: Plan, host: Target) -> bytes:
@@ -88,10 +84,7 @@ def key(plan: Plan, host: Target) -> bytes:
         repr(linker.takes_images(host.triple)),
         abi.identity(),
     )
-    digest = hashlib.sha256(_sources())
-    for part in parts:
-        digest.update(b"\0" + part.encode())
-    return digest.digest()
+    return kernel_cache.digest(_sources(), *(b"\0" + part.encode() for part in parts))
 
 
 def function_address(plan: Plan) -> int:
