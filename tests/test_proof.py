@@ -28,8 +28,8 @@ def fresh(monkeypatch):
     monkeypatch.setattr(engine, "_addresses", {})
     monkeypatch.setattr(engine, "_proved", set())
     monkeypatch.setattr(engine, "refused", [])
-    monkeypatch.setattr(cache, "open_file", lambda key: None)
-    monkeypatch.setattr(cache, "store", lambda key, data: False)
+    monkeypatch.setattr(cache, "open_file", lambda *_: None)
+    monkeypatch.setattr(cache, "store", lambda *_: False)
     engine.raw.cache_clear()
     yield
     engine.raw.cache_clear()

@@ -166,7 +166,7 @@ def trap(plan, symbol, cpu):
     )
 
 if os.environ["NUMCRC_TIER"] != "table":
-    cache.load, cache.store = lambda key: None, lambda key, body: None
+    cache.open_file, cache.store = lambda *_: None, lambda *_: False
     compiler.emit_module = trap
 runpy.run_module("numcrc.cli.selftest", run_name="__main__", alter_sys=True)
 """
