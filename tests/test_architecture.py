@@ -35,7 +35,7 @@ JIT_LAYERS = [
     "jit.emit",
     "jit.kernels",
     "jit.builtins",
-    "jit.compiler jit.apart jit.proof jit.engine",
+    "jit.compiler jit.apart jit.interpreted jit.proof jit.engine",
 ]
 # An algorithm makes hashers, which refer to it.
 CIRCLES = {("hasher", "algorithm")}
@@ -203,7 +203,7 @@ def test_functions_import_by_threads(name):
     if layer(name, LAYERS) <= layer("registry", LAYERS):
         late = visited(name).late
         # The thread that compiles.
-        assert late <= {("_compile", "numcrc.jit.compiler.compile_object")}
+        assert late <= {("_compile", "numcrc.jit.compiler.compile_kernel")}
 
 
 def test_the_root_is_small():

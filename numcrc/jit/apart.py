@@ -16,16 +16,15 @@ from numcrc.jit import cache as kernel_cache
 from numcrc.jit.linker import NoMachineCodeError
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
+from numcrc.process import imported, in_thread
 
 
 def is_needed() -> bool:
     """Return whether Numba cannot be imported; a failed import would leave half of it."""
     if "numba" in sys.modules:
         return False
-    from llvmlite import binding
-
     try:
-        binding.check_jit_execution()
+        imported("llvmlite.binding").check_jit_execution()
     except OSError:
         return True
     return False
@@ -61,11 +60,11 @@ def compile_kernel(plan: Plan, target: Target) -> bytes:
 
 def main() -> None:
     """Compile the plan that standard input names."""
-    from llvmlite import binding
+    imported("llvmlite.binding").check_jit_execution = lambda: None
+    compiler = imported("numcrc.jit.compiler")
+    plan, target = pickle.load(sys.stdin.buffer)
+    in_thread(plan, lambda: _write(compiler.compile_kernel(plan, target)))
 
-    binding.check_jit_execution = lambda: None
-    binding.initialize_native_target()
-    from numcrc.jit import compiler
 
-    made = compiler.compile_kernel(*pickle.load(sys.stdin.buffer))
+def _write(made: bytes) -> None:
     sys.stdout.buffer.write(kernel_cache.digest(made) + made)

@@ -179,11 +179,9 @@ def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
     path = folder()
     if path is None:
         return False
-    import tempfile  # 10 ms
-
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path, prefix="new-")
+        descriptor, temporary = imported("tempfile").mkstemp(dir=path, prefix="new-")
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()

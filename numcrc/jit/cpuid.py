@@ -11,6 +11,7 @@ import struct
 
 from numcrc.jit import cache as kernel_cache
 from numcrc.jit import linker
+from numcrc.process import imported
 
 # A function (leaves, end, answers): pairs of leaf and subleaf, and four words for each. Without
 # leaves it answers with XCR0.
@@ -85,10 +86,7 @@ def _key() -> bytes:
 
 def store_image() -> None:
     """Let LLVM make the image, and store it in the cache."""
-    from llvmlite import binding as llvm
-
-    from numcrc.jit.image import image
-
+    llvm = imported("llvmlite.binding")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()  # LLVM aborts without it
@@ -97,7 +95,7 @@ def store_image() -> None:
     )
     module = llvm.parse_assembly(_IR)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    made = image(bytes(machine.emit_object(module)), linker.SYMBOL)
+    made = imported("numcrc.jit.image").image(bytes(machine.emit_object(module)), linker.SYMBOL)
     kernel_cache.store(_key(), kernel_cache.packed(_key(), made), "cpuid")
 
 

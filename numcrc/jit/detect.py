@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from numcrc.jit import cache as kernel_cache
 from numcrc.jit import cpuid, linker
+from numcrc.process import imported
 
 
 class Detected(NamedTuple):
@@ -42,8 +43,7 @@ def cpu() -> Detected:
 
 def ask_llvm() -> Detected:
     """Return LLVM's answer."""
-    from llvmlite import binding as llvm
-
+    llvm = imported("llvmlite.binding")
     llvm.initialize_native_target()
     try:
         listed = {name for name, present in llvm.get_host_cpu_features().items() if present}
@@ -68,9 +68,8 @@ def package_version(name: str) -> bytes:
                 return file.read()
         except OSError:
             pass
-    from importlib.metadata import version
-
-    return version(name).encode()
+    version: str = imported("importlib.metadata").version(name)
+    return version.encode()
 
 
 def _remembered() -> Detected | None:

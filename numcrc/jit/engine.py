@@ -118,8 +118,7 @@ def _load(plan: Plan, host: Target, key: bytes) -> bool:
 
 
 def _compile(plan: Plan, host: Target, key: bytes) -> None:
-    from numcrc.jit import apart
-
+    apart = imported("numcrc.jit.apart")
     if apart.is_needed():
         compile_kernel = apart.compile_kernel
     else:
@@ -244,10 +243,9 @@ def builtin(
     try:
         return _make_right(model, plan, make)
     except linker.NoMachineCodeError as error:
-        from numcrc.jit import interpreted
-
         _warn_of_python(error)
-        return interpreted.builtin(model, plan, fallback)
+        slow: Callable[..., Any] = imported("numcrc.jit.interpreted").builtin(model, plan, fallback)
+        return slow
 
 
 def _self_data(model: Model, plan: Plan, fallback: Callable[..., Any] | None) -> SelfData:
@@ -279,10 +277,9 @@ def tool(plan: Plan) -> Callable[..., Any]:
     try:
         return linker.builtin(function_address(plan), plan.family, "", data)
     except linker.NoMachineCodeError as error:
-        from numcrc.jit import interpreted
-
         _warn_of_python(error)
-        return interpreted.tool(plan)
+        slow: Callable[..., Any] = imported("numcrc.jit.interpreted").tool(plan)
+        return slow
 
 
 _no_code: list[linker.NoMachineCodeError] = []

@@ -10,12 +10,17 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys
 from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import Any
 
 from numcrc.jit import cache as kernel_cache
+from numcrc.process import imported
+
+if sys.platform == "linux":
+    from numcrc.jit import mapping
 
 SYMBOL = "numcrc_entry"
 """The only function that a kernel exports."""
@@ -54,8 +59,6 @@ def link_file(key: bytes, descriptor: int, image: bool) -> int | None:
     """Return the address of the function in a file of the cache; None if the file is damaged."""
     size = os.fstat(descriptor).st_size
     if image:
-        from numcrc.jit import mapping
-
         try:
             return _checked(key, mapping.map_file(descriptor, size), size)
         except OSError:  # not executed there
@@ -81,8 +84,6 @@ def link_bytes(key: bytes, data: bytes, image: bool) -> int:
 def _link_data(key: bytes, data: bytes, image: bool) -> int | None:
     try:
         if image:
-            from numcrc.jit import mapping
-
             return _checked(key, mapping.map_bytes(data), len(data))
         return _link_object(data[START:]) if kernel_cache.is_sound(key, data) else None
     except (OSError, RuntimeError) as error:  # RuntimeError: LLVM's linker
@@ -91,8 +92,6 @@ def _link_data(key: bytes, data: bytes, image: bool) -> int | None:
 
 def _checked(key: bytes, address: int, size: int) -> int | None:
     """Return the address of the function of an image, verified where it is mapped."""
-    from numcrc.jit import mapping
-
     data = mapping.view(address, size)
     if not kernel_cache.is_sound(key, data):
         mapping.unmap(address, size)
@@ -117,8 +116,7 @@ def _address_of(name: str) -> int:
 
 @cache
 def _orc() -> Any:
-    from llvmlite import binding as llvm
-
+    llvm = imported("llvmlite.binding")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return kept(llvm.create_lljit_compiler())
@@ -128,10 +126,9 @@ _serial = count()
 
 
 def _link_object(object_file: bytes) -> int:
-    from llvmlite import binding as llvm
-
     library = (
-        llvm.JITLibraryBuilder()
+        imported("llvmlite.binding")
+        .JITLibraryBuilder()
         .add_object_img(object_file)
         .add_current_process()
         .export_symbol(SYMBOL)
