@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -219,9 +218,7 @@ def test_folders_that_are_not_used(fault, reason, folder, tmp_path, monkeypatch)
         assert not list(path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("module", "function"), [(tempfile, "mkstemp"), (os, "fsync"), (os, "replace")]
-)
+@pytest.mark.parametrize(("module", "function"), [(os, "open"), (os, "fsync"), (os, "replace")])
 def test_full_disk(module, function, folder, monkeypatch):
     store(OTHER, BODY)
 

@@ -131,9 +131,12 @@ def read(key: bytes, kind: str) -> bytes | None:
     return data[HEADER_SIZE:] if is_sound(key, data) else None
 
 
-_READ = os.O_RDONLY
-for _flag in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):  # a FIFO is not waited for
-    _READ |= getattr(os, _flag, 0)
+def _flags(*names: str) -> int:
+    return sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", *names))
+
+
+_READ = _flags("O_RDONLY", "O_NONBLOCK")  # a FIFO is not waited for
+_WRITE = _flags("O_WRONLY", "O_CREAT", "O_EXCL")
 
 
 def _fault(found: os.stat_result) -> str | None:
@@ -179,10 +182,10 @@ def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
     path = folder()
     if path is None:
         return False
-    temporary = None
+    # Not by tempfile, which takes 10 ms to import: a fork in a compile would have to wait for it.
+    temporary = os.path.join(path, f"new-{os.urandom(8).hex()}")
     try:
-        descriptor, temporary = imported("tempfile").mkstemp(dir=path, prefix="new-")
-        with open(descriptor, "wb") as file:
+        with open(os.open(temporary, _WRITE, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -193,9 +196,8 @@ def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
         return True
     except OSError as error:
         note(str(error))
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         return False
 
 
