@@ -15,7 +15,7 @@ from typing import Any
 from numcrc import process
 
 linking = RLock()
-"""Held while LLVM links an object."""
+"""Held while a kernel is linked."""
 
 
 def compiler_lock() -> Any:
