@@ -51,12 +51,13 @@ def test_asked_always_without_a_folder():
 
 
 @remembers
-@pytest.mark.parametrize("changed", ["fingerprint", "llvmlite"])
+@pytest.mark.parametrize("changed", ["fingerprint", "llvmlite", "library"])
 def test_another_cpu_or_llvmlite_is_asked_about(changed, tmp_path):
     folder = tmp_path / "cache"
     assert outcome(folder) == "asked"
     change = {
         "fingerprint": "detect._fingerprint = lambda: lambda: b'another CPU'\n",
+        "library": "detect._llvm_library = lambda: b'12345'\n",
         "llvmlite": "detect.llvmlite_version = lambda: b'9.9.9'\n",
     }[changed]
     code = f"from numcrc.jit import detect\n{change}" + CODE

@@ -59,15 +59,28 @@ def llvmlite_version() -> bytes:
     return package_version("llvmlite")
 
 
+def _folder(package: str) -> str:
+    """Return the folder of a package, "" if it has none."""
+    spec = PathFinder.find_spec(package)
+    return os.path.dirname(spec.origin) if spec and spec.origin else ""
+
+
+def _llvm_library() -> bytes:
+    """Return the size of the library: one release of llvmlite is built with several of LLVM."""
+    try:
+        size = os.stat(os.path.join(_folder("llvmlite"), "binding", "libllvmlite.so")).st_size
+    except OSError:
+        size = 0
+    return str(size).encode()
+
+
 def package_version(name: str) -> bytes:
     """Return bytes that differ between releases of a package, without importing it."""
-    spec = PathFinder.find_spec(name)
-    if spec is not None and spec.origin is not None:
-        try:
-            with open(os.path.join(os.path.dirname(spec.origin), "_version.py"), "rb") as file:
-                return file.read()
-        except OSError:
-            pass
+    try:
+        with open(os.path.join(_folder(name), "_version.py"), "rb") as file:
+            return file.read()
+    except OSError:
+        pass
     version: str = imported("importlib.metadata").version(name)
     return version.encode()
 
@@ -97,7 +110,7 @@ def _key() -> bytes | None:
     reading = read() if read else None
     if reading is None:
         return None
-    parts = b"cpu", reading, llvmlite_version()
+    parts = b"cpu", reading, llvmlite_version(), _llvm_library()
     return kernel_cache.digest(*map(kernel_cache.digest, parts))
 
 
