@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from numcrc.jit import cache as kernel_cache
 from numcrc.jit import cpuid, linker
-from numcrc.process import imported
+from numcrc.process import imported, in_thread
 
 
 class Detected(NamedTuple):
@@ -36,6 +36,13 @@ def cpu() -> Detected:
     """Return LLVM's answer, from the cache if it is there."""
     if (known := _remembered()) is not None:
         return known
+    # An interrupt amid llvmlite's functions could free memory twice.
+    answers: list[Detected] = []
+    in_thread(object(), lambda: answers.append(_asked()))
+    return answers[0]
+
+
+def _asked() -> Detected:
     found = ask_llvm()
     _remember(found)
     return found
