@@ -7,12 +7,9 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-import llvmlite
-from llvmlite import binding as llvm
-
 from numcrc._version import __version__
 from numcrc.crc import catalogue
-from numcrc.jit import cache, engine, target
+from numcrc.jit import cache, detect, engine, linker, target
 from numcrc.jit.target import Target
 from numcrc.jit.tiers import Tier
 
@@ -30,7 +27,7 @@ class Info(dict[str, Any]):
     """A report: a dict that prints as text."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as nested dicts of strings and lists."""
+        """Return the report as nested dicts of strings, integers and lists."""
         return dict(self)
 
     def __repr__(self) -> str:
@@ -38,14 +35,26 @@ class Info(dict[str, Any]):
         for key, value in self.items():
             if isinstance(value, dict):
                 lines.append(f"{key}:")
-                lines += [f"  {name}: {text}" for name, text in value.items()]
+                lines += [f"  {name}: {_text(item)}" for name, item in value.items()]
             else:
                 lines.append(f"{key}: {' '.join(value) if isinstance(value, list) else value}")
         return "\n".join(lines)
 
 
-def info() -> Info:
+def _text(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{name} {value}" for name, value in item.items())
+    return str(item)
+
+
+def info(verbose: bool = False) -> Info:
     """Return a report on the CPU, its features, the chosen kernels, the cache and versions.
+
+    Parameters
+    ----------
+    verbose : bool, default False
+        Add the kernels that this process has loaded: of each its key in the cache, the address
+        and size of its code, and what it is mapped from.
 
     Returns
     -------
@@ -62,12 +71,16 @@ def info() -> Info:
     >>> import numcrc
     >>> "tier" in numcrc.info().as_dict()
     True
+    >>> numcrc.crc32c(b"123456789") == 0xE3069283
+    True
+    >>> bool(numcrc.info(verbose=True)["loaded"])
+    True
     """
     host, tier, settings = target.host(), target.best(), target.numba_settings()
     kernels = {
         family: engine.plan_of(catalogue.find(name).model).name for family, name in _SHOWN.items()
     }
-    return Info(
+    report = Info(
         {
             "cpu": target.machine().cpu,
             "triple": host.triple,
@@ -77,17 +90,56 @@ def info() -> Info:
             "features": sorted(host.usable),
             "numba settings": ", ".join(f"{k}={v}" for k, v in settings.items()) or "none",
             "kernels": kernels,
+            "execution": _execution(host),
             "cache": cache.status(),
             "versions": {
                 "numcrc": __version__,
                 "python": sys.version.split()[0],
                 "numba": version("numba"),
-                "llvmlite": llvmlite.__version__,
-                "llvm": ".".join(map(str, llvm.llvm_version_info)),
+                "llvmlite": version("llvmlite"),
+                "llvm": detect.cpu().llvm,
                 "numpy": version("numpy"),
             },
         }
     )
+    if verbose:
+        report["loaded"] = {
+            plan.name: {"key": engine.key(plan, host).hex(), **_place(address)}
+            for plan, address in engine.loaded().items()
+        }
+    return report
+
+
+def _execution(host: Target) -> str:
+    """Return how kernels are executed, as far as it is known without compiling one."""
+    if engine.no_code:
+        return f"in Python, very slowly: {engine.no_code[0]}"
+    if linker.takes_images(host.triple):
+        from numcrc.jit import mapping
+
+        try:
+            mapping.unmap(mapping.map_bytes(b"\0"), 1)
+        except OSError as error:
+            return f"machine code of files in the cache only: {error}"
+        return "machine code"
+    return "machine code, linked by LLVM"
+
+
+def _place(address: int) -> dict[str, Any]:
+    """Return where the code of a kernel is, whose function is at *address*."""
+    if address not in linker.code:
+        return {"address": f"{address:#x}", "from": "LLVM's linker"}
+    from numcrc.jit import mapping
+
+    start, size = linker.code[address]
+    try:
+        path = mapping.origin(address)
+    except OSError as error:
+        origin = f"unknown: {error}"
+    else:
+        # Linux names a file in memory so.
+        origin = "a file in memory" if path.startswith("/memfd:") else path or "a copy in memory"
+    return {"address": f"{start:#x}", "size": size, "from": origin}
 
 
 def _why(host: Target, tier: Tier, settings: dict[str, str]) -> str:

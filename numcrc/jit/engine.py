@@ -90,8 +90,8 @@ def key(plan: Plan, host: Target) -> bytes:
 def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
-        if _no_code:
-            raise _no_code[0]
+        if no_code:
+            raise no_code[0]
         host = target.host()
         digest = key(plan, host)
         # An interrupt amid llvmlite's functions could free memory twice; images do without.
@@ -133,12 +133,20 @@ def _compile(plan: Plan, host: Target, key: bytes) -> None:
 
 def _link(plan: Plan, link: Callable[[], int | None]) -> bool:
     with locks.linking:
-        if plan not in _addresses:
-            address = link()
-            if address is None:
-                return False
-            _addresses[plan] = address
+        if plan in _addresses:
+            return True
+        address = link()
+        if address is None:
+            return False
+        _addresses[plan] = address
+    if linker.is_for_perf() and address in linker.code:
+        imported("numcrc.jit.perfmap").add(plan.name, *linker.code[address])
     return True
+
+
+def loaded() -> dict[Plan, int]:
+    """Return the addresses of the functions that are linked in this process."""
+    return _addresses.copy()
 
 
 def plan_of(model: Model, tier: Tier | None = None) -> Plan:
@@ -282,13 +290,13 @@ def tool(plan: Plan) -> Callable[..., Any]:
         return slow
 
 
-_no_code: list[linker.NoMachineCodeError] = []
+no_code: list[linker.NoMachineCodeError] = []
 """Why machine code cannot be made or executed here, if that is known."""
 
 
 def _warn_of_python(error: linker.NoMachineCodeError) -> None:
-    if not _no_code:
-        _no_code.append(error)
+    if not no_code:
+        no_code.append(error)
         kernel_cache.note(str(error))
         warnings.warn(
             f"{error}: CRCs are computed in Python, very slowly", RuntimeWarning, stacklevel=2

@@ -30,6 +30,9 @@ START = kernel_cache.HEADER_SIZE
 HEADER = struct.Struct("<QQ")
 """Of an image: where its function is in the file, and the number of bytes of names that follow."""
 
+code: dict[int, tuple[int, int]] = {}
+"""The first address and the number of bytes of each image's code, by its function's address."""
+
 _METH_FASTCALL_KEYWORDS = 0x0080 | 0x0002
 
 
@@ -55,10 +58,15 @@ def takes_images(triple: str) -> bool:
     return known and os.environ.get("NUMCRC_LINKER") != "orc"
 
 
+def is_for_perf() -> bool:
+    """Return whether kernels are named for perf: see `numcrc.jit.perfmap`."""
+    return os.environ.get("NUMCRC_PERF", "") not in ("", "0")
+
+
 def link_file(key: bytes, descriptor: int, image: bool) -> int | None:
     """Return the address of the function in a file of the cache; None if the file is damaged."""
     size = os.fstat(descriptor).st_size
-    if image:
+    if image and not is_for_perf():
         try:
             return _checked(key, mapping.map_file(descriptor, size), size)
         except OSError:  # not executed there
@@ -84,7 +92,7 @@ def link_bytes(key: bytes, data: bytes, image: bool) -> int:
 def _link_data(key: bytes, data: bytes, image: bool) -> int | None:
     try:
         if image:
-            return _checked(key, mapping.map_bytes(data), len(data))
+            return _checked(key, mapping.map_bytes(data, is_for_perf()), len(data))
         return _link_object(data[START:]) if kernel_cache.is_sound(key, data) else None
     except (OSError, RuntimeError) as error:  # RuntimeError: LLVM's linker
         raise NoMachineCodeError(f"cannot execute kernels: {error}") from error
@@ -105,6 +113,8 @@ def _checked(key: bytes, address: int, size: int) -> int | None:
         mapping.unmap(address, size)
         return None
     mapping.protect(address, struct.pack(f"{len(addresses)}Q", *addresses))
+    start = START + HEADER.size + length
+    code[address + entry] = address + start, size - start
     return address + int(entry)
 
 

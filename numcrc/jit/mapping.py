@@ -46,14 +46,24 @@ def map_file(descriptor: int, size: int) -> int:
     return address
 
 
-def map_bytes(data: bytes) -> int:
+def map_bytes(data: bytes, anonymous: bool = False) -> int:
     """Return the address of *data* in a file in memory, mapped like that of `map_file`.
+
+    Parameters
+    ----------
+    anonymous
+        Use pages of no file, if the system makes them executable.
 
     Raises
     ------
     OSError
         The system does not execute anything that this process makes.
     """
+    if anonymous:
+        try:
+            return _map_copy(data)
+        except OSError:
+            pass
     try:
         descriptor = _memory_file()
         try:
@@ -75,6 +85,17 @@ def protect(address: int, words: bytes) -> None:
 def unmap(address: int, size: int) -> None:
     """Undo `map_file` or `map_bytes`."""
     _libc.munmap(address - mmap.PAGESIZE, mmap.PAGESIZE + size)
+
+
+def origin(address: int) -> str:
+    """Return the file that *address* is mapped from, as ``/proc`` names it; "" without a file."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        for line in maps:
+            span, _, _, _, _, *path = line.rstrip("\n").split(maxsplit=5)
+            first, last = (int(end, 16) for end in span.split("-"))
+            if first <= address < last:
+                return "".join(path)
+    return ""
 
 
 def view(address: int, size: int) -> memoryview:
