@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -190,6 +191,94 @@ def test_commands_where_memory_is_not_made_executable(command, tmp_path):
             assert places == {"a file in memory"}
         else:
             assert {Path(place).suffix for place in places} == {".kernel"}
+
+
+# The process that compiles there
+
+COMPILED_APART = """
+assert numcrc.crc32c(b"123456789") == 0xE3069283
+assert "numba" not in sys.modules
+print(numcrc.info()["execution"])
+"""
+
+
+def test_an_interrupt_does_not_end_the_process_that_compiles():
+    """As by Ctrl-C, which all processes of the terminal get."""
+    code = """
+import os, signal, subprocess, sys
+import numcrc
+
+os.setsid()
+signal.signal(signal.SIGINT, lambda *arguments: None)
+communicate = subprocess.Popen.communicate
+
+def interrupted(self, *arguments, **more):
+    os.killpg(0, signal.SIGINT)
+    return communicate(self, *arguments, **more)
+
+subprocess.Popen.communicate = interrupted
+"""
+    done = refusing("-c", code + COMPILED_APART, NUMCRC_CACHE_DIR="/dev/null")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "machine code\n")
+
+
+def test_the_process_that_compiles_may_print(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit\nprint('at start', flush=True)\natexit.register(print, 'at end')\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    code = "import sys, numcrc" + COMPILED_APART
+    done = refusing("-c", code, NUMCRC_CACHE_DIR="/dev/null", PYTHONPATH=path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "machine code" in done.stdout.splitlines()
+
+
+def test_the_process_that_compiles_has_the_same_flags(tmp_path):
+    """With ``-E`` Python executes nothing that the environment names."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif sys.flags.ignore_environment or 'apart' in str(sys.orig_argv):"
+        f"\n  open({str(tmp_path / 'executed')!r}, 'w')\n"
+    )
+    code = f"import sys; sys.path.insert(0, {os.getcwd()!r}); import numcrc" + COMPILED_APART
+    done = refusing("-E", "-c", code, NUMCRC_CACHE_DIR="/dev/null", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "machine code\n")
+
+
+# Without memory at the moment
+
+
+@pytest.mark.parametrize("number", ["ENOMEM", "EAGAIN"])
+@pytest.mark.parametrize("folder", [None, "/dev/null"], ids=["cached", "no folder"])
+def test_the_next_call_tries_again_when_there_was_no_memory(folder, number):
+    numcrc.crc32c(b"")
+    code = f"""
+import ctypes, errno, types, warnings
+warnings.simplefilter("error")
+import numcrc
+from numcrc.jit import mapping
+
+def refused(*arguments):
+    ctypes.set_errno(errno.{number})
+    return mapping._FAILED
+
+libc = mapping._libc
+mapping._libc = types.SimpleNamespace(
+    mmap=refused, mprotect=libc.mprotect, munmap=libc.munmap, memfd_create=libc.memfd_create
+)
+for _ in range(2):
+    try:
+        numcrc.crc32c(b"")
+    except MemoryError as error:
+        print(error)
+mapping._libc = libc
+assert numcrc.crc32c(b"123456789") == 0xE3069283
+print(numcrc.info()["execution"])
+"""
+    env = {"NUMCRC_CACHE_DIR": folder} if folder else {}
+    done = run_python(code, **env)
+    assert (done.returncode, done.stderr) == (0, "")
+    error = f"cannot map a kernel: {os.strerror(getattr(errno, number))}"
+    assert done.stdout.splitlines() == [error, error, "machine code"]
 
 
 # Where kernels are

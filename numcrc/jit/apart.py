@@ -8,15 +8,18 @@ out in a child, where nothing else uses Numba.
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import subprocess
 import sys
 
-from numcrc.jit import cache as kernel_cache
 from numcrc.jit.linker import NoMachineCodeError
 from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 from numcrc.process import imported, in_thread
+
+_TRANSIENT = errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE
 
 
 def is_needed() -> bool:
@@ -37,24 +40,31 @@ def compile_kernel(plan: Plan, target: Target) -> bytes:
     ------
     NoMachineCodeError
         The child did not compile.
+    OSError
+        There cannot be another process or open file at the moment.
     """
+    marker = os.urandom(16)
     code = f"import sys; sys.path[:] = {sys.path!r}; from numcrc.jit import apart; apart.main()"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code],
-            input=pickle.dumps((plan, target)),
+            [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", code],
+            input=pickle.dumps((marker, plan, target)),
             capture_output=True,
             check=False,
+            start_new_session=True,  # an interrupt at the terminal does not end it
         )
     except OSError as error:
+        if error.errno in _TRANSIENT:
+            raise
         raise NoMachineCodeError(f"cannot compile kernels: {error}") from error
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"status {done.returncode}"
         raise NoMachineCodeError(f"cannot compile kernels: {reason}")
-    digest, made = done.stdout[:32], done.stdout[32:]
-    if digest != kernel_cache.digest(made):  # the child's own start may print
-        raise NoMachineCodeError(f"cannot compile kernels: unexpected output {digest!r}")
+    _, _, made = done.stdout.partition(marker)  # the child's own start and end may print
+    made, _, _ = made.partition(marker)
+    if not made:
+        raise NoMachineCodeError(f"cannot compile kernels: unexpected output {done.stdout[:32]!r}")
     return made
 
 
@@ -62,9 +72,9 @@ def main() -> None:
     """Compile the plan that standard input names."""
     imported("llvmlite.binding").check_jit_execution = lambda: None
     compiler = imported("numcrc.jit.compiler")
-    plan, target = pickle.load(sys.stdin.buffer)
-    in_thread(plan, lambda: _write(compiler.compile_kernel(plan, target)))
+    marker, plan, target = pickle.load(sys.stdin.buffer)
+    in_thread(plan, lambda: _write(marker, compiler.compile_kernel(plan, target)))
 
 
-def _write(made: bytes) -> None:
-    sys.stdout.buffer.write(kernel_cache.digest(made) + made)
+def _write(marker: bytes, made: bytes) -> None:
+    sys.stdout.buffer.write(marker + made + marker)

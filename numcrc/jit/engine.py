@@ -91,7 +91,7 @@ def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
         if no_code:
-            raise no_code[0]
+            raise linker.NoMachineCodeError(no_code[0])
         host = target.host()
         digest = key(plan, host)
         # An interrupt amid llvmlite's functions could free memory twice; images do without.
@@ -290,13 +290,13 @@ def tool(plan: Plan) -> Callable[..., Any]:
         return slow
 
 
-no_code: list[linker.NoMachineCodeError] = []
+no_code: list[str] = []
 """Why machine code cannot be made or executed here, if that is known."""
 
 
 def _warn_of_python(error: linker.NoMachineCodeError) -> None:
     if not no_code:
-        no_code.append(error)
+        no_code.append(str(error))
         kernel_cache.note(str(error))
         warnings.warn(
             f"{error}: CRCs are computed in Python, very slowly", RuntimeWarning, stacklevel=2

@@ -6,12 +6,16 @@ cache folder, code is in a file in memory. Only where that is refused, it is cop
 are made executable later. Linux makes the instruction cache coherent when it maps pages of a file,
 and `_publish` after a copy.
 
+A process that reads a page beyond the end of its file is ended (SIGBUS), so a file of the cache is
+never truncated or written in place: another takes its name, and the old one stays mapped.
+
 In front of the code is a page for the addresses of functions that it calls.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 
@@ -36,11 +40,13 @@ def map_file(descriptor: int, size: int) -> int:
     ------
     OSError
         The system does not execute this file, as on a file system that is mounted with noexec.
+    MemoryError
+        There is no memory at the moment.
     """
     address = _reserve(size)
     try:
         _map(address, size, mmap.PROT_READ | mmap.PROT_EXEC, _FIXED, descriptor)
-    except OSError:
+    except (OSError, MemoryError):
         unmap(address, size)
         raise
     return address
@@ -58,6 +64,8 @@ def map_bytes(data: bytes, anonymous: bool = False) -> int:
     ------
     OSError
         The system does not execute anything that this process makes.
+    MemoryError
+        There is no memory at the moment.
     """
     if anonymous:
         try:
@@ -120,7 +128,7 @@ def _map_copy(data: bytes) -> int:
     try:
         _publish(address, len(data))
         _protect(address, len(data), mmap.PROT_READ | mmap.PROT_EXEC)
-    except OSError:
+    except (OSError, MemoryError):
         unmap(address, len(data))
         raise
     return address
@@ -154,6 +162,8 @@ def _protect(address: int, size: int, protection: int) -> None:
         raise _error()
 
 
-def _error() -> OSError:
+def _error() -> OSError | MemoryError:
     number = ctypes.get_errno()
+    if number in (errno.ENOMEM, errno.EAGAIN):  # EAGAIN: no more may be locked
+        return MemoryError(f"cannot map a kernel: {os.strerror(number)}")
     return OSError(number, os.strerror(number))
