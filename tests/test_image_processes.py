@@ -242,6 +242,7 @@ def test_the_process_that_compiles_has_the_same_flags(tmp_path):
     code = f"import sys; sys.path.insert(0, {os.getcwd()!r}); import numcrc" + COMPILED_APART
     done = refusing("-E", "-c", code, NUMCRC_CACHE_DIR="/dev/null", PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "machine code\n")
+    assert not (tmp_path / "executed").exists()
 
 
 # Without memory at the moment

@@ -44,10 +44,11 @@ def compile_kernel(plan: Plan, target: Target) -> bytes:
         There cannot be another process or open file at the moment.
     """
     marker = os.urandom(16)
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     code = f"import sys; sys.path[:] = {sys.path!r}; from numcrc.jit import apart; apart.main()"
     try:
         done = subprocess.run(
-            [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", code],
+            [sys.executable, *flags, "-c", code],
             input=pickle.dumps((marker, plan, target)),
             capture_output=True,
             check=False,
