@@ -245,6 +245,21 @@ def test_the_process_that_compiles_has_the_same_flags(tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
+def test_the_process_that_compiles_has_any_path():
+    """Path objects in it, which Python passes over, and more text than an argument may have."""
+    code = "import pathlib, sys; sys.path += [pathlib.Path('a'), *['/none' * 100] * 500]\n"
+    done = refusing("-c", code + "import numcrc" + COMPILED_APART, NUMCRC_CACHE_DIR="/dev/null")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "machine code\n")
+
+
+def test_a_frozen_program_is_not_started_again():
+    code = "import sys; sys.frozen = True; import numcrc\nsys.executable = '/bin/false'"
+    done = refusing("-c", code + COMPILED_APART, NUMCRC_CACHE_DIR="/dev/null")
+    reason = "cannot compile kernels: the program is frozen"
+    assert f"{reason}: CRCs are computed in Python" in done.stderr
+    assert done.stdout == f"in Python, very slowly: {reason}\n"
+
+
 # Without memory at the moment
 
 

@@ -9,6 +9,7 @@ out in a child, where nothing else uses Numba.
 from __future__ import annotations
 
 import errno
+import marshal
 import os
 import pickle
 import subprocess
@@ -19,6 +20,13 @@ from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 from numcrc.process import imported, in_thread
 
+# Before the path is set, nothing is imported that is not built in.
+_CHILD = """\
+import marshal, sys
+sys.path[:] = marshal.load(sys.stdin.buffer)
+from numcrc.jit import apart
+apart.main()
+"""
 _TRANSIENT = errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE
 
 
@@ -43,13 +51,15 @@ def compile_kernel(plan: Plan, target: Target) -> bytes:
     OSError
         There cannot be another process or open file at the moment.
     """
+    if getattr(sys, "frozen", False):  # sys.executable is the program, and would start again
+        raise NoMachineCodeError("cannot compile kernels: the program is frozen")
     marker = os.urandom(16)
+    path = marshal.dumps([each for each in sys.path if isinstance(each, str)])
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    code = f"import sys; sys.path[:] = {sys.path!r}; from numcrc.jit import apart; apart.main()"
     try:
         done = subprocess.run(
-            [sys.executable, *flags, "-c", code],
-            input=pickle.dumps((marker, plan, target)),
+            [sys.executable, *flags, "-c", _CHILD],
+            input=path + pickle.dumps((marker, plan, target)),
             capture_output=True,
             check=False,
             start_new_session=True,  # an interrupt at the terminal does not end it
