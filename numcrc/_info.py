@@ -113,7 +113,8 @@ def info(verbose: bool = False) -> Info:
 def _execution(host: Target) -> str:
     """Return how kernels are executed, as far as it is known without compiling one."""
     if engine.no_code:
-        return f"in Python, very slowly: {engine.no_code[0]}"
+        cached = "machine code of files in the cache, else " if engine.loaded() else ""
+        return f"{cached}in Python, very slowly: {engine.no_code[0]}"
     if linker.takes_images(host.triple):
         from numcrc.jit import mapping
 

@@ -260,6 +260,28 @@ def test_a_frozen_program_is_not_started_again():
     assert done.stdout == f"in Python, very slowly: {reason}\n"
 
 
+def test_cached_kernels_are_used_where_others_cannot_be_compiled(tmp_path):
+    env = {"NUMCRC_CACHE_DIR": str(tmp_path / "cache")}
+    assert run_python("import numcrc; numcrc.crc32c(b'')", **env).returncode == 0
+    code = """
+import sys
+sys.frozen = True
+import numcrc
+for name in ("CRC-82/DARC", "CRC-32C", "CRC-64/NVME"):
+    crc = numcrc.algorithms[name]
+    assert crc(b"123456789") == crc.check
+    print(len(numcrc.info(verbose=True)["loaded"]))
+print(numcrc.info()["execution"])
+"""
+    done = refusing("-c", code, **env)
+    assert (done.returncode, done.stderr.count("Warning")) == (0, 1)
+    *loaded, execution = done.stdout.splitlines()
+    assert loaded == ["0", "1", "1"]
+    reason = "cannot compile kernels: the program is frozen"
+    python = f"in Python, very slowly: {reason}"
+    assert execution == f"machine code of files in the cache, else {python}"
+
+
 # Without memory at the moment
 
 

@@ -90,12 +90,12 @@ def key(plan: Plan, host: Target) -> bytes:
 def function_address(plan: Plan) -> int:
     """Return the address of *plan*'s function, compiled if need be and linked here."""
     if plan not in _addresses:
-        if no_code:
-            raise linker.NoMachineCodeError(no_code[0])
         host = target.host()
         digest = key(plan, host)
         # An interrupt amid llvmlite's functions could free memory twice; images do without.
         if not (linker.takes_images(host.triple) and _load(plan, host, digest)):
+            if no_code:
+                raise linker.NoMachineCodeError(no_code[0])
             in_thread(plan, partial(_load_or_compile, plan, host, digest))
     return _addresses[plan]
 
