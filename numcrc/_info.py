@@ -12,6 +12,7 @@ from numcrc.crc import catalogue
 from numcrc.jit import cache, detect, engine, linker, target
 from numcrc.jit.target import Target
 from numcrc.jit.tiers import Tier
+from numcrc.process import imported
 
 _SHOWN = {
     "CRC-32C": "CRC-32/ISCSI",
@@ -116,9 +117,8 @@ def _execution(host: Target) -> str:
         cached = "machine code of files in the cache, else " if engine.loaded() else ""
         return f"{cached}in Python, very slowly: {engine.no_code[0]}"
     if linker.takes_images(host.triple):
-        from numcrc.jit import mapping
-
         try:
+            mapping = imported("numcrc.jit.mapping")
             mapping.unmap(mapping.map_bytes(b"\0"), 1)
         except OSError as error:
             return f"machine code of files in the cache only: {error}"
@@ -130,11 +130,9 @@ def _place(address: int) -> dict[str, Any]:
     """Return where the code of a kernel is, whose function is at *address*."""
     if address not in linker.code:
         return {"address": f"{address:#x}", "from": "LLVM's linker"}
-    from numcrc.jit import mapping
-
     start, size = linker.code[address]
     try:
-        path = mapping.origin(address)
+        path = imported("numcrc.jit.mapping").origin(address)
     except OSError as error:
         origin = f"unknown: {error}"
     else:

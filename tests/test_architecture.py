@@ -50,6 +50,7 @@ NOT_SOURCES |= {
     "jit.apart",
     "jit.interpreted",
     "jit.cpuid",
+    "jit.perfmap",
     "jit.detect",
     "crc",
     "crc.gf2",
