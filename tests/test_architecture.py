@@ -44,7 +44,15 @@ NUMBA = {"jit.emit.parts", "jit.emit.scalars", "jit.emit.vectors", "jit.emit.lan
 NUMBA |= {"jit.emit.gfni", "jit.emit.crc32", "jit.builtins.capi", "integrations.numba"}
 # Modules on which machine code does not depend, among jit and all that it imports.
 NOT_SOURCES = {"jit", "jit.emit", "jit.kernels", "jit.builtins"}
-NOT_SOURCES |= {"jit.target", "jit.tiers", "jit.choice", "jit.cache", "jit.locks", "jit.engine"}
+NOT_SOURCES |= {
+    "jit.target",
+    "jit.tiers",
+    "jit.choice",
+    "jit.cache",
+    "jit.folder",
+    "jit.locks",
+    "jit.engine",
+}
 NOT_SOURCES |= {
     "jit.proof",
     "jit.apart",

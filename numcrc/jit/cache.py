@@ -1,24 +1,32 @@
 """Keep compiled kernels on disk, each under the hash of everything that it depends on.
 
-A file is a header (magic, digest of all that follows, key, length) and the body, an image that is
-mapped as it is. It is written under a temporary name, flushed to the disk and moved into place, so
-a reader sees a whole file or none; `numcrc.jit.linker` verifies it where it is mapped, and it is
-compiled again if it is damaged. A folder or a file that another user could write to is not used at
-all. `status` reports every failure of the cache; no checksum fails because of one.
+A file is a header (magic, digest of all that follows, key, length), the body, an image that is
+mapped as it is, and a label for readers of a list. It is written under a temporary name, flushed to
+the disk and moved into place, so a reader sees a whole file or none; `numcrc.jit.linker` verifies
+it where it is mapped, and it is compiled again if it is damaged. `numcrc.jit.folder` opens the
+folder; one that belongs to root is read by other users, and not written to. When the folder has
+reached its limit, the files that were not used for the longest time go.
+
+`status` reports every failure of the cache; no checksum fails because of one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import struct
+import sys
+import time
 from functools import cache
-from typing import Any
 
+from numcrc.jit.folder import READ, WRITE, Folder, distrust
 from numcrc.process import imported
 
-_MAGIC = b"numcrc kernel 1\n"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MAGIC = b"numcrc kernel 2\n"
 _HEADER = struct.Struct("<16s32s32sQ")
 _DIGESTED = 16 + 32
 """Where the part of a file begins that its digest covers."""
@@ -27,7 +35,31 @@ HEADER_SIZE = _HEADER.size
 _LARGEST = 1 << 24
 """Bytes of a file. Images have some 10 000."""
 
+_KINDS = ("kernel", "cpu", "cpuid")
+_TEMPORARY = "new-"
+_HOUR, _DAY = 3600.0, 86400.0
+_LIMIT = 256 << 20
+"""Bytes of all files, unless NUMCRC_CACHE_SIZE says otherwise."""
+
 _faults: list[str] = []
+_stored: set[str] = set()
+"""The files that this process has written."""
+
+
+# Digests
+
+
+def _sha256() -> Any:
+    """Return the hash without OpenSSL, whose import takes 4 MB and a tenth of a warm start."""
+    for name in ("_sha2", "_sha256", "hashlib"):  # _sha256 before Python 3.12
+        try:
+            return __import__(name).sha256
+        except ImportError:
+            continue
+    raise ImportError("Python has no SHA-256")
+
+
+_new_sha256 = _sha256()
 
 
 def digest(*parts: bytes | memoryview) -> bytes:
@@ -39,51 +71,70 @@ def digest(*parts: bytes | memoryview) -> bytes:
     return result
 
 
-def _sha256() -> Any:
-    """Return the hash without OpenSSL, whose import takes 4 MB and a tenth of a warm start."""
-    for name in ("_sha2", "_sha256", "hashlib"):  # _sha256 before Python 3.12
-        with contextlib.suppress(ImportError):
-            return __import__(name).sha256
-    raise ImportError("Python has no SHA-256")
-
-
-_new_sha256 = _sha256()
+# The folder
 
 
 @cache
-def folder() -> str | None:
-    """Return the cache folder, made if it does not exist; None if it cannot be trusted."""
-    path = os.environ.get("NUMCRC_CACHE_DIR") or _default()
-    if path is None:
-        return None
-    path = os.path.abspath(path)
+def path() -> str | None:
+    """Return the path of the cache folder; None if there is no home folder."""
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        found = os.stat(path)
-    except (OSError, ValueError) as error:
-        _faults.append(str(error))
+        if given := os.environ.get("NUMCRC_CACHE_DIR"):
+            return os.path.abspath(given)
+        found = _default()
+    except (OSError, RuntimeError, KeyError) as error:  # no HOME, and no user of that number
+        note(f"cannot find the cache folder: {error}")
         return None
-    if not stat.S_ISDIR(found.st_mode):
-        _faults.append(f"{path}: not a folder")
-    elif hasattr(os, "getuid") and found.st_uid != os.getuid():
-        _faults.append(f"{path}: belongs to another user")
-    elif os.name == "posix" and found.st_mode & 0o022:
-        _faults.append(f"{path}: other users can write to it")
-    else:
-        return path
+    if os.path.isabs(found):
+        return found
+    note(f"cannot find the home folder: {found} is not absolute")
     return None
 
 
-def _default() -> str | None:
+def _default() -> str:
+    if sys.platform != "linux":
+        found: str = imported("platformdirs").user_cache_dir("numcrc", appauthor=False)
+        return found
+    # As platformdirs, whose import takes longer than a warm start.
+    folder = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(folder):
+        home = os.environ.get("HOME", "")
+        if not os.path.isabs(home):
+            home = imported("pwd").getpwuid(os.getuid()).pw_dir
+        folder = os.path.join(home, ".cache")
+    return os.path.join(folder, "numcrc")
+
+
+def _open_folder(place: str, make: bool = False) -> Folder:
+    folder = Folder(place, _mode() if make else None)
+    if not folder.is_ours:
+        note(f"{place}: read-only: belongs to root")
+    return folder
+
+
+def _mode() -> int:
+    """Return the mode of a new folder: others may read one that root has chosen for them."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return 0o755 if is_root and os.environ.get("NUMCRC_CACHE_DIR") else 0o700
+
+
+def _folder(make: bool = False) -> Folder | None:
+    """Return the cache folder, open; None if it is missing or cannot be trusted."""
+    place = path()
     try:
-        path: str = imported("platformdirs").user_cache_dir("numcrc", appauthor=False)
-    except (OSError, RuntimeError, KeyError) as error:
-        _faults.append(f"cannot find the user's cache folder: {error}")
+        return None if place is None else _open_folder(place, make)
+    except OSError as error:
+        if make or not isinstance(error, FileNotFoundError):
+            note(str(error))
         return None
-    if not os.path.isabs(path):  # neither HOME nor a user of that number
-        _faults.append(f"cannot find the home folder: {path} is not absolute")
-        return None
-    return path
+
+
+def is_writable() -> bool:
+    """Return whether files can be stored; the folder is made if it is missing."""
+    folder = _folder(make=True)
+    if folder is None:
+        return False
+    folder.close()
+    return folder.is_ours
 
 
 def note(fault: str) -> None:
@@ -92,51 +143,103 @@ def note(fault: str) -> None:
         _faults.append(fault)
 
 
+def usable_path() -> str | None:
+    """Return the path of the cache folder; None if it cannot be used."""
+    place = path()
+    if place is not None:
+        try:
+            _open_folder(place).close()
+        except FileNotFoundError:  # it is made when a kernel is stored
+            return place
+        except OSError as error:
+            note(str(error))
+            return None
+    return place
+
+
 def status() -> str:
     """Return the cache folder, or "none", and the reasons why kernels were not kept."""
-    path = folder()
-    return "; ".join([path or "none", *_faults])
+    return "; ".join([usable_path() or "none", *_faults])
+
+
+def limit() -> int:
+    """Return how many bytes all files may have."""
+    given = os.environ.get("NUMCRC_CACHE_SIZE", "")
+    if given.isdecimal() and len(given) < 20:
+        return int(given)
+    if given:
+        note(f"NUMCRC_CACHE_SIZE: expected a number of bytes, got {given[:20]!r}")
+    return _LIMIT
+
+
+# Files
+
+
+def packed(key: bytes, body: bytes, label: str = "") -> bytes:
+    """Return the file of *body*."""
+    data = _HEADER.pack(_MAGIC, bytes(32), key, len(body)) + body + label.encode()
+    return _MAGIC + digest(data[_DIGESTED:]) + data[_DIGESTED:]
+
+
+def is_sound(key: bytes, data: memoryview | bytes) -> bool:
+    """Return whether *data* are what was stored under *key*; if not, note it."""
+    if len(data) >= HEADER_SIZE:
+        magic, stored_digest, stored_key, length = _HEADER.unpack_from(data)
+        found = magic, stored_digest, stored_key
+        expected = _MAGIC, digest(memoryview(data)[_DIGESTED:]), key
+        if found == expected and length <= len(data) - HEADER_SIZE:
+            return True
+    note(f"{key.hex()}: {_DAMAGED}")
+    return False
+
+
+_DAMAGED = "damaged, compiled again"
+
+
+def unpacked(data: bytes) -> tuple[bytes, str]:
+    """Return the body and the label of *data*, a sound file."""
+    end = HEADER_SIZE + _HEADER.unpack_from(data)[-1]
+    return data[HEADER_SIZE:end], data[end:].decode(errors="replace")
 
 
 def open_file(key: bytes, kind: str = "kernel") -> int | None:
-    """Return a descriptor of the file stored under *key*; None if it is missing or not ours.
+    """Return a descriptor of the file stored under *key*; None if it is missing or untrusted.
 
     Its contents are to be verified by `is_sound`.
     """
-    path = folder()
-    if path is None:
+    folder = _folder()
+    if folder is None:
         return None
+    with folder:
+        descriptor = _opened(folder, key, kind)
+        if descriptor is not None and folder.is_ours:
+            _mark_used(descriptor)
+        return descriptor
+
+
+def _opened(folder: Folder, key: bytes, kind: str) -> int | None:
     try:
-        descriptor = os.open(_file(path, key, kind), _READ)
+        descriptor = folder.open(_name(key, kind), READ)
     except FileNotFoundError:
         return None
     except OSError as error:
         note(f"{key.hex()}: {error}")
         return None
-    fault = _fault(os.fstat(descriptor))
-    if fault is None:
-        return descriptor
-    os.close(descriptor)
-    note(f"{key.hex()}: {fault}")
-    return None
-
-
-def read(key: bytes, kind: str) -> bytes | None:
-    """Return the body stored under *key*; None if it is missing or damaged."""
-    descriptor = open_file(key, kind)
-    if descriptor is None:
+    found = os.fstat(descriptor)
+    if fault := _fault(found):
+        os.close(descriptor)
+        note(f"{key.hex()}: {fault}")
         return None
-    with open(descriptor, "rb") as file:
-        data = file.read()
-    return data[HEADER_SIZE:] if is_sound(key, data) else None
+    return descriptor
 
 
-def _flags(*names: str) -> int:
-    return sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", *names))
-
-
-_READ = _flags("O_RDONLY", "O_NONBLOCK")  # a FIFO is not waited for
-_WRITE = _flags("O_WRONLY", "O_CREAT", "O_EXCL")
+def _mark_used(descriptor: int) -> None:
+    """Let `_clean` know that a file is used: once a day, since most starts should write nothing."""
+    if os.utime in os.supports_fd and time.time() - os.fstat(descriptor).st_mtime > _DAY:
+        try:
+            os.utime(descriptor)
+        except OSError:  # mounted read-only, or root's file
+            return
 
 
 def _fault(found: os.stat_result) -> str | None:
@@ -145,32 +248,26 @@ def _fault(found: os.stat_result) -> str | None:
         return "not a file"
     if not HEADER_SIZE <= found.st_size <= _LARGEST:
         return _DAMAGED
-    if hasattr(os, "getuid") and found.st_uid not in (os.getuid(), 0):
-        return "belongs to another user"
-    if os.name == "posix" and found.st_mode & 0o022:
-        return "other users can write to it"
-    return None
+    return distrust(found)
 
 
-_DAMAGED = "damaged, compiled again"
+def read(key: bytes, kind: str) -> bytes | None:
+    """Return the body stored under *key*; None if it is missing or damaged."""
+    descriptor = open_file(key, kind)
+    data = None if descriptor is None else _sound(key, descriptor)
+    return None if data is None else unpacked(data)[0]
 
 
-def is_sound(key: bytes, data: memoryview | bytes) -> bool:
-    """Return whether *data* are what was stored under *key*; if not, note it."""
-    if len(data) >= HEADER_SIZE:
-        magic, stored_digest, stored_key, length = _HEADER.unpack_from(data)
-        found = digest(memoryview(data)[_DIGESTED:])
-        expected = _MAGIC, found, key, len(data) - HEADER_SIZE
-        if (magic, stored_digest, stored_key, length) == expected:
-            return True
-    note(f"{key.hex()}: {_DAMAGED}")
-    return False
+def _sound(key: bytes, descriptor: int) -> bytes | None:
+    """Return what is in a file, which is closed; None if it is damaged."""
+    with open(descriptor, "rb") as file:
+        data = file.read(_LARGEST)
+    return data if is_sound(key, data) else None
 
 
-def packed(key: bytes, body: bytes) -> bytes:
-    """Return the file of *body*."""
-    data = _HEADER.pack(_MAGIC, bytes(32), key, len(body)) + body
-    return _MAGIC + digest(data[_DIGESTED:]) + data[_DIGESTED:]
+def _read(folder: Folder, key: bytes, kind: str) -> bytes | None:
+    descriptor = _opened(folder, key, kind)
+    return None if descriptor is None else _sound(key, descriptor)
 
 
 def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
@@ -179,27 +276,128 @@ def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
     A sound file that another process has stored stays: other machines may run it, from which NFS
     would take it away.
     """
-    path = folder()
-    if path is None:
+    most = limit()
+    if len(data) > most:
+        note(f"NUMCRC_CACHE_SIZE={most} is less than a kernel's {len(data)} bytes")
         return False
+    folder = _folder(make=True)
+    if folder is None:
+        return False
+    with folder:
+        return folder.is_ours and _store(folder, key, data, kind, most)
+
+
+def _store(folder: Folder, key: bytes, data: bytes, kind: str, most: int) -> bool:
     # Not by tempfile, which takes 10 ms to import: a fork in a compile would have to wait for it.
-    temporary = os.path.join(path, f"new-{os.urandom(8).hex()}")
+    temporary = _TEMPORARY + os.urandom(8).hex()
     try:
-        with open(os.open(temporary, _WRITE, 0o600), "wb") as file:
+        with open(folder.open(temporary, WRITE), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if read(key, kind) is None:
-            os.replace(temporary, _file(path, key, kind))
+            now = os.fstat(file.fileno()).st_mtime
+        if _read(folder, key, kind) is None:
+            folder.replace(temporary, _name(key, kind))
+            _stored.add(_name(key, kind))
         else:
-            os.unlink(temporary)
-        return True
+            folder.remove(temporary)
     except OSError as error:
         note(str(error))
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        _remove(folder, temporary)
+        return False
+    _clean(folder, now, most)
+    return True
+
+
+def discard(key: bytes, kind: str = "kernel") -> None:
+    """Remove the file stored under *key*, which cannot be used."""
+    folder = _folder()
+    if folder is not None:
+        with folder:
+            _remove(folder, _name(key, kind))
+
+
+def _remove(folder: Folder, name: str) -> bool:
+    """Remove a file; return whether it was there and could be removed."""
+    try:
+        return folder.is_ours and folder.remove(name)
+    except OSError as error:
+        note(str(error))
         return False
 
 
-def _file(path: str, key: bytes, kind: str) -> str:
-    return os.path.join(path, f"{key.hex()}.{kind}")
+def _name(key: bytes, kind: str) -> str:
+    return f"{key.hex()}.{kind}"
+
+
+# All files
+
+
+def _is_stored(name: str) -> bool:
+    """Return whether a file of this name is one that `store` has finished."""
+    stem, _, kind = name.partition(".")
+    return len(stem) == 64 and _is_hex(stem) and kind in _KINDS
+
+
+def _is_left(name: str, found: os.stat_result, now: float) -> bool:
+    """Return whether a file is one that a killed process has not finished."""
+    rest = name.removeprefix(_TEMPORARY)
+    is_temporary = len(rest) == 16 == len(name) - len(_TEMPORARY) and _is_hex(rest)
+    return is_temporary and found.st_mtime < now - _HOUR
+
+
+def _is_hex(text: str) -> bool:
+    return not text.strip("0123456789abcdef")
+
+
+def _clean(folder: Folder, now: float, most: int) -> None:
+    """Remove what killed processes left, and files unused for the longest time above the limit."""
+    files = []
+    try:
+        for name, found in folder.files():
+            if _is_left(name, found, now):
+                _remove(folder, name)
+            elif _is_stored(name):
+                files.append((found.st_mtime, name, found.st_size))
+    except OSError as error:
+        note(str(error))
+        return
+    total = sum(size for _, _, size in files)
+    for _, name, size in sorted(files):
+        if total <= most:
+            break
+        if name not in _stored:
+            _remove(folder, name)
+            total -= size
+
+
+def contents() -> list[tuple[str, int, float, str]]:
+    """Return the name, the bytes, the last use and the label of each file, the last used first.
+
+    Uses of one day count as one. A file that would not be loaded has the label "unusable".
+    """
+    result = []
+    folder = _folder()
+    if folder is not None:
+        with folder:
+            for name, found in folder.files():
+                if _is_stored(name):
+                    stem, _, kind = name.partition(".")
+                    data = _read(folder, bytes.fromhex(stem), kind)
+                    label = "unusable" if data is None else unpacked(data)[1]
+                    result.append((name, found.st_size, found.st_mtime, label))
+    return sorted(result, key=lambda file: (-file[2], file[0]))
+
+
+def clear() -> tuple[int, int]:
+    """Remove all files; return how many were removed, and their bytes."""
+    count = size = 0
+    folder = _folder()
+    if folder is not None:
+        with folder:
+            now = time.time()
+            for name, found in folder.files():
+                if _is_stored(name) or _is_left(name, found, now):
+                    removed = _remove(folder, name)
+                    count, size = count + removed, size + removed * found.st_size
+    return count, size

@@ -96,7 +96,7 @@ def store_image() -> None:
     module = llvm.parse_assembly(_IR)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     made = imported("numcrc.jit.image").image(bytes(machine.emit_object(module)), linker.SYMBOL)
-    kernel_cache.store(_key(), kernel_cache.packed(_key(), made), "cpuid")
+    kernel_cache.store(_key(), kernel_cache.packed(_key(), made, "asks CPUID"), "cpuid")
 
 
 def read() -> bytes | None:
@@ -110,7 +110,10 @@ def read() -> bytes | None:
         return None
     finally:
         os.close(descriptor)
-    return None if address is None else _read(address)
+    if address is None:
+        kernel_cache.discard(_key(), "cpuid")
+        return None
+    return _read(address)
 
 
 def _read(address: int) -> bytes:

@@ -95,20 +95,26 @@ def package_version(name: str) -> bytes:
 def _remembered() -> Detected | None:
     key = _key()
     data = kernel_cache.read(key, "cpu") if key else None
-    if data is None:
+    if key is None or data is None:
         return None
-    triple, name, features, llvm = data.decode().split("\n")
+    try:
+        triple, name, features, llvm = data.decode().split("\n")
+    except ValueError:
+        kernel_cache.discard(key, "cpu")
+        return None
     return Detected(triple, name, frozenset(features.split()), llvm)
 
 
 def _remember(found: Detected) -> None:
     key = _key()
-    if key is None and _fingerprint() is cpuid.read and kernel_cache.folder() is not None:
+    if key is None and _fingerprint() is cpuid.read and kernel_cache.is_writable():
         cpuid.store_image()
         key = _key()
     if key is not None:
         lines = found.triple, found.name, " ".join(sorted(found.features)), found.llvm
-        kernel_cache.store(key, kernel_cache.packed(key, "\n".join(lines).encode()), "cpu")
+        label = f"{found.name}, LLVM {found.llvm}"
+        data = kernel_cache.packed(key, "\n".join(lines).encode(), label)
+        kernel_cache.store(key, data, "cpu")
 
 
 def _key() -> bytes | None:

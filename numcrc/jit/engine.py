@@ -106,15 +106,21 @@ def _load_or_compile(plan: Plan, host: Target, key: bytes) -> None:
 
 
 def _load(plan: Plan, host: Target, key: bytes) -> bool:
-    """Link *plan*'s kernel from the cache; return whether it was there."""
+    """Link *plan*'s kernel from the cache; return whether it was there.
+
+    A file that cannot be linked is removed, so that another takes its place.
+    """
     descriptor = kernel_cache.open_file(key)
     if descriptor is None:
         return False
     image = linker.takes_images(host.triple)
     try:
-        return _link(plan, lambda: linker.link_file(key, descriptor, image))
+        linked = _link(plan, lambda: linker.link_file(key, descriptor, image))
     finally:
         os.close(descriptor)
+    if not linked:
+        kernel_cache.discard(key)
+    return linked
 
 
 def _compile(plan: Plan, host: Target, key: bytes) -> None:
@@ -125,7 +131,8 @@ def _compile(plan: Plan, host: Target, key: bytes) -> None:
         from numcrc.jit.compiler import compile_kernel
     with locks.compiler_lock() or nullcontext():
         if plan not in _addresses:  # by the thread that had the lock before
-            data = kernel_cache.packed(key, compile_kernel(plan, host))
+            label = f"{plan.name}, {host.cpu}, numcrc {__version__}"
+            data = kernel_cache.packed(key, compile_kernel(plan, host), label)
             if not (kernel_cache.store(key, data) and _load(plan, host, key)):
                 image = linker.takes_images(host.triple)
                 _link(plan, lambda: linker.link_bytes(key, data, image))

@@ -64,7 +64,7 @@ def is_for_perf() -> bool:
 
 
 def link_file(key: bytes, descriptor: int, image: bool) -> int | None:
-    """Return the address of the function in a file of the cache; None if the file is damaged."""
+    """Return the address of the function in a file of the cache; None if it cannot be used."""
     size = os.fstat(descriptor).st_size
     if image and not is_for_perf():
         try:
@@ -93,9 +93,15 @@ def _link_data(key: bytes, data: bytes, image: bool) -> int | None:
     try:
         if image:
             return _checked(key, mapping.map_bytes(data, is_for_perf()), len(data))
-        return _link_object(data[START:]) if kernel_cache.is_sound(key, data) else None
-    except (OSError, RuntimeError) as error:  # RuntimeError: LLVM's linker
+    except OSError as error:
         raise NoMachineCodeError(f"cannot execute kernels: {error}") from error
+    if not kernel_cache.is_sound(key, data):
+        return None
+    try:
+        return _link_object(kernel_cache.unpacked(data)[0])
+    except RuntimeError as error:  # LLVM's linker
+        kernel_cache.note(f"{key.hex()}: {error}")
+        return None
 
 
 def _checked(key: bytes, address: int, size: int) -> int | None:
@@ -104,15 +110,17 @@ def _checked(key: bytes, address: int, size: int) -> int | None:
     if not kernel_cache.is_sound(key, data):
         mapping.unmap(address, size)
         return None
-    entry, length = HEADER.unpack_from(data, START)
-    names = bytes(data[START + HEADER.size :][:length]).decode().split("\0")
     try:
+        entry, length = HEADER.unpack_from(data, START)
+        if not START < entry < size:
+            raise ValueError(f"no function at {entry}")
+        names = bytes(data[START + HEADER.size :][:length]).decode().split("\0")
         addresses = [_address_of(name) for name in names if name]
-    except ValueError as error:
+        mapping.protect(address, struct.pack(f"{len(addresses)}Q", *addresses))
+    except (ValueError, struct.error) as error:
         kernel_cache.note(f"{key.hex()}: {error}")
         mapping.unmap(address, size)
         return None
-    mapping.protect(address, struct.pack(f"{len(addresses)}Q", *addresses))
     start = START + HEADER.size + length
     code[address + entry] = address + start, size - start
     return address + int(entry)
@@ -157,14 +165,18 @@ def kept(thing: Any) -> Any:
     return thing
 
 
+@cache
+def _definition(address: int, name: str, doc: str) -> Any:
+    """Return the method definition that all builtins of this function share."""
+    return kept(_MethodDefinition(name.encode(), address, _METH_FASTCALL_KEYWORDS, doc.encode()))
+
+
 def builtin(address: int, name: str, doc: str, data: bytes) -> Callable[..., Any]:
     """Return the builtin of this package at *address*, called *name*, whose ``self`` is *data*.
 
     *doc* begins with its signature as CPython's Argument Clinic writes it.
     """
-    definition = kept(
-        _MethodDefinition(name.encode(), address, _METH_FASTCALL_KEYWORDS, doc.encode())
-    )
+    definition = _definition(address, name, doc)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
     make.restype = ctypes.py_object

@@ -85,7 +85,15 @@ def map_bytes(data: bytes, anonymous: bool = False) -> int:
 
 
 def protect(address: int, words: bytes) -> None:
-    """Write *words* at the end of the page in front of *address*, and make it read-only."""
+    """Write *words* at the end of the page in front of *address*, and make it read-only.
+
+    Raises
+    ------
+    ValueError
+        They are more than a page.
+    """
+    if len(words) > mmap.PAGESIZE:
+        raise ValueError(f"{len(words)} bytes of addresses are more than a page")
     ctypes.memmove(address - len(words), words, len(words))
     _protect(address - mmap.PAGESIZE, mmap.PAGESIZE, mmap.PROT_READ)
 
