@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
 
 from numcrc.compiled import Compiled
-from numcrc.crc import reference
+from numcrc.crc import catalogue, reference
 from numcrc.crc.model import Model, checked_unsigned, index, validated
 from numcrc.process import imported
 
@@ -575,7 +575,22 @@ class Algorithm:
 Compiled.general.__qualname__ = "Algorithm.__call__"
 
 
+_shared: dict[tuple[str, Model], Algorithm] = {}
+
+
+def shared(entry: catalogue.CatalogueEntry) -> Algorithm:
+    """Return the only algorithm of this entry."""
+    key, model = (entry.name, entry.model), entry.model
+    if key not in _shared:
+        made = Algorithm.from_compiled(Compiled(model), entry.name, entry.check, entry.aliases)
+        _shared.setdefault(key, made)  # another thread may have made it, too
+    return _shared[key]
+
+
 def _restored(
     kind: type[Algorithm], model: Model, name: str, check: int, aliases: tuple[str, ...]
 ) -> Algorithm:
+    entry = catalogue.entries().get(name)
+    if kind is Algorithm and entry is not None and entry.model == model:
+        return shared(entry)
     return kind.from_compiled(Compiled(model), name, check, aliases)

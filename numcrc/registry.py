@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from numcrc.algorithm import Algorithm
-from numcrc.compiled import Compiled
+from numcrc.algorithm import Algorithm, shared
 from numcrc.crc import catalogue
 from numcrc.crc.model import index
 from numcrc.process import imported
@@ -36,16 +35,8 @@ class Algorithms(Mapping[str, Algorithm]):
     113
     """
 
-    def __init__(self) -> None:
-        self._made: dict[str, Algorithm] = {}
-
     def __getitem__(self, name: str) -> Algorithm:
-        entry = catalogue.find(name)
-        if entry.name not in self._made:
-            compiled = Compiled(entry.model)
-            made = Algorithm.from_compiled(compiled, entry.name, entry.check, entry.aliases)
-            self._made.setdefault(entry.name, made)  # another thread may have made it, too
-        return self._made[entry.name]
+        return shared(catalogue.find(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(catalogue.entries())

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from strategies import algorithms, few
+from support import run_python
 
 import numcrc
 from numcrc.crc import reference
+from numcrc.jit import linker
 
 GOOD = {
     "width": 16,
@@ -183,6 +185,29 @@ def test_copies_of_catalogue_algorithms(name):
         assert made == crc
         assert repr(made) == repr(crc)
     assert copy.copy(crc).aliases == pickle.loads(pickle.dumps(crc)).aliases == crc.aliases
+
+
+def test_unpickling_gives_the_algorithm_of_the_catalogue():
+    crc = numcrc.algorithms["CRC-16/ARC"]
+    assert pickle.loads(pickle.dumps(crc)) is copy.copy(crc) is copy.deepcopy(crc) is crc
+    other = numcrc.Algorithm(width=16, poly=0x1021, name=crc.name)
+    restored = pickle.loads(pickle.dumps(other))
+    assert restored == other
+    assert restored.model == other.model
+    code = f"import pickle, numcrc; crc = pickle.loads({pickle.dumps(crc)!r})"
+    code += "; assert crc is numcrc.algorithms['crc-16/arc']"
+    assert run_python(code).returncode == 0, "also if it was not looked up before"
+
+
+def test_copies_share_their_method_definition():
+    crc = numcrc.Algorithm(**GOOD)
+    crc(b"abc")
+    before = linker._definition.cache_info().currsize
+    for _ in range(100):
+        made = pickle.loads(pickle.dumps(crc))
+        assert made is not crc
+        assert made(b"abc") == crc(b"abc")
+    assert linker._definition.cache_info().currsize == before
 
 
 def test_repr():
