@@ -26,6 +26,8 @@ COMMANDS = {
     "verify": ("verify", "check the objects of a store"),
     "list": ("listing", "list the algorithms"),
     "info": ("info", "show what the CPU supports and which kernels are used"),
+    "cache": ("cache", "list the compiled kernels that are kept, or remove them"),
+    "warm": ("warm", "compile kernels into the cache"),
     "selftest": ("selftest", "test the kernels of every tier that this CPU runs"),
 }
 

@@ -1,0 +1,65 @@
+"""``numcrc cache``: list the compiled kernels that are kept on disk, or remove them."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+from numcrc.checkfiles.names import naming, visible
+from numcrc.cli import CANNOT_READ
+from numcrc.cli.arguments import new_parser
+from numcrc.jit import cache as kernel_cache
+
+EPILOG = """\
+The folder is that of NUMCRC_CACHE_DIR, by default the platform's cache folder. When its files
+have more bytes than NUMCRC_CACHE_SIZE, those that were not used for the longest time are removed.
+
+examples:
+  numcrc cache
+  numcrc cache --clear
+  NUMCRC_CACHE_DIR=/opt/cache numcrc cache --json
+
+exit status: 0 success; 2 wrong usage; 3 the folder cannot be used, or a file not be removed.
+"""
+
+
+def run(arguments: list[str]) -> int:
+    """Run ``numcrc cache`` and return its exit status."""
+    description = "List the compiled kernels that are kept on disk, the last used first."
+    parser = new_parser("cache", description, EPILOG)
+    parser.add_argument("--clear", action="store_true", help="remove them, and no other file")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    options = parser.parse_args(arguments)
+    removed = kernel_cache.clear() if options.clear else (0, 0)
+    files = kernel_cache.contents()
+    place = kernel_cache.usable_path()
+    report = {
+        "folder": place,
+        "limit": kernel_cache.limit(),
+        "bytes": sum(size for _, size, _, _ in files),
+        "files": [
+            {"name": name, "bytes": size, "used": _time(used), "contents": label}
+            for name, size, used, label in files
+        ],
+    }
+    with naming("standard output"):
+        if options.json:
+            from json import dumps
+
+            print(dumps(report, indent=2))
+        elif options.clear:
+            print("removed {} files, {} bytes".format(*removed))
+        else:
+            print(f"folder: {place or 'none'}\nlimit: {report['limit']} bytes")
+            print(f"total: {len(files)} files, {report['bytes']} bytes")
+            for _, size, used, label in files:
+                print(f"{size:9}  {_time(used)}  {visible(label)}")
+    if place is None or (options.clear and files):
+        print(f"numcrc: {kernel_cache.status()}", file=sys.stderr)
+        return CANNOT_READ
+    return 0
+
+
+def _time(seconds: float) -> str:
+    """Return a time as it is here, such as 2024-02-29 12:00:00+01:00."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
