@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex
-
 from numcrc.compiled import Compiled
 from numcrc.crc import catalogue, reference
 from numcrc.crc.model import Model, checked_unsigned, index, validated
 from numcrc.process import imported
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterable
     from inspect import Signature
+    from typing import Any, BinaryIO, SupportsIndex
 
     import numpy.typing as npt
 

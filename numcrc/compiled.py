@@ -5,14 +5,16 @@ Machine code handles the common calls, `Compiled.general` and `Compiled.general_
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
-
 from numcrc.crc import gf2, reference
 from numcrc.crc.model import Model, checked_unsigned, index
 from numcrc.process import imported
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from functools import cached_property as lazy
+    from typing import Any, SupportsIndex
+
     from numcrc.buffers import Data
     from numcrc.jit.plan import Plan
 
@@ -24,27 +26,26 @@ Return the CRC of *data*, continuing from the CRC *value* of the bytes before.
 See `numcrc.Algorithm.function`."""
 
 
-T = TypeVar("T")
+if not TYPE_CHECKING:
 
+    class lazy:  # noqa: N801
+        """A property that is computed when first used.
 
-class lazy(Generic[T]):  # noqa: N801
-    """A property that is computed when first used.
+        As `functools.cached_property`, without the lock that it has in Python 3.10 and 3.11: a
+        compile may take place under that lock, and a forked child would find it held for ever.
+        Two threads may compute the value at once.
+        """
 
-    As `functools.cached_property`, without the lock that it has in Python 3.10 and 3.11: a
-    compile may take place under that lock, and a forked child would find it held for ever. Two
-    threads may compute the value at once.
-    """
+        def __init__(self, compute):
+            self._compute = compute
+            self.__doc__ = compute.__doc__
 
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute = compute
-        self.__doc__ = compute.__doc__
+        def __set_name__(self, owner, name):
+            self._name = name
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: object, owner: type) -> T:
-        value = vars(instance)[self._name] = self._compute(instance)
-        return value
+        def __get__(self, instance, owner):
+            value = vars(instance)[self._name] = self._compute(instance)
+            return value
 
 
 class Compiled:

@@ -3,7 +3,8 @@
 Imports: a signal handler may raise an exception in the main thread at any moment. In the middle
 of an import that may leave Python's import lock held, and other threads then wait for it for
 ever; or a module half imported, and NumPy for one cannot be imported again. So the main thread
-waits for a thread that imports, and an exception ends only the wait.
+waits for a thread that imports, and an exception ends only the wait. While there is no other
+thread, it blocks signals instead: a thread needs threading, and that functools, which takes longer.
 
 Forks: a child does not have the other threads, and finds the locks that they hold held for ever.
 So a fork waits until no other thread holds a lock. Modules add the locks that their threads may
@@ -49,10 +50,13 @@ def imported(name: str) -> Any:
     """Return the module *name*, imported if it is not yet."""
     module = _loaded(name)
     if module is None:
-        if _in_main_thread() and not _importing():
-            _import_threading()
+        if not _in_main_thread() or _importing():
+            __import__(name)
+        elif name.startswith("numcrc.") and _is_only_thread():
+            _import_undisturbed(name)
+        else:
             in_thread(name, lambda: __import__(name))
-        __import__(name)
+            __import__(name)
         module = sys.modules[name]
     return module
 
@@ -89,22 +93,35 @@ _IMPORTLIB = vars(_BOOTSTRAP)
 _WITHOUT_LOCK = _IMPORTLIB["_handle_fromlist"].__code__
 
 
-def _import_threading() -> None:
-    """Import threading in this thread: before Python 3.13 it takes its importer for the main one.
+def _is_only_thread() -> bool:
+    """Return whether no other thread takes the signals that this one blocks, so far as is known.
 
-    No other thread can take the signals that are blocked here: without threading, there is none.
+    C libraries have threads that Python does not know: NumPy's has, from its import on.
     """
-    if "threading" in sys.modules:
-        return
-    if not hasattr(_signal, "pthread_sigmask"):
-        __import__("threading")
-        return
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+def _import_undisturbed(name: str) -> None:
+    """Import a module in this thread, its signals blocked: they are handled after the import."""
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
     try:
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-        __import__("threading")
+        __import__(name)
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+
+def import_threading() -> None:
+    """Import threading here, not in a new thread, which it would take for the main one.
+
+    Python 3.13 asks the interpreter for the main thread.
+    """
+    if "threading" not in sys.modules and hasattr(_signal, "pthread_sigmask"):
+        _import_undisturbed("threading")
+    __import__("threading")
 
 
 class _Job:
@@ -166,6 +183,7 @@ def _holds_a_lock() -> bool:
 
 def _started(key: object, function: Callable[[], object]) -> _Job | None:
     """Return the job *key*, started if it is not; None if there cannot be another thread."""
+    import_threading()
     with _starting:
         job = next((job for job in _jobs.copy() if job.key == key and not job.ended), None)
         if job is None:

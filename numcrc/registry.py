@@ -6,15 +6,17 @@ document them, and compute the calls that the builtins pass on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from _collections_abc import Mapping
 
 from numcrc.algorithm import Algorithm, shared
 from numcrc.crc import catalogue
 from numcrc.crc.model import index
 from numcrc.process import imported
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numcrc.buffers import Data
     from numcrc.hasher import Hasher
 

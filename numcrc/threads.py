@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from _operator import index
+from _queue import SimpleQueue
 from _thread import RLock, allocate_lock, start_new_thread
-from collections.abc import Callable
-from operator import index
-from queue import SimpleQueue
-from typing import Any
 
 from numcrc import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _ALL = 2**62
 """A limit that no number of chunks reaches."""
@@ -66,6 +69,7 @@ class _Pool:
             if self._idle:
                 self._idle -= 1
             elif self._started < _MOST_THREADS:
+                process.import_threading()
                 try:
                     start_new_thread(self._live, ())
                 except RuntimeError:  # the interpreter is shutting down, or out of threads

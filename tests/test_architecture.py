@@ -19,7 +19,7 @@ LONGEST = 600
 
 # From the bottom up, as in README. A module imports from its own row and from the rows above it.
 LAYERS = [
-    "_version _resources process buffers threads",
+    "_version _light process buffers threads",
     "crc",
     "jit",
     "compiled",
@@ -64,7 +64,7 @@ NOT_SOURCES |= {
     "crc.gf2",
     "crc.model",
     "crc.reference",
-    "_resources",
+    "_light",
     "_version",
     "process",
     "buffers",

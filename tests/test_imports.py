@@ -131,6 +131,7 @@ def test_a_handler_that_computes_while_a_thread_starts():
         faulthandler.dump_traceback_later(60, exit=True)
         signal.signal(signal.SIGALRM, compute)
         real, process.stack_size = process.stack_size, stack_size
+        process.in_thread("key", lambda: None)
         assert numcrc.crc32(b"abc") == zlib.crc32(b"abc")
         assert process.stack_size is real and real() == 0 and not process._jobs
         print("done")
@@ -154,6 +155,53 @@ assert threading.current_thread() is threading.main_thread()
 print("done")
 """
     passes(code, **BARE)
+
+
+@pytest.mark.parametrize("start", ["process.in_thread(0, dict)", "threads._pool.submit(dict)"])
+def test_threads_start_after_threading_is_imported(start):
+    passes(
+        f"""
+        import sys
+        from numcrc import process, threads
+        assert "threading" not in sys.modules
+        start_new_thread = process.start_new_thread
+
+        def start(function, arguments):
+            import threading
+            assert threading.current_thread() is threading.main_thread()
+            return start_new_thread(function, arguments)
+
+        process.start_new_thread = threads.start_new_thread = start
+        {start}
+        print("done")
+        """,
+        **BARE,
+    )
+
+
+@needs_signals
+def test_a_signal_in_the_middle_of_an_import_waits_for_its_end():
+    passes(
+        """
+        import signal, sys
+        import numcrc
+
+        class Finder:
+            @staticmethod
+            def find_spec(name, *_):
+                if name == "numcrc.algorithm":
+                    signal.raise_signal(signal.SIGINT)
+
+        sys.meta_path.insert(0, Finder)
+        assert "threading" not in sys.modules
+        try:
+            numcrc.crc32c(b"")
+        except KeyboardInterrupt:
+            assert "Algorithm" in vars(sys.modules["numcrc.registry"])
+            print("done")
+        """,
+        **BARE,
+    )
 
 
 def test_only_the_main_thread_lets_another_one_import(monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from numcrc._resources import read
+from numcrc._light import read
 from numcrc.crc.model import Model
 from numcrc.process import imported
 

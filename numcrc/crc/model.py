@@ -6,11 +6,15 @@ The model is that of Ross Williams, "A painless guide to CRC error detection alg
 
 from __future__ import annotations
 
-import operator
+import _operator
 import sys
-from typing import NamedTuple, SupportsIndex
 
+from numcrc._light import NamedTuple
 from numcrc.process import imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import SupportsIndex
 
 WIDEST = 128
 
@@ -84,7 +88,7 @@ def index(number: SupportsIndex, what: str) -> int:
     if not isinstance(number, int) and "numpy.ma" in sys.modules:
         imported("numcrc.buffers").refuse_masked(number, what)
     try:
-        return int(operator.index(number))  # index(True) is True
+        return int(_operator.index(number))  # index(True) is True
     except TypeError:
         raise TypeError(f"{what} must be an integer, not {type(number).__name__}") from None
 

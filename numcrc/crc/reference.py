@@ -6,10 +6,12 @@ A message bit *m* replaces the register *R* by ``(R*x + m*x^width) mod P``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-
 from numcrc.crc import gf2
 from numcrc.crc.model import Model
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 
 def message_bits(data: Iterable[int], refin: bool) -> Iterator[int]:

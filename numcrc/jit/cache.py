@@ -17,8 +17,8 @@ import stat
 import struct
 import sys
 import time
-from functools import cache
 
+from numcrc._light import cache
 from numcrc.jit.folder import READ, WRITE, Folder, distrust
 from numcrc.process import imported
 

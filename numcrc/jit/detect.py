@@ -11,14 +11,16 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Callable
-from functools import cache
-from importlib.machinery import PathFinder
-from typing import NamedTuple
+from _frozen_importlib_external import PathFinder
 
+from numcrc._light import NamedTuple, cache
 from numcrc.jit import cache as kernel_cache
 from numcrc.jit import cpuid, linker
 from numcrc.process import imported, in_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Detected(NamedTuple):

@@ -7,15 +7,9 @@ of the compilers, and the layout of the interpreter's objects.
 
 from __future__ import annotations
 
-import importlib
 import os
-import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
-from functools import cache, partial
-from typing import Any, TypeVar
 
-from numcrc._resources import read
+from numcrc._light import cache, read
 from numcrc._version import __version__
 from numcrc.crc import reference
 from numcrc.crc.model import Model
@@ -26,6 +20,13 @@ from numcrc.jit.plan import Plan
 from numcrc.jit.target import Target
 from numcrc.jit.tiers import Tier
 from numcrc.process import imported, in_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 _SOURCES = [
     f"{folder}/{name}.py"
@@ -65,7 +66,7 @@ class SelfData(bytes):
         # attributes of the package, others of the object that their fallback is a method of.
         owner = getattr(self.fallback, "__self__", None)
         if owner is None:
-            return importlib.import_module, ("numcrc",)
+            return __import__, ("numcrc",)
         return type(owner), (owner.model,)
 
 
@@ -96,7 +97,7 @@ def function_address(plan: Plan) -> int:
         if not (linker.takes_images(host.triple) and _load(plan, host, digest)):
             if no_code:
                 raise linker.NoMachineCodeError(no_code[0])
-            in_thread(plan, partial(_load_or_compile, plan, host, digest))
+            in_thread(plan, lambda: _load_or_compile(plan, host, digest))
     return _addresses[plan]
 
 
@@ -129,7 +130,7 @@ def _compile(plan: Plan, host: Target, key: bytes) -> None:
         compile_kernel = apart.compile_kernel
     else:
         from numcrc.jit.compiler import compile_kernel
-    with locks.compiler_lock() or nullcontext():
+    with locks.compiler_lock() or imported("contextlib").nullcontext():
         if plan not in _addresses:  # by the thread that had the lock before
             label = f"{plan.name}, {host.cpu}, numcrc {__version__}"
             data = kernel_cache.packed(key, compile_kernel(plan, host), label)
@@ -164,9 +165,6 @@ def plan_of(model: Model, tier: Tier | None = None) -> Plan:
     return _accepted(choice.plan(model, host, target.best()), model)
 
 
-T = TypeVar("T")
-
-
 def _make_right(model: Model, plan: Plan, make: Callable[[Plan], T]) -> T:
     """Return what *make* makes of *plan*, or of a lower tier's plan if the kernel is wrong."""
     while True:
@@ -176,7 +174,7 @@ def _make_right(model: Model, plan: Plan, make: Callable[[Plan], T]) -> T:
             _proved.add(plan)
             return made
         refused.append(plan)
-        warnings.warn(
+        imported("warnings").warn(
             f"kernel {plan.name} computes wrong CRCs on this machine:"
             f" {_accepted(plan, model).name} is used instead;"
             " please report what 'numcrc selftest' prints",
@@ -305,6 +303,6 @@ def _warn_of_python(error: linker.NoMachineCodeError) -> None:
     if not no_code:
         no_code.append(str(error))
         kernel_cache.note(str(error))
-        warnings.warn(
+        imported("warnings").warn(
             f"{error}: CRCs are computed in Python, very slowly", RuntimeWarning, stacklevel=2
         )

@@ -8,7 +8,9 @@ each only if the CPU lists it and all that it implies; the name of the CPU is fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _X86_64 = {
     "sse3": "",

@@ -11,16 +11,19 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Callable
-from functools import cache
 from itertools import count
-from typing import Any
 
+from numcrc._light import cache
 from numcrc.jit import cache as kernel_cache
 from numcrc.process import imported
 
 if sys.platform == "linux":
     from numcrc.jit import mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 SYMBOL = "numcrc_entry"
 """The only function that a kernel exports."""

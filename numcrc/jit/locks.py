@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import sys
 from _thread import RLock
-from typing import Any
 
 from numcrc import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 linking = RLock()
 """Held while a kernel is linked."""

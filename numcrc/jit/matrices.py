@@ -21,10 +21,12 @@ first that spans is taken. For a P of lower degree there are more elements than 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-
+from numcrc._light import cache
 from numcrc.crc import gf2
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def spans(generator: int, above: tuple[int, ...], lanes: int) -> bool:

@@ -6,14 +6,14 @@ the same, for `numcrc.info`, the benchmarks and the tuner.
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple
 from numcrc.crc.model import Model
 from numcrc.jit import constants
 from numcrc.jit.constants import MEMORY, NORMAL, REFLECTED, FoldLayout
 from numcrc.jit.matrices import matrices, spans
+from numcrc.process import imported
 
 CRC32_POLY, CRC32C_POLY = 0x04C11DB7, 0x1EDC6F41
 """The polynomials of the CPUs' CRC-32 instructions."""
@@ -53,7 +53,7 @@ class Streams(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Streams:
         """Return the streams of a *text* such as "s4x1.1024" or "v128s3x3.1536"."""
-        found = re.fullmatch(r"(?:v(\d+))?s(\d+)x(\d+)\.(\d+)", text)
+        found = imported("re").fullmatch(r"(?:v(\d+))?s(\d+)x(\d+)\.(\d+)", text)
         if found is None:
             raise ValueError(f"invalid streams: {text!r}")
         block, ways, words, length = (int(number or 0) for number in found.groups())
@@ -132,6 +132,7 @@ class Plan(NamedTuple):
         ValueError
             *name* is not the name of a plan.
         """
+        re = imported("re")
         found = re.fullmatch(_NAME, name, re.VERBOSE)
         if found is None:
             raise ValueError(f"invalid plan name: {name!r}")

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from numcrc.crc import reference
 from numcrc.crc.model import Model
@@ -16,14 +14,16 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.plan import JOIN, ZEROS, ZEROS_MANY, Plan
 from numcrc.process import imported
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
 
-InPieces = Callable[[int, int], int]
-"""``(n, size)``: the CRC of the first n bytes of the message, size bytes at a time."""
-
-Zeros = Callable[[int, int], int]
-"""``(value, n)``: the CRC after n more zero bytes of a message whose CRC is value."""
+    # ``(n, size)``: the CRC of the first n bytes of the message, size bytes at a time.
+    InPieces: TypeAlias = Callable[[int, int], int]
+    # ``(value, n)``: the CRC after n more zero bytes of a message whose CRC is value.
+    Zeros: TypeAlias = Callable[[int, int], int]
 
 
 def is_right(plan: Plan, model: Model, made: Any) -> bool:

@@ -10,14 +10,15 @@ of its tier (`numcrc.jit.tiers`).
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterable
-from functools import cache
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple, cache
 from numcrc.jit import detect, features
 from numcrc.jit.tiers import CRC32_FEATURE, TABLE_TIER, TIERS, Tier
 from numcrc.process import imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class TierError(RuntimeError):
@@ -94,7 +95,7 @@ def machine() -> Target:
     found = baseline._replace(usable=allowed)
     if whole.tiers[-1] != TABLE_TIER and found.tiers[-1] == TABLE_TIER:
         shown = ", ".join(f"{name}={value}" for name, value in settings.items())
-        warnings.warn(
+        imported("warnings").warn(
             f"{shown} leaves no features for the fast kernels: CRCs are computed by tables,"
             " many times slower",
             RuntimeWarning,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from numcrc._light import NamedTuple
 from numcrc.jit.plan import Mixture, Streams
 
 

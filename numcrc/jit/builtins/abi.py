@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import NamedTuple
+
+from numcrc._light import NamedTuple
 
 POINTER = struct.calcsize("P")
 
