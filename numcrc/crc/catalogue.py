@@ -1,17 +1,12 @@
 """Look up the RevEng catalogue of parametrised CRC algorithms by any spelling of a name.
 
 Source: Greg Cook, "Catalogue of parametrised CRC algorithms". Its parameters, check values
-and residues are in ``catalogue.json``.
+and residues are in ``catalogue.txt``, a line for each algorithm, which is read at its first use.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from functools import cache
-from typing import NamedTuple
-
-from numcrc._light import read
+from numcrc._light import NamedTuple, cache, read
 from numcrc.crc.model import Model
 from numcrc.process import imported
 
@@ -27,32 +22,46 @@ class CatalogueEntry(NamedTuple):
 
 
 @cache
+def _lines() -> dict[str, str]:
+    """Return each algorithm's line of the catalogue under its official name, in their order."""
+    lines = read("crc/catalogue.txt").decode().splitlines()
+    return {_names(line)[0]: line for line in lines if not line.startswith("#")}
+
+
+def _names(line: str) -> list[str]:
+    """Return the official name, and the aliases."""
+    return line.rpartition("names=")[2].split(",")
+
+
+@cache
+def entry(official: str) -> CatalogueEntry:
+    """Return the entry with this official name."""
+    line = _lines()[official]
+    fields = dict(field.split("=") for field in line.split())
+    init, xorout, poly, check, residue = (
+        int(fields[key], 16) for key in ("init", "xorout", "poly", "check", "residue")
+    )
+    refin, refout = (fields[key] == "true" for key in ("refin", "refout"))
+    model = Model(int(fields["width"]), poly, init, refin, refout, xorout)
+    return CatalogueEntry(official, model, check, residue, tuple(_names(line)[1:]))
+
+
+@cache
 def entries() -> dict[str, CatalogueEntry]:
     """Return every entry under its official name, in catalogue order."""
-    found = {}
-    for row in json.loads(read("crc/catalogue.json"))["algorithms"]:
-        init, xorout, poly, check, residue = (
-            int(row[key], 16) for key in ("init", "xorout", "poly", "check", "residue")
-        )
-        model = Model(row["width"], poly, init, row["refin"], row["refout"], xorout)
-        found[row["name"]] = CatalogueEntry(
-            row["name"], model, check, residue, tuple(row["aliases"])
-        )
-    return found
+    return {official: entry(official) for official in _lines()}
 
 
 def spelling(name: str) -> str:
     """Return *name* in lower case, without ``-``, ``_``, ``/`` and spaces."""
-    return name.translate(_IGNORED).casefold()
-
-
-_IGNORED = dict.fromkeys(map(ord, "-_/ "))
+    for ignored in "-_/ ":
+        name = name.replace(ignored, "")
+    return name.casefold()
 
 
 def names() -> dict[str, str]:
     """Return the official name by every name and alias, in catalogue order."""
-    found = entries().values()
-    return {name: entry.name for entry in found for name in (entry.name, *entry.aliases)}
+    return {name: official for official, line in _lines().items() for name in _names(line)}
 
 
 @cache
@@ -90,7 +99,7 @@ def find(name: str) -> CatalogueEntry:
     official = spellings().get(spelling(name)) if isinstance(name, str) else None
     if official is None:
         raise UnknownAlgorithmError(name)
-    return entries()[official]
+    return entry(official)
 
 
 def not_found(name: object) -> str:
@@ -117,9 +126,9 @@ def _close_matches(wrong: str) -> list[str]:
     for name in known:
         rank = _closeness(_parts(wrong), _parts(spelling(name)))
         if rank is not None:
-            ranked.append((rank, name not in entries(), name))
+            ranked.append((rank, name not in _lines(), name))
     found = [name for *_, name in sorted(ranked, key=lambda match: match[:2])]
-    if not found and re.search(r"\d", wrong):  # a slip in "crc" or in the digits
+    if not found and imported("re").search(r"\d", wrong):  # a slip in "crc" or in the digits
         spelled = {spelling(name): name for name in known}
         found = [spelled[key] for key in difflib.get_close_matches(wrong, spelled, cutoff=0.8)]
     matched: dict[str, str] = {}
@@ -135,7 +144,7 @@ def _parts(spelled: str) -> tuple[str, str]:
     >>> _parts("crc32iscsi"), _parts("modbus"), _parts("rcrc16"), _parts("32")
     (('32', 'iscsi'), ('', 'modbus'), ('16', 'r'), ('32', ''))
     """
-    found = re.search(r"crc(\d*)|^(\d+)$", spelled)
+    found = imported("re").search(r"crc(\d*)|^(\d+)$", spelled)
     if found is None:
         return "", spelled
     return found[1] or found[2] or "", spelled[: found.start()] + spelled[found.end() :]
