@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from numcrc.crc.gf2 import divmod_, mod, multiply, power_of_x, reflect
+from numcrc.crc.gf2 import divmod_, mod, multiply, power_of_x, reflect, square
 
 polynomials = st.integers(0, 2**140)
 moduli = st.integers(1, 2**130)
@@ -24,6 +24,7 @@ def test_multiplication_is_commutative_and_distributive(a, b, c):
     assert multiply(a, b ^ c) == multiply(a, b) ^ multiply(a, c)
     assert multiply(a, 1) == a
     assert multiply(a, 0b100) == a << 2
+    assert multiply(a, a) == square(a)
 
 
 @given(polynomials, moduli)

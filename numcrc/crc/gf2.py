@@ -27,9 +27,7 @@ def divmod_(a: int, b: int) -> tuple[int, int]:
     >>> divmod_(0b1001, 0b11)
     (7, 0)
     """
-    degree = b.bit_length()
-    if not degree:
-        raise ZeroDivisionError("division by the zero polynomial")
+    degree = _length(b)
     quotient = 0
     while (shift := a.bit_length() - degree) >= 0:
         quotient |= 1 << shift
@@ -39,7 +37,26 @@ def divmod_(a: int, b: int) -> tuple[int, int]:
 
 def mod(a: int, b: int) -> int:
     """Return the remainder of ``a / b``."""
-    return divmod_(a, b)[1]
+    degree = _length(b)
+    while (shift := a.bit_length() - degree) >= 0:
+        a ^= b << shift
+    return a
+
+
+def _length(b: int) -> int:
+    """Return the number of coefficients of a divisor."""
+    if not b:
+        raise ZeroDivisionError("division by the zero polynomial")
+    return b.bit_length()
+
+
+def square(a: int) -> int:
+    """Return ``a * a``, which has the coefficients of *a* at twice their exponents.
+
+    >>> bin(square(0b111))
+    '0b10101'
+    """
+    return int(f"{a:b}", 4)
 
 
 def power_of_x(n: int, p: int) -> int:
@@ -56,7 +73,7 @@ def power_of_x(n: int, p: int) -> int:
         base, n = mod(p >> 1, p), -n
     result = mod(1, p)
     for bit in f"{n:b}":
-        result = mod(multiply(result, result), p)
+        result = mod(square(result), p)
         if bit == "1":
             result = mod(multiply(result, base), p)
     return result

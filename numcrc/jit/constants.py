@@ -20,11 +20,14 @@ degree 64. A kernel's state has 64 bits, in one of these representations:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple
 from numcrc.crc import gf2
 from numcrc.crc.model import Model
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 NORMAL, REFLECTED, MEMORY = "normal", "reflected", "memory"
 
@@ -88,19 +91,13 @@ def header(model: Model, representation: str) -> Header:
 def byte_table(model: Model, representation: str) -> list[int]:
     """Return ``b * x^64 mod G`` for every byte b."""
     generator = scaled(model)
-    table = [0]
-    term = generator ^ _TOP  # x^64 mod G
-    for _ in range(8):
-        table += [term ^ entry for entry in table]
-        term <<= 1
-        if term >> 64:
-            term ^= generator
+    terms = [gf2.mod(1 << 64 + k, generator) for k in range(8)]
     if representation == REFLECTED:
-        table = [gf2.reflect(table[_REFLECTED_BYTES[b]], 64) for b in range(256)]
+        terms = [gf2.reflect(term, 64) for term in reversed(terms)]
+    table = [0]
+    for term in terms:
+        table += [term ^ entry for entry in table]
     return table
-
-
-_REFLECTED_BYTES = [gf2.reflect(b, 8) for b in range(256)]
 
 
 def powers(model: Model, representation: str, count: int) -> list[int]:
@@ -221,7 +218,7 @@ def wide_table(model: Model) -> bytes:
     generator = model.generator << 128 - model.width
     entries = []
     for byte in range(256):
-        top = _REFLECTED_BYTES[byte] if model.refin else byte
+        top = gf2.reflect(byte, 8) if model.refin else byte
         remainder = gf2.mod(top << 128, generator)
         entries.append(wide_register(model, remainder >> 128 - model.width))
     return b"".join(entries)
@@ -256,6 +253,6 @@ def zeros(model: Model) -> bytes:
         power = gf2.power_of_x(exponent, model.generator)
         for _ in range(ZERO_POWERS):
             found.append(power)
-            power = gf2.mod(gf2.multiply(power, power), model.generator)
+            power = gf2.mod(gf2.square(power), model.generator)
     found += [0] * (2 * ZERO_POWERS - len(found))
     return words([scaled(model) ^ _TOP, 64 - model.width, *found])
