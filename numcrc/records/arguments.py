@@ -11,15 +11,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from numcrc.buffers import refuse_masked
 from numcrc.threads import checked_threads
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from numcrc.compiled import Compiled
 
-Array = npt.NDArray[Any]
+    Array = npt.NDArray[Any]
+else:
+    Array = np.ndarray
 
 
 def dtype_of(compiled: Compiled) -> np.dtype[Any]:
