@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import lru_cache, partial
 
+from numcrc._light import NamedTuple, cache
 from numcrc.process import imported
 from numcrc.registry import algorithms
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
     from numcrc.algorithm import Algorithm
+
+    class Hash(Protocol):
+        """The part of hashlib's objects that is used here."""
+
+        def update(self, data: Any, /) -> None:
+            """Feed *data*."""
+
+        def digest(self) -> bytes:
+            """Return the digest of all data so far."""
+
 
 SHORT_NAMES = {
     "CRC-32/ISO-HDLC": "crc32",
@@ -38,16 +51,6 @@ _LIST_SPELLINGS = {"b2": "blake2b", "b3": "blake3", "rmd160": "ripemd160", "sfv"
 # their digits would be taken for those of another: BLAKE3's for SHA-256's.
 _NOT_COMPUTED = {"md4": 128, "ripemd160": 160, "sm3": 256, "blake3": 256, "whirlpool": 512}
 _NOT_COMPUTED |= {"sha512224": 224, "sha512256": 256, "adler32": 32}
-
-
-class Hash(Protocol):
-    """The part of hashlib's objects that is used here."""
-
-    def update(self, data: Any, /) -> None:
-        """Feed *data*."""
-
-    def digest(self) -> bytes:
-        """Return the digest of all data so far."""
 
 
 class UnsupportedError(ValueError):

@@ -9,17 +9,27 @@ from _thread import get_ident
 from collections import deque
 from io import FileIO, TextIOBase
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
 
 from numcrc.threads import share, thread_count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import TypeAlias
+    from typing import Any, Protocol, TypeAlias
 
     AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Progress: TypeAlias = Callable[[int, int | None], object]
     Sums: TypeAlias = tuple[int, list[int]]  # the length and the CRCs
+
+    class Crc(Protocol):
+        """A CRC algorithm."""
+
+        def __call__(self, data: Any, value: int | None = None, /) -> int:
+            """Return the CRC of *data*, continuing from the CRC *value* of the bytes before."""
+
+        def combine(self, crc1: int, crc2: int, len2: int, /) -> int:
+            """Return the CRC of A + B from the CRCs of A and B and the length of B."""
+
 
 PIECE = 512 << 10
 """Bytes that one system call reads: few enough to stay in the second-level cache until their
@@ -32,16 +42,6 @@ LARGE = 64 << 20
 """Bytes of a file from which several threads pay off."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-
-
-class Crc(Protocol):
-    """A CRC algorithm."""
-
-    def __call__(self, data: Any, value: int | None = None, /) -> int:
-        """Return the CRC of *data*, continuing from the CRC *value* of the bytes before."""
-
-    def combine(self, crc1: int, crc2: int, len2: int, /) -> int:
-        """Return the CRC of A + B from the CRCs of A and B and the length of B."""
 
 
 class FileChangedError(OSError):

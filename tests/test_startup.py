@@ -17,7 +17,7 @@ def imported_by(code: str, cwd: object) -> set[str]:
     code += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
     result = run_python(code, cwd=str(cwd), unset=SETTINGS)
     assert result.returncode == 0, result.stderr
-    return set(result.stdout.split())
+    return set(result.stdout.splitlines()[-1].split())
 
 
 def test_import_is_lazy(tmp_path):
@@ -39,9 +39,27 @@ def test_import_is_lazy(tmp_path):
 def test_a_warm_process_imports_no_compiler(code, tmp_path):
     exec(code)  # compiles into the cache of all processes here
     after = imported_by(code, tmp_path)
-    assert not after & {"numba", "llvmlite", "numpy", "_hashlib"} or not linker.takes_images(
-        host().triple
-    )
+    if linker.takes_images(host().triple):
+        assert not after & {"numba", "llvmlite", "numpy", "_hashlib"}
+        added = after - imported_by("", tmp_path)
+        assert not added & {"contextlib", "functools", "json", "re", "threading", "typing"}
+
+
+@pytest.mark.parametrize(
+    ("command", "unused"),
+    [
+        (["sum", "file"], {"threading", "shutil", "json", "rich", "typing"}),
+        (["check", "file.crc32"], {"threading", "shutil", "json", "rich", "typing"}),
+        (["--version"], {"argparse", "re", "typing"}),
+    ],
+)
+def test_commands_import_what_they_use(command, unused, tmp_path):
+    (tmp_path / "file").write_bytes(b"123456789")
+    (tmp_path / "file.crc32").write_text("cbf43926  file\n")
+    code = f"from numcrc.cli import main; assert not main({command})"
+    assert numcrc.crc32(b"") == numcrc.crc32c(b"") == 0
+    if linker.takes_images(host().triple):
+        assert not (imported_by(code, tmp_path) - imported_by("", tmp_path)) & unused
 
 
 def test_looking_up_algorithms_imports_no_compiler(tmp_path):

@@ -20,12 +20,12 @@ import os
 import re
 from binascii import b2a_base64
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
 from numcrc.checkfiles.values import writer
 from numcrc.checksums import known
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias

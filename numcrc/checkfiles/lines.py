@@ -7,9 +7,8 @@ import re
 from binascii import a2b_base64
 from contextlib import suppress
 from enum import Enum
-from string import hexdigits
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple
 from numcrc.checkfiles import values
 from numcrc.checkfiles.names import quoted, unescaped
 from numcrc.checksums import ChecksumAlgorithm, find, known, unknown
@@ -187,7 +186,7 @@ class Parser:
         """Return the line of a format that does not name the algorithm."""
         algorithm, basis = self._default
         if len(text) > 8:
-            if self._chosen is None and not text.strip(hexdigits):
+            if self._chosen is None and not text.strip(values.HEX_DIGITS):
                 if len(text) not in BY_DIGITS:
                     raise ValueError(f"cannot tell the algorithm of {quoted(text)}; pass -a")
                 algorithm, basis = find(BY_DIGITS[len(text)][0]), Basis.DIGITS
@@ -198,7 +197,7 @@ class Parser:
     def _sfv_expected(self, text: str) -> Expected:
         algorithm, basis = self._sfv_default
         digits = -(-algorithm.width // 4)
-        if self._sfv and len(text) < digits and not text.strip(hexdigits):
+        if self._sfv and len(text) < digits and not text.strip(values.HEX_DIGITS):
             text = text.zfill(digits)  # cksfv omits leading zeros
         return Expected(algorithm, values.read(text, algorithm), basis)
 
@@ -229,7 +228,7 @@ class Parser:
             name.encode()
         except UnicodeEncodeError:
             raise ValueError(f"invalid algorithm {quoted(name)}: not valid Unicode") from None
-        if not isinstance(text, str) or len(text) % 2 or text.strip(hexdigits):
+        if not isinstance(text, str) or len(text) % 2 or text.strip(values.HEX_DIGITS):
             raise ValueError(f"{quoted(str(text))} is not a value in hexadecimal")
         if len(self._unknown) == _MOST_UNKNOWN:
             raise ValueError(f"more than {_MOST_UNKNOWN} unknown algorithms in one list")

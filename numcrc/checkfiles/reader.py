@@ -7,11 +7,11 @@ import os
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.lines import Expected, Line, Parser, UnsupportedListError
 from numcrc.checksums import of_list_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO

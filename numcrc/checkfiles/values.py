@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from contextlib import suppress
-from string import hexdigits
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numcrc.checksums import ChecksumAlgorithm
+
+HEX_DIGITS = "0123456789abcdefABCDEF"
 
 
 def writer(algorithm: ChecksumAlgorithm, base64: bool) -> Callable[[int], str]:
@@ -48,7 +49,7 @@ def read(text: str, algorithm: ChecksumAlgorithm) -> int:
     ('0xe3069283', '0xe3069283')
     """
     value = -1
-    if len(text) == -(-algorithm.width // 4) and not text.strip(hexdigits):
+    if len(text) == -(-algorithm.width // 4) and not text.strip(HEX_DIGITS):
         value = int(text, 16)
     else:
         with suppress(ValueError, OverflowError):

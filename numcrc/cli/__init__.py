@@ -9,9 +9,9 @@ import _signal  # type: ignore[import-not-found]
 import gc
 import os
 import sys
-from contextlib import suppress
-from importlib import import_module
 from io import StringIO
+
+from numcrc._version import __version__
 
 TYPE_CHECKING = False  # not typing's: an interrupt during its import would miss main's handler
 if TYPE_CHECKING:
@@ -100,16 +100,21 @@ def _invalid_setting(error: Exception) -> str:
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         return _top(arguments)
-    module, _ = COMMANDS[arguments[0]]
-    status: int = import_module(f"numcrc.cli.{module}").run(arguments[1:])
+    name = f"numcrc.cli.{COMMANDS[arguments[0]][0]}"
+    __import__(name)
+    status: int = sys.modules[name].run(arguments[1:])
     return status
 
 
 def _top(arguments: list[str]) -> int:
     """Handle a command line without a known command: print help, the version or an error."""
-    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    if arguments == ["--version"]:  # argparse takes as long to import as Python to start
+        print("numcrc", __version__)
+        return 0
 
-    from numcrc._version import __version__
+    from argparse import ArgumentParser
+
+    from numcrc.cli.arguments import Formatter
 
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items())
@@ -118,7 +123,7 @@ def _top(arguments: list[str]) -> int:
         usage="numcrc [-h] [--version] COMMAND ...",
         description=f"Compute and check CRCs of files and object stores.\n\ncommands:\n{commands}",
         epilog="'numcrc COMMAND --help' describes a command, with examples.",
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     parser.add_argument("--version", action="version", version=f"numcrc {__version__}")
     parser.add_argument("command", metavar="COMMAND", choices=list(COMMANDS))
@@ -128,15 +133,18 @@ def _top(arguments: list[str]) -> int:
 
 def _flush_output() -> None:
     if sys.stdout:
-        from numcrc.checkfiles.names import naming
-
-        with naming("standard output"):
+        try:
             sys.stdout.flush()
+        except OSError as error:
+            error.filename = error.filename or "standard output"
+            raise
 
 
 def _discard_output() -> None:
     """Redirect standard output to the null device, so that a later flush succeeds."""
     if sys.stdout:
+        from contextlib import suppress
+
         with suppress(OSError):  # there may be no descriptor left
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, sys.stdout.fileno())

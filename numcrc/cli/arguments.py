@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import quoted, shortened
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from numcrc.checksums import ChecksumAlgorithm
+
+
+class Formatter(RawDescriptionHelpFormatter):
+    """Format help texts as argparse does, without shutil, which it imports for their width.
+
+    It makes a formatter for each option of a parser, and shutil takes as long as half of argparse.
+    """
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, width=_columns() - 2, **options)
+
+
+def _columns() -> int:
+    """Return the width of the terminal, as `shutil.get_terminal_size` does."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 def new_parser(command: str, description: str, epilog: str) -> ArgumentParser:
@@ -20,7 +43,7 @@ def new_parser(command: str, description: str, epilog: str) -> ArgumentParser:
         prog=f"numcrc {command}",
         description=description,
         epilog=epilog,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
 
 

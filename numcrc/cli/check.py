@@ -8,7 +8,6 @@ import stat
 import sys
 from collections import Counter
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
 
 from numcrc.checkfiles import reader
 from numcrc.checkfiles.lines import BY_DIGITS, Basis, Line
@@ -18,9 +17,11 @@ from numcrc.cli import CANNOT_READ, output, workers
 from numcrc.cli.arguments import add_jobs, checksum_algorithm, new_parser, parsed
 from numcrc.files import Reader
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from numcrc.checkfiles.lines import Expected
     from numcrc.checksums import ChecksumAlgorithm
@@ -214,7 +215,7 @@ class _Work:
 
     def _reader(self, algorithms: Sequence[ChecksumAlgorithm]) -> Callable[[str], list[int]]:
         only_crcs = all(algorithm.crc for algorithm in algorithms)
-        crcs = [algorithm.crc or cast(Any, _HashLikeCrc(algorithm)) for algorithm in algorithms]
+        crcs: list[Any] = [algorithm.crc or _HashLikeCrc(algorithm) for algorithm in algorithms]
         file_reader = Reader(crcs, self._threads if only_crcs else 1)
         read = output.path_reader(file_reader, self._standard_input)
         if only_crcs:

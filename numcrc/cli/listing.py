@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import quoted
 from numcrc.cli.arguments import new_parser
 from numcrc.cli.output import print_text
 from numcrc.crc.catalogue import entries, spelling
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from numcrc.crc.catalogue import CatalogueEntry
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import shown
 from numcrc.cli.arguments import add_store_options, new_parser, parsed_with_source, path
@@ -22,6 +21,7 @@ from numcrc.store._manifest import ALGORITHM, manifest
 from numcrc.store.manifests import formats
 from numcrc.store.objects import Result
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 

@@ -8,12 +8,12 @@ import stat
 import sys
 from collections import Counter
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import naming, on_terminal, shown, write_all
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
 from numcrc.cli.workers import BATCH, in_order
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import BinaryIO, TextIO, TypeAlias, TypeVar

@@ -10,8 +10,8 @@ from contextlib import suppress
 from functools import cache
 from mmap import mmap
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

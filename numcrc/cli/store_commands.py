@@ -9,7 +9,6 @@ import signal
 import sys
 from contextlib import contextmanager, nullcontext
 from threading import Event
-from typing import TYPE_CHECKING, Any
 
 from numcrc.checkfiles.names import named_message, naming, shortened, visible, write_all
 from numcrc.cli import CANNOT_READ, USAGE
@@ -18,11 +17,13 @@ from numcrc.store.pipeline import Limits
 from numcrc.store.selection import Selection
 from numcrc.store.source import StoreError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from types import FrameType
+    from typing import Any
 
     from numcrc.store.progress import Progress
 

@@ -6,7 +6,6 @@ import os
 import sys
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles import formats
 from numcrc.checksums import find
@@ -14,6 +13,7 @@ from numcrc.cli import output, walk, workers
 from numcrc.cli.arguments import add_jobs, crc_algorithm, new_parser, parsed
 from numcrc.files import Reader
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 from numcrc.checkfiles.names import escaped
 from numcrc.checkfiles.reader import MOST_SHOWN
@@ -32,6 +31,7 @@ from numcrc.store.objects import Result, State
 from numcrc.store.pipeline import MODES
 from numcrc.store.report import Malformed, Report, letter, objects_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable

@@ -7,21 +7,21 @@ that is already loaded, and starts no second interpreter. A child ends when its 
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _thread
 import gc
 import marshal
 import os
-import signal
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from numcrc.files import LARGE
 from numcrc.threads import thread_count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO, TypeAlias, TypeVar
+    from typing import Any, BinaryIO, NoReturn, TypeAlias, TypeVar
 
     T = TypeVar("T")
     # Called in each process with its number; returns the function that works on a batch, whose
@@ -37,7 +37,7 @@ BATCH = 256
 WORTHWHILE, PER_FILE, PER_BYTE = 5e-3, 5e-6, 1.2e-10
 SAMPLE = 32
 _HEADER = 8  # bytes for the length of a result
-_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_SIGNALS = {_signal.SIGINT, _signal.SIGTERM}
 
 
 def shares(paths: Sequence[str], jobs: int | None) -> tuple[int, int]:
@@ -134,7 +134,7 @@ def _fork(
     reading, writing = os.pipe()
     pipe = os.fdopen(reading, "rb")
     # An interrupt between the fork and the append would leave the child behind.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
         if not pid:  # never returns, since the stack is the parent's
@@ -146,7 +146,7 @@ def _fork(
         raise
     finally:
         os.close(writing)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
 
 def _run_child(
@@ -162,8 +162,8 @@ def _run_child(
     try:
         _end_with_parent()
         for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _signal.signal(each, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         for pipe in unused:
             pipe.close()
         work = start(number)
@@ -198,7 +198,7 @@ def _end_with_parent() -> None:
 def _end(child: Child) -> None:
     pid, pipe = child
     pipe.close()
-    os.kill(pid, signal.SIGKILL)  # for the case that not all results were received
+    os.kill(pid, _signal.SIGKILL)  # for the case that not all results were received
     os.waitpid(pid, 0)
 
 

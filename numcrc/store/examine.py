@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple
 from numcrc.store.compare import Outcome, Task, any_differs, computable, error_result
 from numcrc.store.composite import has_composite, may_know_parts
 from numcrc.store.hashing import Found, Tally, of_body

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from numcrc.checksums import ChecksumAlgorithm, Hash, UnsupportedError, find
+from numcrc._light import NamedTuple
+from numcrc.checksums import ChecksumAlgorithm, UnsupportedError, find
 from numcrc.store.composite import (
     MOST_HASHED,
     candidates,
@@ -16,6 +16,10 @@ from numcrc.store.composite import (
     part_crcs,
 )
 from numcrc.store.objects import Checksum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from numcrc.checksums import Hash
 
 
 class Found(NamedTuple):

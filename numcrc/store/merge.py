@@ -9,9 +9,10 @@ from io import BytesIO
 from itertools import chain, islice, pairwise
 from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import IO, Generic, NamedTuple, TypeVar
+from typing import IO, Generic, TypeVar
 from weakref import finalize
 
+from numcrc._light import NamedTuple
 from numcrc.store.keys import is_folder, key_bytes
 from numcrc.store.objects import Checksum, Entry
 

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import combinations
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple
 from numcrc.store.manifests.output import PARTIAL
 from numcrc.store.objects import Entry
 from numcrc.store.source import Source

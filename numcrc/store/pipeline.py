@@ -13,8 +13,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, cast
+from typing import cast
 
+from numcrc._light import NamedTuple
 from numcrc.store.background import POLL, Failure, Flag
 from numcrc.store.compare import Comparison, Computation, Outcome, Task
 from numcrc.store.examine import Examiner

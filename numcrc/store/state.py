@@ -16,8 +16,9 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from heapq import heappop, heappush, merge
-from typing import Any, NamedTuple
+from typing import Any
 
+from numcrc._light import NamedTuple
 from numcrc.checkfiles.names import naming, write_all
 from numcrc.store.keys import key_bytes
 from numcrc.store.manifests.output import locked

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
+from numcrc._light import NamedTuple
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+from numcrc._light import NamedTuple
 
 _Struct: TypeAlias = dict[int, Any]
 

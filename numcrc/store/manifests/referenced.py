@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
+from numcrc._light import NamedTuple
 from numcrc.checkfiles.strict_json import loads
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from numcrc._light import NamedTuple
 from numcrc.checkfiles.values import read
 from numcrc.checksums import known
 from numcrc.store.keys import check_key, key_bytes, key_text

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from numcrc._light import NamedTuple
 from numcrc.process import imported
 from numcrc.store.source import Source
 

@@ -6,8 +6,8 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import NamedTuple
 
+from numcrc._light import NamedTuple
 from numcrc.store.keys import key_bytes
 from numcrc.store.objects import Entry
 from numcrc.store.source import MissingError, StoreError

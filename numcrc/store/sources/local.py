@@ -7,9 +7,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from numcrc._light import NamedTuple
 from numcrc.store.keys import is_file_path, unquoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import ChangedError, MissingError, RetryError, StoreError

@@ -13,9 +13,10 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlsplit
 
+from numcrc._light import NamedTuple
 from numcrc.store.keys import quoted
 from numcrc.store.source import StoreError
 from numcrc.store.sources.sigv4 import Keys, Signer

@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+
+from numcrc._light import NamedTuple
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 
