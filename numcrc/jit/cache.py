@@ -26,7 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_MAGIC = b"numcrc kernel 2\n"
+MAGIC = b"numcrc kernel 1\n"
+"""The format of files. It is part of each key, lest versions replace each other's files."""
 _HEADER = struct.Struct("<16s32s32sQ")
 _DIGESTED = 16 + 32
 """Where the part of a file begins that its digest covers."""
@@ -177,8 +178,8 @@ def limit() -> int:
 
 def packed(key: bytes, body: bytes, label: str = "") -> bytes:
     """Return the file of *body*."""
-    data = _HEADER.pack(_MAGIC, bytes(32), key, len(body)) + body + label.encode()
-    return _MAGIC + digest(data[_DIGESTED:]) + data[_DIGESTED:]
+    data = _HEADER.pack(MAGIC, bytes(32), key, len(body)) + body + label.encode()
+    return MAGIC + digest(data[_DIGESTED:]) + data[_DIGESTED:]
 
 
 def is_sound(key: bytes, data: memoryview | bytes) -> bool:
@@ -186,7 +187,7 @@ def is_sound(key: bytes, data: memoryview | bytes) -> bool:
     if len(data) >= HEADER_SIZE:
         magic, stored_digest, stored_key, length = _HEADER.unpack_from(data)
         found = magic, stored_digest, stored_key
-        expected = _MAGIC, digest(memoryview(data)[_DIGESTED:]), key
+        expected = MAGIC, digest(memoryview(data)[_DIGESTED:]), key
         if found == expected and length <= len(data) - HEADER_SIZE:
             return True
     note(f"{key.hex()}: {_DAMAGED}")

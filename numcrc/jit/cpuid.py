@@ -81,7 +81,7 @@ _OSXSAVE = 1 << 27
 
 
 def _key() -> bytes:
-    return kernel_cache.digest(_IR.encode())
+    return kernel_cache.digest(kernel_cache.MAGIC, _IR.encode())
 
 
 def store_image() -> None:

@@ -125,7 +125,7 @@ def _key() -> bytes | None:
     reading = read() if read else None
     if reading is None:
         return None
-    parts = b"cpu", reading, llvmlite_version(), _llvm_library()
+    parts = kernel_cache.MAGIC, reading, llvmlite_version(), _llvm_library()
     return kernel_cache.digest(*map(kernel_cache.digest, parts))
 
 

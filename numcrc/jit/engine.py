@@ -85,7 +85,8 @@ def key(plan: Plan, host: Target) -> bytes:
         repr(linker.takes_images(host.triple)),
         abi.identity(),
     )
-    return kernel_cache.digest(_sources(), *(b"\0" + part.encode() for part in parts))
+    joined = (b"\0" + part.encode() for part in parts)
+    return kernel_cache.digest(kernel_cache.MAGIC, _sources(), *joined)
 
 
 def function_address(plan: Plan) -> int:
