@@ -42,6 +42,10 @@ if not TYPE_CHECKING:
 
         __slots__ = ()
 
+        @classmethod
+        def _make(cls, values):
+            return cls(*values)
+
         def __getnewargs__(self):
             return tuple(self)
 
@@ -58,6 +62,8 @@ if not TYPE_CHECKING:
                 raise TypeError(f"unknown fields: {', '.join(changes)}")
             return replaced
 
+        __replace__ = _replace  # of copy.replace
+
     class _Kind(type):
         """Make a named tuple of a class with annotations."""
 
@@ -69,9 +75,12 @@ if not TYPE_CHECKING:
             listed = ", ".join(fields)
             code = f"lambda _cls, {listed}: _new(_cls, ({listed},))"
             new = eval(code, {"_new": tuple.__new__})
+            new.__name__, new.__qualname__ = "__new__", f"{name}.__new__"
             new.__defaults__ = tuple(defaults.values())
+            new.__annotations__ = namespace["__annotations__"].copy()
             places = {field: _tuplegetter(i, "") for i, field in enumerate(fields)}
             own = {"__slots__": (), "__new__": new, "_fields": fields, "_field_defaults": defaults}
+            own["__match_args__"] = fields
             return type(name, (_Fields,), namespace | places | own)
 
     class NamedTuple(metaclass=_Kind):

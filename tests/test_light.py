@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy as copying
+import inspect
 import pickle
 import shutil
+import sys
 import typing
 from functools import cache
 
@@ -67,6 +70,31 @@ def test_a_named_tuple(kind):
         value._replace(other=2)
     with pytest.raises(AttributeError):
         value.new = 2
+
+
+def matched(value: object) -> tuple[object, ...]:
+    match value:
+        case Light(new, cls, sizes=sizes) | Typed(new, cls, sizes=sizes):
+            return new, cls, sizes
+    return ()
+
+
+@pytest.mark.parametrize("kind", [Light, Typed])
+def test_what_users_do_with_a_named_tuple(kind):
+    assert matched(kind(1)) == (1, "a", ())
+    assert kind._make([1, "b", (2,)]) == kind(1, "b", (2,))
+    assert type(kind._make([1, "b", (2,)])) is kind
+    assert [type(copy(kind(1))) for copy in (copying.copy, copying.deepcopy)] == [kind, kind]
+    if sys.version_info >= (3, 13):
+        assert copying.replace(kind(1), new=3) == kind(3)
+    with pytest.raises(TypeError, match=kind.__name__ + r"\.__new__\(\) missing"):
+        kind()
+    with pytest.raises(TypeError, match=kind.__name__ + r"\.__new__\(\) got an unexpected"):
+        kind(1, other=2)
+    parameters = inspect.signature(kind).parameters.values()
+    assert [parameter.default for parameter in parameters][1:] == ["a", ()]
+    assert inspect.Parameter.empty not in {parameter.annotation for parameter in parameters}
+    assert typing.get_type_hints(kind) == {"new": int, "cls": str, "sizes": tuple[int, ...]}
 
 
 @pytest.mark.parametrize("cached", [cache, _light.cache])
