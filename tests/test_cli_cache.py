@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -87,6 +88,29 @@ def test_an_unusable_file_in_a_list(tmp_path):
     assert "unusable" in shown
     assert "\x1b" not in out
     assert not err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names of any bytes")
+def test_a_folder_with_a_name_of_any_bytes(tmp_path):
+    place = tmp_path / os.fsdecode(b"red \x1b[31m \xff")
+    place.mkdir(mode=0o700)
+    path = place / f"{'00' * 32}.kernel"
+    path.write_bytes(cache.packed(bytes(32), b"body", "a label"))
+    status, out, err = numcrc_with(place, "cache", PYTHONIOENCODING="utf-8:strict")
+    assert (status, err) == (0, "")
+    folder, _, _, line = out.splitlines()
+    assert folder == f"folder: {str(place)!r}"
+    assert line.endswith("  a label")
+    place.chmod(0o777)
+    assert "\x1b" not in numcrc_with(place, "cache")[2]
+    assert "\x1b" not in numcrc_with(place, "warm", "crc-82/darc")[2]
+
+
+def test_times_that_have_no_date(monkeypatch, run):
+    """Some file systems have later years than 9999."""
+    monkeypatch.setattr(cache, "contents", lambda: [("a", 1, 1e14, "label")])
+    status, out, err = run("cache")
+    assert (status, out.splitlines()[3:], err) == (0, ["        1  unknown  label"], "")
 
 
 def test_a_folder_that_is_not_there_yet(tmp_path):

@@ -123,7 +123,7 @@ def test_a_cache(cached):
     assert len(calls) == 6
 
 
-@pytest.mark.parametrize("columns", ["", "0", "50", "wide", None])
+@pytest.mark.parametrize("columns", ["", "0", "50", " 50 ", "-5", "9" * 5000, "wide", None])
 def test_the_width_of_help(columns, monkeypatch):
     if columns is None:
         monkeypatch.delenv("COLUMNS", raising=False)

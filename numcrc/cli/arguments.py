@@ -28,9 +28,12 @@ class Formatter(RawDescriptionHelpFormatter):
 
 def _columns() -> int:
     """Return the width of the terminal, as `shutil.get_terminal_size` does."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
+    try:
+        columns = int(os.environ.get("COLUMNS", 0))
+    except ValueError:
+        columns = 0
+    if columns > 0:
+        return columns
     try:
         return os.get_terminal_size(1).columns or 80
     except OSError:

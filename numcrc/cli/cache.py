@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from numcrc.checkfiles.names import naming, visible
+from numcrc.checkfiles.names import shown, visible
 from numcrc.cli import CANNOT_READ
 from numcrc.cli.arguments import new_parser
+from numcrc.cli.output import print_text
 from numcrc.jit import cache as kernel_cache
 
 EPILOG = """\
@@ -42,24 +43,26 @@ def run(arguments: list[str]) -> int:
             for name, size, used, label in files
         ],
     }
-    with naming("standard output"):
-        if options.json:
-            from json import dumps
+    if options.json:
+        from json import dumps
 
-            print(dumps(report, indent=2))
-        elif options.clear:
-            print("removed {} files, {} bytes".format(*removed))
-        else:
-            print(f"folder: {place or 'none'}\nlimit: {report['limit']} bytes")
-            print(f"total: {len(files)} files, {report['bytes']} bytes")
-            for _, size, used, label in files:
-                print(f"{size:9}  {_time(used)}  {visible(label)}")
+        print_text(dumps(report, indent=2))
+    elif options.clear:
+        print_text("removed {} files, {} bytes".format(*removed))
+    else:
+        lines = [f"{size:9}  {_time(used)}  {visible(label)}" for _, size, used, label in files]
+        total = f"total: {len(files)} files, {report['bytes']} bytes"
+        folder = f"folder: {shown(place) if place else 'none'}"
+        print_text("\n".join([folder, f"limit: {report['limit']} bytes", total, *lines]))
     if place is None or (options.clear and files):
-        print(f"numcrc: {kernel_cache.status()}", file=sys.stderr)
+        print(f"numcrc: {visible(kernel_cache.status())}", file=sys.stderr)
         return CANNOT_READ
     return 0
 
 
 def _time(seconds: float) -> str:
     """Return a time as it is here, such as 2024-02-29 12:00:00+01:00."""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+    except (OSError, OverflowError, ValueError):  # file systems have later years than datetime
+        return "unknown"

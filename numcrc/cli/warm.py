@@ -6,7 +6,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from numcrc.checkfiles.names import naming
+from numcrc.checkfiles.names import naming, visible
 from numcrc.cli import MISMATCH
 from numcrc.cli.arguments import crc_algorithm, new_parser
 from numcrc.jit import cache as kernel_cache
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
             done.append(plan)
             print(f"{plan.name}: {result}", flush=True)
     if failed:
-        print(f"numcrc: cache folder: {kernel_cache.status()}", file=sys.stderr)
+        print(f"numcrc: cache folder: {visible(kernel_cache.status())}", file=sys.stderr)
     return MISMATCH if failed else 0
 
 
