@@ -263,14 +263,16 @@ def test_folders_that_are_not_used(fault, reason, folder, tmp_path, monkeypatch)
 def test_full_disk(module, function, folder, monkeypatch):
     store(OTHER, BODY)
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(name: object, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", name)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, function, full)
         assert not store(KEY, BODY)
+        assert not store(bytes([1]) * 32, BODY)
     assert [path.name for path in folder.iterdir()] == [f"{OTHER.hex()}.kernel"]
-    assert "No space left" in cache.status()
+    # Once for all files.
+    assert cache.status() == f"{folder}; [Errno 28] No space left on device: {str(folder)!r}"
     assert load(KEY) is None
     assert load(OTHER) == BODY
 
@@ -325,7 +327,16 @@ def test_what_this_process_stores_stays(folder, monkeypatch):
 def test_a_limit_that_is_less_than_a_file(folder, monkeypatch):
     monkeypatch.setenv("NUMCRC_CACHE_SIZE", "0")
     assert not store(KEY, BODY)
-    assert "NUMCRC_CACHE_SIZE=0 is less" in cache.status()
+    assert not store(OTHER, BODY + BODY)
+    assert not cache.is_writable()
+    assert cache.status() == f"{folder}; NUMCRC_CACHE_SIZE=0 is too small"
+    assert not folder.exists()
+
+
+def test_a_process_that_may_store_nothing(tmp_path):
+    folder = tmp_path / "cache"
+    found = outcome(run_python(CODE, NUMCRC_CACHE_DIR=str(folder), NUMCRC_CACHE_SIZE="0"))
+    assert found == ("cold", f"{folder}; NUMCRC_CACHE_SIZE=0 is too small")
     assert not folder.exists()
 
 

@@ -131,7 +131,7 @@ def _folder(make: bool = False) -> Folder | None:
 
 def is_writable() -> bool:
     """Return whether files can be stored; the folder is made if it is missing."""
-    folder = _folder(make=True)
+    folder = _folder(make=True) if _has_room(1) else None
     if folder is None:
         return False
     folder.close()
@@ -171,6 +171,14 @@ def limit() -> int:
     if given:
         note(f"NUMCRC_CACHE_SIZE: expected a number of bytes, got {given[:20]!r}")
     return _LIMIT
+
+
+def _has_room(size: int) -> bool:
+    """Return whether a file of *size* bytes is within the limit; if not, note it."""
+    if size <= (most := limit()):
+        return True
+    note(f"NUMCRC_CACHE_SIZE={most} is too small")
+    return False
 
 
 # Files
@@ -277,18 +285,14 @@ def store(key: bytes, data: bytes, kind: str = "kernel") -> bool:
     A sound file that another process has stored stays: other machines may run it, from which NFS
     would take it away.
     """
-    most = limit()
-    if len(data) > most:
-        note(f"NUMCRC_CACHE_SIZE={most} is less than a kernel's {len(data)} bytes")
-        return False
-    folder = _folder(make=True)
+    folder = _folder(make=True) if _has_room(len(data)) else None
     if folder is None:
         return False
     with folder:
-        return folder.is_ours and _store(folder, key, data, kind, most)
+        return folder.is_ours and _store(folder, key, data, kind)
 
 
-def _store(folder: Folder, key: bytes, data: bytes, kind: str, most: int) -> bool:
+def _store(folder: Folder, key: bytes, data: bytes, kind: str) -> bool:
     # Not by tempfile, which takes 10 ms to import: a fork in a compile would have to wait for it.
     temporary = _TEMPORARY + os.urandom(8).hex()
     try:
@@ -303,10 +307,10 @@ def _store(folder: Folder, key: bytes, data: bytes, kind: str, most: int) -> boo
         else:
             folder.remove(temporary)
     except OSError as error:
-        note(str(error))
+        _note_error(error)
         _remove(folder, temporary)
         return False
-    _clean(folder, now, most)
+    _clean(folder, now)
     return True
 
 
@@ -323,8 +327,13 @@ def _remove(folder: Folder, name: str) -> bool:
     try:
         return folder.is_ours and folder.remove(name)
     except OSError as error:
-        note(str(error))
+        _note_error(error)
         return False
+
+
+def _note_error(error: OSError) -> None:
+    """Note an error about the folder, not the file, so that it is noted once for all files."""
+    note(str(OSError(error.errno, error.strerror, path())))
 
 
 def _name(key: bytes, kind: str) -> str:
@@ -351,7 +360,7 @@ def _is_hex(text: str) -> bool:
     return not text.strip("0123456789abcdef")
 
 
-def _clean(folder: Folder, now: float, most: int) -> None:
+def _clean(folder: Folder, now: float) -> None:
     """Remove what killed processes left, and files unused for the longest time above the limit."""
     files = []
     try:
@@ -361,9 +370,9 @@ def _clean(folder: Folder, now: float, most: int) -> None:
             elif _is_stored(name):
                 files.append((found.st_mtime, name, found.st_size))
     except OSError as error:
-        note(str(error))
+        _note_error(error)
         return
-    total = sum(size for _, _, size in files)
+    total, most = sum(size for _, _, size in files), limit()
     for _, name, size in sorted(files):
         if total <= most:
             break
