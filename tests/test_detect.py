@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_another_cpu_or_llvmlite_is_asked_about(changed, tmp_path):
     code = f"from numcrc.jit import detect\n{change}" + CODE
     assert [outcome(folder, code) for _ in range(2)] == ["asked", "remembered"]
     assert outcome(folder) == "remembered"
+
+
+def test_files_of_the_current_folder_are_not_those_of_a_package(tmp_path, monkeypatch):
+    """Where a finder of an installer's own knows the package, and Python's does not."""
+    (tmp_path / "_version.py").write_text("9.9.9")
+    (tmp_path / "binding").mkdir()
+    (tmp_path / "binding" / "libllvmlite.so").write_text("library")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"{name} 1.2.3")
+    assert detect.package_version("llvmlite") == b"llvmlite 1.2.3"
+    assert detect._llvm_library() == b"0"
 
 
 @on_x86_64

@@ -252,10 +252,19 @@ def test_the_process_that_compiles_has_any_path():
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "machine code\n")
 
 
-def test_a_frozen_program_is_not_started_again():
-    code = "import sys; sys.frozen = True; import numcrc\nsys.executable = '/bin/false'"
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("frozen = True; sys.executable = '/bin/false'", "the program is frozen"),
+        ("executable = ''", "sys.executable is not set"),
+        ("executable = None", "sys.executable is not set"),
+    ],
+)
+def test_only_python_is_started(setting, why):
+    """Not a frozen program again, nor one that embeds Python."""
+    code = f"import sys; sys.{setting}; import numcrc\n"
     done = refusing("-c", code + COMPILED_APART, NUMCRC_CACHE_DIR="/dev/null")
-    reason = "cannot compile kernels: the program is frozen"
+    reason = f"cannot compile kernels: {why}"
     assert f"{reason}: CRCs are computed in Python" in done.stderr
     assert done.stdout == f"in Python, very slowly: {reason}\n"
 

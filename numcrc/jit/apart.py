@@ -53,6 +53,8 @@ def compile_kernel(plan: Plan, target: Target) -> bytes:
     """
     if getattr(sys, "frozen", False):  # sys.executable is the program, and would start again
         raise NoMachineCodeError("cannot compile kernels: the program is frozen")
+    if not sys.executable:  # "" or None in some programs that embed Python
+        raise NoMachineCodeError("cannot compile kernels: sys.executable is not set")
     marker = os.urandom(16)
     path = marshal.dumps([each for each in sys.path if isinstance(each, str)])
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]

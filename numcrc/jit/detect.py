@@ -68,16 +68,24 @@ def llvmlite_version() -> bytes:
     return package_version("llvmlite")
 
 
-def _folder(package: str) -> str:
-    """Return the folder of a package, "" if it has none."""
+def _file_of(package: str, *names: str) -> str:
+    """Return the path of a package's file.
+
+    Raises
+    ------
+    FileNotFoundError
+        The package is not in a folder.
+    """
     spec = PathFinder.find_spec(package)
-    return os.path.dirname(spec.origin) if spec and spec.origin else ""
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(package)
+    return os.path.join(os.path.dirname(spec.origin), *names)
 
 
 def _llvm_library() -> bytes:
     """Return the size of the library: one release of llvmlite is built with several of LLVM."""
     try:
-        size = os.stat(os.path.join(_folder("llvmlite"), "binding", "libllvmlite.so")).st_size
+        size = os.stat(_file_of("llvmlite", "binding", "libllvmlite.so")).st_size
     except OSError:
         size = 0
     return str(size).encode()
@@ -86,7 +94,7 @@ def _llvm_library() -> bytes:
 def package_version(name: str) -> bytes:
     """Return bytes that differ between releases of a package, without importing it."""
     try:
-        with open(os.path.join(_folder(name), "_version.py"), "rb") as file:
+        with open(_file_of(name, "_version.py"), "rb") as file:
             return file.read()
     except OSError:
         pass
