@@ -215,6 +215,24 @@ def test_functions_import_by_threads(name):
         assert late <= {("_compile", "numcrc.jit.compiler.compile_kernel")}
 
 
+def test_the_docstring_of_jit_names_all_that_is_in_it():
+    modules = {name.split(".")[1] for name in PATHS if name.startswith("jit.")}
+    words = set(
+        re.findall(r"``([a-z0-9]+)", ast.get_docstring(ast.parse(PATHS["jit"].read_text())))
+    )
+    assert words >= modules
+
+
+@pytest.mark.skipif(not README.exists(), reason="numcrc is installed without its README")
+def test_readme_names_every_variable():
+    text = README.read_text(encoding="utf-8")
+    variables = {
+        name for path in PATHS.values() for name in re.findall("NUMCRC_[A-Z_]+", path.read_text())
+    }
+    assert len(variables) > 4
+    assert {name for name in variables if f"| `{name}` |" not in text} == set()
+
+
 def test_the_root_is_small():
     modules = [name for name in PATHS if "." not in name and PATHS[name].parent == ROOT]
     assert len(modules) <= 14
