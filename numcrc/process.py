@@ -4,7 +4,7 @@ Imports: a signal handler may raise an exception in the main thread at any momen
 of an import that may leave Python's import lock held, and other threads then wait for it for
 ever; or a module half imported, and NumPy for one cannot be imported again. So the main thread
 waits for a thread that imports, and an exception ends only the wait. While there is no other
-thread, it blocks signals instead: a thread needs threading, and that functools, which takes longer.
+thread, it blocks signals instead: a thread needs the module threading, whose import takes longer.
 
 Forks: a child does not have the other threads, and finds the locks that they hold held for ever.
 So a fork waits until no other thread holds a lock. Modules add the locks that their threads may
@@ -252,7 +252,7 @@ def _before_fork() -> None:
     while True:
         found = _existing()
         for lock in found:
-            _releases.append(lock.release)  # first, lest an interrupt leaves it held
+            _releases.append(lock.release)  # first: an interrupt may come
             lock.acquire()
         # Python takes this lock for a fork too, but only after this function: in between,
         # another thread could start an import.

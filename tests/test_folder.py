@@ -57,7 +57,7 @@ def is_loaded() -> bool:
 
 
 def run_as(user: int, code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run *code* as another user, who may read all files, as these may be root's only."""
+    """Run *code* as another user that can read all files, since pytest's folders are private."""
     command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     command += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     return run_command([*command, sys.executable, "-c", code], **env)
@@ -113,7 +113,6 @@ def test_the_private_group_of_a_user(folder):
     code = "import sys; from numcrc.jit.folder import Folder; print(Folder(sys.argv[1]).is_ours)"
     if not shutil.which("setpriv"):
         pytest.skip("needs setpriv")
-    # The folders of tests are root's only, which is no matter here.
     found = run_as(OTHER_USER, code.replace("sys.argv[1]", repr(str(folder))))
     assert found.stdout == "True\n", found.stderr
 
@@ -263,8 +262,7 @@ def zeros() -> int:
 
 
 @as_root
-def test_a_folder_of_root_that_others_cannot_read(tmp_path):
-    """Nor is one of another user made readable."""
+def test_a_folder_of_a_third_user(tmp_path):
     (tmp_path / "cache").mkdir(mode=0o700)
     os.chown(tmp_path / "cache", 4711, -1)
     found = run_as(2000, WIDE, NUMCRC_CACHE_DIR=str(tmp_path / "cache"))

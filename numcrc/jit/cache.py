@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAGIC = b"numcrc kernel 1\n"
-"""The format of files. It is part of each key, lest versions replace each other's files."""
+"""The format of files. It is part of each key, so versions keep apart."""
 _HEADER = struct.Struct("<16s32s32sQ")
 _DIGESTED = 16 + 32
 """Where the part of a file begins that its digest covers."""

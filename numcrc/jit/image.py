@@ -32,8 +32,8 @@ _PLAIN = {1, 0x70000001}  # SHT_PROGBITS, SHT_X86_64_UNWIND
 _WRITE, _ALLOC, _TLS = 1, 2, 0x400
 _UNDEFINED, _RESERVED = 0, 0xFF00
 
-_PAGE = 0xFFF
-"""Of AArch64's ADRP: 4 KiB, however large the pages of memory are."""
+_IN_PAGE = 0xFFF
+"""The bits of an address within a page of AArch64's ADRP: 4 KiB, also where memory's are larger."""
 
 
 class ImageError(RuntimeError):
@@ -72,13 +72,13 @@ def _relative(layout: str) -> Callable[[bytearray, int, int], None]:
 
 
 def _adrp(code: bytearray, at: int, target: int) -> None:
-    pages = (target & ~_PAGE) - (at & ~_PAGE) >> 12
+    pages = (target & ~_IN_PAGE) - (at & ~_IN_PAGE) >> 12
     _word(code, at, 0x60FFFFE0, (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5)
 
 
 def _low12(scale: int) -> Callable[[bytearray, int, int], None]:
     def low12(code: bytearray, at: int, target: int) -> None:
-        offset = target & _PAGE
+        offset = target & _IN_PAGE
         if offset % (1 << scale):
             raise ImageError(f"constant at {target:#x} is not aligned to {1 << scale} bytes")
         _word(code, at, 0x3FFC00, offset >> scale << 10)

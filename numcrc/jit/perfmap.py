@@ -54,7 +54,7 @@ def _write(path: str, lines: bytes) -> None:
 
 
 def _write_all() -> None:
-    """Name the kernels of the parent in the file of the child, whose number is another."""
+    """Name the kernels that the parent has loaded in the file of the child."""
     if _lines:
         _append(b"".join(_lines))
 
