@@ -87,7 +87,7 @@ def test_an_unusable_file_in_a_list(tmp_path):
     shown = {line.split("  ")[-1] for line in out.splitlines()[3:]}
     assert "unusable" in shown
     assert "\x1b" not in out
-    assert not err
+    assert err == f"numcrc: {'01' * 32}: damaged, compiled again\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs names of any bytes")
@@ -140,7 +140,7 @@ def test_a_folder_that_is_not_used(tmp_path):
     for arguments in (["cache"], ["cache", "--clear"]):
         status, _, err = numcrc_with(place, *arguments)
         assert status == 3
-        assert err == f"numcrc: none; {tmp_path}: other users can write to it\n"
+        assert err == f"numcrc: {tmp_path}: other users can write to it\n"
     assert list(place.iterdir())
     assert json.loads(numcrc_with(place, "cache", "--json")[1])["folder"] is None
 
@@ -223,3 +223,9 @@ def test_an_interrupt(tmp_path):
     assert process.returncode == 130
     assert not err
     assert list(place.glob("*.kernel"))
+
+
+def test_a_setting_that_is_not_used_is_said_to_be(tmp_path):
+    status, out, errors = numcrc_with(tmp_path, "cache", NUMCRC_CACHE_SIZE="1G")
+    assert (status, out.splitlines()[1]) == (0, "limit: 268435456 bytes")
+    assert errors == "numcrc: NUMCRC_CACHE_SIZE: expected a number of bytes, got '1G'\n"

@@ -32,6 +32,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     options = parser.parse_args(arguments)
     removed = kernel_cache.clear() if options.clear else (0, 0)
+    not_removed = options.clear and kernel_cache.faults()
     files = kernel_cache.contents()
     place = kernel_cache.usable_path()
     report = {
@@ -54,10 +55,9 @@ def run(arguments: list[str]) -> int:
         total = f"total: {len(files)} files, {report['bytes']} bytes"
         folder = f"folder: {shown(place) if place else 'none'}"
         print_text("\n".join([folder, f"limit: {report['limit']} bytes", total, *lines]))
-    if place is None or (options.clear and files):
-        print(f"numcrc: {visible(kernel_cache.status())}", file=sys.stderr)
-        return CANNOT_READ
-    return 0
+    for fault in kernel_cache.faults():
+        print(f"numcrc: {visible(fault)}", file=sys.stderr)
+    return CANNOT_READ if place is None or not_removed else 0
 
 
 def _time(seconds: float) -> str:

@@ -80,7 +80,8 @@ def path() -> str | None:
     """Return the path of the cache folder; None if there is no home folder."""
     try:
         if given := os.environ.get("NUMCRC_CACHE_DIR"):
-            return os.path.abspath(given)
+            # Not abspath, which takes away a ".." that may follow a link.
+            return given if os.path.isabs(given) else os.path.join(os.getcwd(), given)
         found = _default()
     except (OSError, RuntimeError, KeyError) as error:  # no HOME, and no user of that number
         note(f"cannot find the cache folder: {error}")
@@ -158,8 +159,13 @@ def usable_path() -> str | None:
     return place
 
 
+def faults() -> list[str]:
+    """Return the reasons why kernels were not kept or found, and why settings were not used."""
+    return _faults.copy()
+
+
 def status() -> str:
-    """Return the cache folder, or "none", and the reasons why kernels were not kept."""
+    """Return the cache folder, or "none", and its `faults`."""
     return "; ".join([usable_path() or "none", *_faults])
 
 
