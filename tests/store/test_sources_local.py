@@ -125,6 +125,40 @@ def test_local_changes(tmp_path: Path) -> None:
         source.read(entry, 0, space())
 
 
+def test_local_pipe_in_place_of_a_listed_file(tmp_path: Path) -> None:
+    """Nothing is taken from the pipe."""
+    path = tmp_path / "a"
+    path.write_bytes(b"1234")
+    source = LocalSource(str(tmp_path))
+    (entry,) = source.entries()
+    path.unlink()
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR)
+    try:
+        os.write(pipe, b"5678")
+        with pytest.raises(StoreError, match="not a regular file"):
+            source.fetch(entry, space())
+        assert os.read(pipe, 9) == b"5678"
+    finally:
+        os.close(pipe)
+
+
+def test_local_changes_during_a_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"1234")
+    source = LocalSource(str(tmp_path))
+    (entry,) = source.entries()
+    fstat = os.fstat
+
+    def changing(fd: int) -> os.stat_result:
+        os.utime(path, ns=(0, 0))
+        return fstat(fd)
+
+    monkeypatch.setattr(os, "fstat", changing)
+    with pytest.raises(ChangedError):
+        source.fetch(entry, space())
+
+
 def test_local_outside_if_allowed(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "beside").write_bytes(b"beside")
