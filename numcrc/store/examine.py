@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TypeAlias
 
-from numcrc._light import NamedTuple
 from numcrc.store.compare import Outcome, Task, any_differs, computable, error_result
 from numcrc.store.composite import has_composite, may_know_parts
 from numcrc.store.hashing import Found, Tally, of_body
@@ -20,14 +20,8 @@ BODY_CHECKSUM = Checksum("crc64nvme", b"")
 """Compares two bodies if no checksum of the expected one can be computed."""
 
 
-class _Fetched(NamedTuple):
-    """An object whose body is in a reader's buffer."""
-
-    position: int
-    pair: Pair
-    entry: Entry
-    body: memoryview
-    wanted: tuple[Checksum, ...]
+_Fetched: TypeAlias = tuple[int, Pair, Entry, memoryview]
+"""The number of a pair, the pair, and the object whose body is in a reader's buffer."""
 
 
 class _Case:
@@ -86,8 +80,9 @@ class Examiner:
 
         Those that take more than one step are submitted as work of their own.
         """
-        task, source = self._task, self._source
+        source = self._source
         used, fetched = 0, list[_Fetched]()
+        sizes: dict[str, int] = {}
         outcomes: dict[int, Outcome] = {}
         cases = []
         for index, pair in items:
@@ -108,15 +103,13 @@ class Examiner:
             except StoreError as error:
                 outcomes[index] = error_result(pair, error)
             else:
-                used += len(view)
-                expected = pair.expected
-                outcome = None
-                if expected is not None and expected.size != fresh.size:
-                    outcome = task.early_result(pair, fresh)
-                if outcome is None:
-                    fetched.append(_Fetched(index, pair, fresh, view, task.wanted(pair, fresh)))
-                else:
-                    outcomes[index] = outcome
+                sizes[pair.key] = size = len(view)
+                used += size
+                fetched.append((index, pair, fresh, view))
+                if not source.local:
+                    self._progress.read_whole(sizes)  # for the next one takes long
+                    sizes.clear()
+        self._progress.read_whole(sizes)
         cases += self._hash_group(fetched, outcomes)
         self._deliver(outcomes, (pair for index, pair in items if index in outcomes))
         for case in cases:
@@ -137,13 +130,20 @@ class Examiner:
 
     def _hash_group(self, fetched: Sequence[_Fetched], outcomes: dict[int, Outcome]) -> list[_Case]:
         """Add the outcomes of the objects in the buffer; return those that take more steps."""
-        cases = []
-        for index, pair, entry, body, wanted in fetched:
+        task, cases = self._task, []
+        for index, pair, entry, body in fetched:
+            expected = pair.expected
+            if expected is not None and expected.size != entry.size:
+                early = task.early_result(pair, entry)
+                if early is not None:
+                    outcomes[index] = early
+                    continue
+            wanted = task.wanted(pair, entry)
             if may_know_parts(entry, wanted):
                 cases.append(_Case(index, pair))
                 continue
             found = of_body(body, wanted)
-            outcome = self._task.verdict(pair, entry, wanted, found)
+            outcome = task.verdict(pair, entry, wanted, found)
             if (
                 isinstance(outcome, Result)
                 and outcome.state is not State.MATCH
@@ -253,6 +253,7 @@ class Examiner:
             if size is not None:
                 raise
             raise StoreError(f"{error}; the store does not send its size") from error
+        self._progress.read_whole({entry.key: len(view)})
         if size is not None and len(view) != size:
             raise ChangedError(f"{entry.key}: expected {size} bytes, got {len(view)}")
         return of_body(view, wanted, entry.checksums)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Lock
 
@@ -62,6 +62,18 @@ class Progress:
             read, added = self._reads[key]
             self._reads[key] = read, added + size
             self._more_bytes += size
+
+    def read_whole(self, sizes: Mapping[str, int]) -> None:
+        """Note that the bodies of objects, by key with their bytes, were read in one step each."""
+        with self._lock:
+            for key, size in sizes.items():
+                self.bytes += size
+                if key in self._reads:
+                    read, added = self._reads[key]
+                    self._reads[key] = read + size, added + size
+                    self._more_bytes += size
+                else:
+                    self._reads[key] = size, 0
 
     def read(self, key: str, count: int) -> None:
         """Add *count* bytes of an object in progress."""

@@ -59,14 +59,14 @@ class BodyReader:
         self._stopped = stopped
 
     def whole(self, source: Source, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
-        """Return ``source.fetch(entry, into)``, with retries."""
+        """Return ``source.fetch(entry, into)``, with retries; the caller counts the bytes."""
         if self._stopped():
             raise StoppedError
-        self._progress.begin(entry.key, entry.size or 0)
+        if self._bandwidth is None:
+            return self.retries(source.fetch, entry, into)
         found = self.retries(self._limited, entry.size or 0, source.fetch, entry, into)
-        if self._bandwidth is not None and entry.size is None:
+        if entry.size is None:
             self._bandwidth.take(len(found[1]))
-        self._progress.read(entry.key, len(found[1]))
         return found
 
     def pieces(self, source: Source, entry: Entry, start: int, end: int) -> Iterator[memoryview]:

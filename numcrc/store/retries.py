@@ -56,11 +56,12 @@ class Retries:
             The error of the last attempt, with the number of attempts, or the first error that
             is not a `RetryError`.
         """
-        longest = FIRST
-        for left in reversed(range(self._attempts)):
+        left, longest = self._attempts, FIRST
+        while True:
             try:
                 return function(*args, **kwargs)
             except RetryError as error:
+                left -= 1
                 if not left:
                     tries = f" ({self._attempts} attempts)" if self._attempts > 1 else ""
                     raise StoreError(f"{error}{tries}") from error
@@ -68,7 +69,6 @@ class Retries:
                 if self._wait(longest * random.uniform(0.5, 1)):
                     raise StoppedError from error
                 longest = min(2 * longest, LONGEST)
-        raise AssertionError("unreachable")
 
 
 class Bandwidth:
