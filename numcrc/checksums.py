@@ -125,7 +125,7 @@ class ChecksumAlgorithm(NamedTuple):
         'e3069283'
         """
         if self.crc is not None:
-            return self.encode(self.crc(data))
+            return self.crc(data).to_bytes((self.width + 7) // 8, "big")
         made = self.new()
         made.update(data)
         return made.digest()

@@ -52,8 +52,9 @@ def _result(
     first = wanted[0]
     if first.etag:
         detail = "; ".join(filter(None, ("the ETag as MD5", detail)))
-    actual = _text(first, found) if found else ""
-    expected = _text(first, first.value)
+    expected = actual = _text(first, first.value)
+    if not found or found != first.value:
+        actual = _text(first, found) if found else ""
     return Result(pair.key, state, size, first.algorithm, expected, actual, parts, detail, version)
 
 
@@ -179,6 +180,8 @@ class Comparison:
             else:
                 parts = _differing_parts(checksum, one)
                 return _result(State.DIFFER, pair, entry, [checksum], one.value, parts)
+        if good and not unsure:
+            return _result(State.MATCH, pair, entry, good, good[0].value)
         if good:
             values = {checksum.value for checksum in good}  # of two guesses, one is right
             left = [checksum for checksum, _ in unsure if checksum.value not in values]
@@ -282,10 +285,11 @@ def _not_as_guessed(checksum: Checksum, known: Sequence[Checksum]) -> str:
 
 def preferred(checksums: tuple[Checksum, ...]) -> tuple[Checksum, ...]:
     """Return *checksums* without that of the ETag, unless only this one can be computed."""
-    if not any(checksum.etag for checksum in checksums):
-        return checksums
-    others = tuple(checksum for checksum in checksums if not checksum.etag)
-    return others if computable(others) else checksums
+    for checksum in checksums:  # runs for every object, as `computable`
+        if checksum.etag:
+            others = tuple(checksum for checksum in checksums if not checksum.etag)
+            return others if computable(others) else checksums
+    return checksums
 
 
 def any_differs(wanted: Sequence[Checksum], found: Sequence[Found]) -> bool:

@@ -176,18 +176,17 @@ def of_body(
     body: memoryview, wanted: Sequence[Checksum], hints: Sequence[Checksum] = ()
 ) -> list[Found]:
     """Return the value of each wanted checksum of an object whose body is in memory."""
-    if not has_composite(wanted):
-        return [_of_whole(checksum.algorithm, body) for checksum in wanted]
-    tally = Tally(len(body), wanted, hints)
-    tally.add(0, iter((body,)))
-    return tally.found()
-
-
-def _of_whole(algorithm: str, body: memoryview) -> Found:
-    try:
-        return Found(find(algorithm).of(body))
-    except UnsupportedError as error:
-        return Found(None, why=str(error))
+    if has_composite(wanted):
+        tally = Tally(len(body), wanted, hints)
+        tally.add(0, iter((body,)))
+        return tally.found()
+    found = []
+    for checksum in wanted:
+        try:
+            found.append(Found(find(checksum.algorithm).of(body)))
+        except UnsupportedError as error:
+            found.append(Found(None, why=str(error)))
+    return found
 
 
 def _algorithm_and_ends(
