@@ -12,7 +12,7 @@ import pytest
 from numcrc.store.objects import Entry
 from numcrc.store.source import ChangedError, MissingError, StoreError
 from numcrc.store.sources import open_source
-from numcrc.store.sources.local import LocalSource
+from numcrc.store.sources.local import Excluded, LocalSource, file_id
 from store.source_support import in_order, keys_of, space
 
 
@@ -123,6 +123,30 @@ def test_local_changes(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(MissingError):
         source.read(entry, 0, space())
+
+
+def test_local_lists_many_files_and_what_is_between_them(tmp_path: Path) -> None:
+    names = [f"{n:04}" for n in range(600)]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    os.link(tmp_path / "0255", tmp_path / "0255-linked")
+    (tmp_path / "0256-folder").mkdir()
+    (tmp_path / "0256-folder" / "below").write_bytes(b"")
+    (tmp_path / "0400-lost").symlink_to("nowhere")
+    names = sorted([*names, "0255-linked", "0256-folder/below", "0400-lost"])
+    source = LocalSource(str(tmp_path))
+    listed = list(source.entries())
+    assert [entry.key for entry in listed] == names
+    assert [entry.key for entry in listed if entry.size is None] == ["0400-lost"]
+    assert all(entry == source.stat(entry.key) for entry in listed if entry.size is not None)
+    excluded = Excluded(linked=frozenset({file_id(os.stat(tmp_path / "0255"))}))
+    left = [name for name in names if not name.startswith("0255")]
+    assert [entry.key for entry in source.entries(excluded)] == left
+    (tmp_path / "0500-loop").symlink_to("0500-loop")
+    found = []
+    with pytest.raises(StoreError, match="0500-loop"):
+        found.extend(entry.key for entry in source.entries())
+    assert found == [name for name in names if name < "0500-loop"]
 
 
 def test_local_pipe_in_place_of_a_listed_file(tmp_path: Path) -> None:

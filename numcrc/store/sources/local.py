@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -21,6 +21,8 @@ for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):
     _FLAGS |= getattr(os, _flag, 0)
 # Folders that are remembered as such.
 _MOST_FOLDERS = 4096
+# Files whose statuses are asked for in a row.
+_TOGETHER = 256
 
 FileId: TypeAlias = tuple[int, int]
 """The device and the inode of a file."""
@@ -115,25 +117,21 @@ class LocalSource:
         excluded_keys = excluded.keys(self._root)
         waiting = [_listed(root, b"")]
         while waiting:
+            keys, folder = list[bytes](), None
             for key in waiting[-1]:
                 if key in excluded_keys:
                     continue
-                path = root + key
                 if key.endswith(b"/"):
-                    waiting.append(_listed(path, key))
+                    folder = key
                     break
-                try:
-                    found = os.stat(path)
-                except FileNotFoundError:  # a dangling link, or removed since
-                    if not excluded.has(path, None):
-                        yield Entry(os.fsdecode(key), complete=True)
-                    continue
-                except OSError as error:
-                    raise _failure(os.fsdecode(key), error) from error
-                if stat.S_ISREG(found.st_mode) and not excluded.has(path, found):
-                    yield Entry(os.fsdecode(key), found.st_size, (), _version(found), complete=True)
+                keys.append(key)
+                if len(keys) == _TOGETHER:
+                    break
             else:
                 waiting.pop()
+            yield from _files(root, keys, excluded)
+            if folder is not None:
+                waiting.append(_listed(root + folder, folder))
 
     def stat(self, key: str) -> Entry:
         """Return the entry of one file, which has no checksums."""
@@ -283,6 +281,37 @@ def _listed(path: bytes, prefix: bytes) -> Iterator[bytes]:
         raise _failure(os.fsdecode(prefix or path), error) from error
     names.sort()
     return (prefix + name for name in names)
+
+
+def _files(root: bytes, keys: list[bytes], excluded: Excluded) -> Iterator[Entry]:
+    """Yield the entries of files in the folder *root*."""
+    paths = [root + key for key in keys]
+    found: Iterable[os.stat_result | None]
+    try:
+        # System calls in a row take a third less time than with other work in between.
+        found = list(map(os.stat, paths))
+    except OSError:
+        found = map(_status, keys, paths)
+    inodes = {inode for _, inode in excluded.linked | excluded.replaced}
+    for key, path, status in zip(keys, paths, found, strict=True):
+        if status is None:
+            if not excluded.has(path, None):
+                yield Entry(os.fsdecode(key), complete=True)
+        elif stat.S_ISREG(status.st_mode):
+            if status.st_ino in inodes and excluded.has(path, status):
+                continue
+            version = _version(status)
+            yield Entry._make((os.fsdecode(key), status.st_size, (), version, False, True))
+
+
+def _status(key: bytes, path: bytes) -> os.stat_result | None:
+    """Return the status of a file; None for a link that leads nowhere, or a file removed since."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _failure(os.fsdecode(key), error) from error
 
 
 def _readinto_by_file(fd: int, into: memoryview) -> int:
