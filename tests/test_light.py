@@ -58,6 +58,8 @@ def test_a_named_tuple(kind):
     assert value._asdict() == {"new": 1, "cls": "a", "sizes": (2,)}
     assert value._replace(new=3) == kind(3, "a", (2,))
     assert type(value._replace(new=3)) is kind
+    made = kind._make((3, "a", (2,)))
+    assert (type(made), made) == (kind, (3, "a", (2,)))
     copy = pickle.loads(pickle.dumps(value))
     assert (type(copy), copy) == (kind, value)
     assert not hasattr(value, "__dict__")

@@ -25,6 +25,10 @@ def loads(text: str) -> Any:
     ValueError: duplicate name 'a'
     """
     try:
+        if text.startswith("{"):  # the usual line; `decode` also skips white space before it
+            value, end = _DECODER.raw_decode(text)
+            if not text[end:].strip(" \t\n\r"):
+                return value
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("invalid JSON: nested too deep") from None

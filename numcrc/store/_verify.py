@@ -152,7 +152,8 @@ def verify(
         return stop.is_set() or ended.is_set()
 
     def selected(entries: Iterable[Entry]) -> Iterator[Entry]:
-        return selection.of(entries, stopped)
+        # A stop also ends the run, within `POLL` seconds.
+        return selection.of(entries, ended.is_set)
 
     try:
         # Not an ExitStack: an interrupt of its Python code can leave files open.

@@ -29,6 +29,7 @@ from numcrc.store.manifests import (
     read_manifest,
     write_manifest,
 )
+from numcrc.store.manifests.rows import _any_entry, _usual_entry, entry_to_row
 from numcrc.store.objects import Checksum, Entry, Part
 from store.manifest_support import CRC32C, SUFFIXES, TABLE_NAMES, keys, read, sizes, some
 
@@ -57,6 +58,36 @@ entries = st.builds(
     st.booleans(),
     st.booleans(),
 )
+
+
+ODD = st.sampled_from(
+    [None, True, -1, 1 << 63, 1.5, "", "a\0", "\u00e9", "\udcff", {}, [], {"": "00"}]
+)
+DIGITS = st.sampled_from(
+    ["e3069283", "E3069283", "e30692 3", "e306928", "4waSgw==", "\u00e9" * 8, "fff"]
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"key": st.just("a") | ODD, "size": st.just(9) | ODD},
+        optional={
+            "checksums": st.dictionaries(st.sampled_from(sorted(WIDTHS)), DIGITS | ODD) | ODD,
+            "version": st.just("v1") | ODD,
+            "complete": st.booleans(),
+            "crc32": DIGITS,
+        },
+    )
+)
+def test_usual_rows_are_read_as_any_others(row):
+    if (found := _usual_entry(row)) is not None:
+        assert found == _any_entry(row)
+
+
+def test_usual_rows_take_the_short_way():
+    for version in ("", "1-2-3"):
+        entry = Entry("a", 9, (Checksum("crc32c", bytes(4)), Checksum("md5", bytes(16))), version)
+        assert _usual_entry(entry_to_row(entry)) == entry
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -85,6 +85,8 @@ RESULTS = Table(
 # The columns of a report that a result may leave empty.
 _RESULT_TEXTS = ("algorithm", "expected", "actual", "detail", "version")
 _LARGEST = (1 << 63) - 1
+# The columns of a manifest that most rows have, and no others.
+_USUAL = {"key", "size", "checksums", "version"}
 
 
 def entry_to_row(entry: Entry) -> Row:
@@ -113,6 +115,44 @@ def row_to_entry(row: Row) -> Entry:
 
     A column whose name is an algorithm has values of it, as in tables of other programs.
     """
+    return _usual_entry(row) or _any_entry(row)
+
+
+def _usual_entry(row: Row) -> Entry | None:
+    """Return the entry in a row of the form that most have; None if `_any_entry` must check it.
+
+    This takes a quarter of the time.
+    """
+    key, size, version = row.get("key"), row.get("size"), row.get("version", "")
+    named = row.get("checksums")
+    if not (
+        type(key) is type(version) is str
+        and type(size) is int
+        and type(named) is dict
+        and row.keys() <= _USUAL
+        and key.isascii()
+        and version.isascii()
+        and key
+        and "\0" not in key
+        and 0 <= size <= _LARGEST
+    ):
+        return None
+    checksums = []
+    for algorithm, text in named.items():
+        found = known(algorithm)
+        if found is None or type(text) is not str or 4 * len(text) != found.width:
+            return None
+        try:
+            value = bytes.fromhex(text)
+        except ValueError:
+            return None
+        if 2 * len(value) != len(text):  # white space
+            return None
+        checksums.append(Checksum._make((algorithm, value, 0, (), False, False)))
+    return Entry._make((key, size, tuple(checksums), version, False, False))
+
+
+def _any_entry(row: Row) -> Entry:
     key = check_key(_row_to_key(row))
     checksums: list[Checksum] = []
     for algorithm, values in _typed(row, "checksums", dict, {}).items():

@@ -87,7 +87,7 @@ def manifest_format(table: TableFormat) -> Format:
 
     def read(stream: FileStream, _options: Options) -> Iterator[NumberedEntry]:
         for number, entry in parsed(stream, ENTRIES, table, row_to_entry):
-            yield NumberedEntry(number, entry, stream.name)
+            yield NumberedEntry._make((number, entry, stream.name))
 
     def write(path: StrPath | None, entries: Iterable[Entry]) -> int:
         count = 0
