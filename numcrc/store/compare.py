@@ -55,7 +55,9 @@ def _result(
     expected = actual = _text(first, first.value)
     if not found or found != first.value:
         actual = _text(first, found) if found else ""
-    return Result(pair.key, state, size, first.algorithm, expected, actual, parts, detail, version)
+    return Result._make(
+        (pair.key, state, size, first.algorithm, expected, actual, parts, detail, version)
+    )
 
 
 class Computation:
@@ -164,6 +166,8 @@ class Comparison:
         found: Sequence[Found],
     ) -> Result:
         """Compare all computed checksums: one that differs decides."""
+        if len(wanted) == 1 and found[0].value == wanted[0].value and not found[0].why:
+            return _result(State.MATCH, pair, entry, wanted, wanted[0].value)
         good: list[Checksum] = []
         unsure: list[tuple[Checksum, Found]] = []
         for checksum, one in zip(wanted, found, strict=True):
@@ -180,8 +184,6 @@ class Comparison:
             else:
                 parts = _differing_parts(checksum, one)
                 return _result(State.DIFFER, pair, entry, [checksum], one.value, parts)
-        if good and not unsure:
-            return _result(State.MATCH, pair, entry, good, good[0].value)
         if good:
             values = {checksum.value for checksum in good}  # of two guesses, one is right
             left = [checksum for checksum, _ in unsure if checksum.value not in values]

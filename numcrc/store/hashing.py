@@ -183,7 +183,7 @@ def of_body(
     found = []
     for checksum in wanted:
         try:
-            found.append(Found(find(checksum.algorithm).of(body)))
+            found.append(Found._make((find(checksum.algorithm).of(body), (), "")))
         except UnsupportedError as error:
             found.append(Found(None, why=str(error)))
     return found

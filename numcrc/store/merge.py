@@ -210,7 +210,7 @@ def full_join(present: Iterable[Entry], expected: Iterable[Entry]) -> Iterator[P
     one, other = next(left, None), next(right, None)
     while one and other:
         if one[0] == other[0]:
-            yield Pair(one[1].key, one[1], other[1])
+            yield Pair._make((one[1].key, one[1], other[1]))
             one, other = next(left, None), next(right, None)
         elif one[0] < other[0]:
             pair = Pair(one[1].key, one[1], None)

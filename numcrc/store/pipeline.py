@@ -12,6 +12,7 @@ from _thread import start_new_thread
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import repeat
 from queue import Empty, SimpleQueue
 from typing import cast
 
@@ -329,7 +330,8 @@ class _Feeder:
         """Take all pairs."""
         # This thread has the only reference, so it ends the iterators, and closes their files.
         pairs, self._pairs = iter(self._pairs), ()
-        while not self._run.closing.is_set():
+        closing = self._run.closing
+        while not closing.on:
             try:
                 pair = next(pairs, None)
             except StoppedError:
@@ -348,7 +350,7 @@ class _Feeder:
 
     def arrived(self, outcomes: Iterable[int]) -> None:
         """Note, in the caller's thread, that objects with these numbers are examined."""
-        if size := sum(self._sizes.pop(number, 0) for number in outcomes):
+        if size := sum(map(self._sizes.pop, outcomes, repeat(0))):
             self._room.put((0, size))
 
     def yielded(self, count: int) -> None:
@@ -432,8 +434,8 @@ class _Order:
         while feeder.count is None or following < feeder.count:
             if stop():
                 return
-            if following in ready:
-                outcome = ready.pop(following)
+            outcome = ready.pop(following, None)
+            if outcome is not None:
                 following += 1
                 self._last = outcome.key
                 yield outcome
