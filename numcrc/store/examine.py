@@ -24,6 +24,13 @@ _Fetched: TypeAlias = tuple[int, Pair, Entry, memoryview]
 """The number of a pair, the pair, and the object whose body is in a reader's buffer."""
 
 
+_Step: TypeAlias = tuple[int, Pair, Entry, memoryview]
+"""The same of an object that is to be read into a part of the buffer."""
+
+TOGETHER = 32
+"""Files that are open at a time."""
+
+
 class _Case:
     """An object that is examined alone, in several steps."""
 
@@ -76,15 +83,13 @@ class Examiner:
         self._progress = progress
 
     def examine_group(self, items: Sequence[tuple[int, Pair]], reader: BodyReader) -> None:
-        """Examine objects: fetch as many as fit in the buffer, then hash these together.
+        """Examine objects: fetch some that fit in the buffer, then hash these together.
 
         Those that take more than one step are submitted as work of their own.
         """
-        source = self._source
-        used, fetched = 0, list[_Fetched]()
-        sizes: dict[str, int] = {}
         outcomes: dict[int, Outcome] = {}
         cases = []
+        used, batch = 0, list[_Step]()
         for index, pair in items:
             known = pair.present or pair.expected
             size = None if known is None else known.size
@@ -92,28 +97,38 @@ class Examiner:
                 cases.append(_Case(index, pair))
                 continue
             need = self._buffer_size if size is None else size
-            if used + need > self._buffer_size:
-                cases += self._hash_group(fetched, outcomes)
-                used, fetched = 0, []
-            entry = pair.present or Entry(pair.key)
+            if used + need > self._buffer_size or len(batch) == TOGETHER:
+                cases += self._examine_batch(batch, outcomes, reader)
+                used, batch = 0, []
+            area = reader.buffer[used : used + need]
+            batch.append((index, pair, pair.present or Entry(pair.key), area))
+            used += need
+        cases += self._examine_batch(batch, outcomes, reader)
+        self._deliver(outcomes, (pair for index, pair in items if index in outcomes))
+        for case in cases:
+            self._workers.submit(partial(self._examine_alone, case))
+
+    def _examine_batch(
+        self, batch: Sequence[_Step], outcomes: dict[int, Outcome], reader: BodyReader
+    ) -> list[_Case]:
+        """Add the outcomes of objects that fit in the buffer; return those that take more steps."""
+        source = self._source
+        found = reader.together(source, [(entry, area) for _, _, entry, area in batch])
+        fetched, cases = list[_Fetched](), []
+        for (index, pair, entry, area), one in zip(batch, found, strict=True):
             try:
-                fresh, view = reader.whole(source, entry, reader.buffer[used : used + need])
+                fresh, view = one or reader.whole(source, entry, area)
             except ChangedError:  # or longer than the buffer
                 cases.append(_Case(index, pair))
             except StoreError as error:
                 outcomes[index] = error_result(pair, error)
             else:
-                sizes[pair.key] = size = len(view)
-                used += size
                 fetched.append((index, pair, fresh, view))
-                if not source.local:
-                    self._progress.read_whole(sizes)  # for the next one takes long
-                    sizes.clear()
-        self._progress.read_whole(sizes)
-        cases += self._hash_group(fetched, outcomes)
-        self._deliver(outcomes, (pair for index, pair in items if index in outcomes))
-        for case in cases:
-            self._workers.submit(partial(self._examine_alone, case))
+                if not source.local:  # the next one takes long
+                    self._progress.read_whole({pair.key: len(view)})
+        if source.local:
+            self._progress.read_whole({pair.key: len(body) for _, pair, _, body in fetched})
+        return cases + self._hash_group(fetched, outcomes)
 
     def _examine_alone(self, case: _Case, reader: BodyReader) -> None:
         counted = case.pair  # which `_complete_expected` may replace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
@@ -67,6 +67,16 @@ class BodyReader:
         found = self.retries(self._limited, entry.size or 0, source.fetch, entry, into)
         if entry.size is None:
             self._bandwidth.take(len(found[1]))
+        return found
+
+    def together(
+        self, source: Source, wanted: Sequence[tuple[Entry, memoryview]]
+    ) -> Iterable[tuple[Entry, memoryview] | None]:
+        """Return what `whole` would for each of *wanted*, or None where it must be called."""
+        fetch = getattr(source, "fetch_together", None)
+        if fetch is None or self._bandwidth is not None or self._stopped():
+            return [None] * len(wanted)
+        found: list[tuple[Entry, memoryview] | None] = fetch(wanted)
         return found
 
     def pieces(self, source: Source, entry: Entry, start: int, end: int) -> Iterator[memoryview]:

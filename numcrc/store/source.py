@@ -33,9 +33,10 @@ class Source(Protocol):
 
     Methods raise `StoreError` and its subclasses only, never ``OSError``.
 
-    A source may have two more methods: ``has_folder(key)`` returns whether it has a folder, whose
-    key ends with ``/``, and ``interrupt()`` ends the requests in progress, which then raise
-    `RetryError`.
+    A source may have three more methods: ``has_folder(key)`` returns whether it has a folder, whose
+    key ends with ``/``; ``fetch_together(wanted)`` returns what `fetch` does for each of a list of
+    (entry, memoryview), or None where `fetch` must be called; and ``interrupt()`` ends the requests
+    in progress, which then raise `RetryError`.
     """
 
     url: str

@@ -31,17 +31,17 @@ import os, sys
 from numcrc.cli import main
 from numcrc.store.sources.local import LocalSource
 
-pipe, left, fetch = int(sys.argv[1]), int(sys.argv[2]), LocalSource.fetch
+pipe, left, fetch = int(sys.argv[1]), int(sys.argv[2]), LocalSource.fetch_together
 
-def pausing(source, entry, into):
+def pausing(source, wanted):
     global left
-    left -= 1
-    if not left:
+    if 0 < left <= len(wanted):
         os.write(pipe, b"paused")
         os.read(0, 1)
-    return fetch(source, entry, into)
+    left -= len(wanted)
+    return fetch(source, wanted)
 
-LocalSource.fetch = pausing
+LocalSource.fetch_together = pausing
 sys.exit(main(sys.argv[3:]))
 """
 

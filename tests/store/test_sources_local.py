@@ -149,6 +149,28 @@ def test_local_lists_many_files_and_what_is_between_them(tmp_path: Path) -> None
     assert found == [name for name in names if name < "0500-loop"]
 
 
+def test_local_reads_together(tmp_path: Path) -> None:
+    bodies = {f"{n:02}": os.urandom(n % 7 * 100) for n in range(40)}
+    for name, body in bodies.items():
+        (tmp_path / name).write_bytes(body)
+    source = LocalSource(str(tmp_path))
+    entries = list(source.entries())
+    wanted = [(entry, space(len(bodies[entry.key]))) for entry in entries]
+    before = os.listdir("/dev/fd")
+    found = source.fetch_together(wanted)
+    assert [(one[0], bytes(one[1])) for one in found if one] == [
+        (e, bodies[e.key]) for e in entries
+    ]
+    (tmp_path / "05").write_bytes(b"changed")
+    found = source.fetch_together(wanted)
+    assert [entry.key for (entry, _), one in zip(wanted, found, strict=True) if not one] == ["05"]
+    (tmp_path / "20").unlink()
+    assert source.fetch_together(wanted) == [None] * 40, "each is then read alone"
+    assert source.fetch_together([(Entry("../a", version="v"), space())]) == [None]
+    assert os.listdir("/dev/fd") == before
+    assert source.fetch_together([]) == []
+
+
 def test_local_pipe_in_place_of_a_listed_file(tmp_path: Path) -> None:
     """Nothing is taken from the pipe."""
     path = tmp_path / "a"
