@@ -133,11 +133,15 @@ def _compile(plan: Plan, host: Target, key: bytes) -> None:
         from numcrc.jit.compiler import compile_kernel
     with locks.compiler_lock() or imported("contextlib").nullcontext():
         if plan not in _addresses:  # by the thread that had the lock before
-            label = f"{plan.name}, {host.cpu}, numcrc {__version__}"
-            data = kernel_cache.packed(key, compile_kernel(plan, host), label)
+            data = packed(plan, host, key, compile_kernel(plan, host))
             if not (kernel_cache.store(key, data) and _load(plan, host, key)):
                 image = linker.takes_images(host.triple)
                 _link(plan, lambda: linker.link_bytes(key, data, image))
+
+
+def packed(plan: Plan, host: Target, key: bytes, kernel: bytes) -> bytes:
+    """Return the file of *plan*'s *kernel*, with a label for `numcrc cache`."""
+    return kernel_cache.packed(key, kernel, f"{plan.name}, {host.cpu}, numcrc {__version__}")
 
 
 def _link(plan: Plan, link: Callable[[], int | None]) -> bool:

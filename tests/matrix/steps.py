@@ -37,7 +37,7 @@ def compile_for(host: Target, names: Iterable[str]) -> None:
         key = engine.key(plan, host)
         descriptor = cache.open_file(key)
         if descriptor is None:
-            cache.store(key, cache.packed(key, compile_kernel(plan, host)))
+            cache.store(key, engine.packed(plan, host, key, compile_kernel(plan, host)))
         else:
             os.close(descriptor)
 
