@@ -20,12 +20,8 @@ BODY_CHECKSUM = Checksum("crc64nvme", b"")
 """Compares two bodies if no checksum of the expected one can be computed."""
 
 
-_Fetched: TypeAlias = tuple[int, Pair, Entry, memoryview]
-"""The number of a pair, the pair, and the object whose body is in a reader's buffer."""
-
-
-_Step: TypeAlias = tuple[int, Pair, Entry, memoryview]
-"""The same of an object that is to be read into a part of the buffer."""
+_Item: TypeAlias = tuple[int, Pair, Entry, memoryview]
+"""The number of a pair, the pair, the object, and its part of a reader's buffer, or its body."""
 
 TOGETHER = 32
 """Files that are open at a time."""
@@ -89,7 +85,7 @@ class Examiner:
         """
         outcomes: dict[int, Outcome] = {}
         cases = []
-        used, batch = 0, list[_Step]()
+        used, batch = 0, list[_Item]()
         for index, pair in items:
             known = pair.present or pair.expected
             size = None if known is None else known.size
@@ -109,12 +105,12 @@ class Examiner:
             self._workers.submit(partial(self._examine_alone, case))
 
     def _examine_batch(
-        self, batch: Sequence[_Step], outcomes: dict[int, Outcome], reader: BodyReader
+        self, batch: Sequence[_Item], outcomes: dict[int, Outcome], reader: BodyReader
     ) -> list[_Case]:
         """Add the outcomes of objects that fit in the buffer; return those that take more steps."""
         source = self._source
         found = reader.together(source, [(entry, area) for _, _, entry, area in batch])
-        fetched, cases = list[_Fetched](), []
+        fetched, cases = list[_Item](), []
         for (index, pair, entry, area), one in zip(batch, found, strict=True):
             try:
                 fresh, view = one or reader.whole(source, entry, area)
@@ -143,7 +139,7 @@ class Examiner:
         checksums = pair.expected.checksums
         return not has_composite(checksums) and (self._against is None or computable(checksums))
 
-    def _hash_group(self, fetched: Sequence[_Fetched], outcomes: dict[int, Outcome]) -> list[_Case]:
+    def _hash_group(self, fetched: Sequence[_Item], outcomes: dict[int, Outcome]) -> list[_Case]:
         """Add the outcomes of the objects in the buffer; return those that take more steps."""
         task, cases = self._task, []
         for index, pair, entry, body in fetched:
