@@ -5,7 +5,7 @@ Machine code handles the common calls, `Compiled.general` and `Compiled.general_
 
 from __future__ import annotations
 
-from numcrc.crc import gf2, reference
+from numcrc.crc import reference
 from numcrc.crc.model import Model, checked_unsigned, index
 from numcrc.process import imported
 
@@ -167,6 +167,4 @@ class Compiled:
                 " removed"
             )
         register = reference.register_of(self.model, crc)
-        factor = gf2.power_of_x(8 * count, self.model.generator)
-        shifted = gf2.mod(gf2.multiply(register, factor), self.model.generator)
-        return reference.value_of(self.model, shifted)
+        return reference.value_of(self.model, reference.after_zeros(self.model, register, count))

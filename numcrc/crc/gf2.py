@@ -79,6 +79,18 @@ def power_of_x(n: int, p: int) -> int:
     return result
 
 
+def squares(n: int, p: int, count: int) -> list[int]:
+    """Return ``x^(n * 2^k) mod p`` for k below *count*.
+
+    >>> squares(1, 0b1011, 3)
+    [2, 4, 6]
+    """
+    found = [power_of_x(n, p)]
+    while len(found) < count:
+        found.append(mod(square(found[-1]), p))
+    return found
+
+
 def reflect(a: int, width: int) -> int:
     """Return *a* with its *width* bits in reverse order.
 

@@ -58,6 +58,11 @@ def value_of(model: Model, register: int) -> int:
     return register ^ model.xorout
 
 
+def after_zeros(model: Model, register: int, n: int) -> int:
+    """Return *register* after *n* zero bytes, times ``x^(8n) mod G``; *n* may be negative."""
+    return gf2.mod(gf2.multiply(register, gf2.power_of_x(8 * n, model.generator)), model.generator)
+
+
 def crc(model: Model, data: Iterable[int], value: int | None = None) -> int:
     """Return the CRC of *data*, continuing from the CRC *value* of the bytes before.
 

@@ -355,10 +355,9 @@ def _after_zeros(model: Model) -> Any:
 
 def _powers(model: Model, exponent: int) -> Any:
     """Return ``x^(exponent * 2^k) mod P`` for k = 0..63, as `_multiply` takes them."""
-    power, found = gf2.power_of_x(exponent, model.generator), []
-    for _ in range(64):
-        found.append(gf2.reflect(power, model.width) if model.refout else power)
-        power = gf2.mod(gf2.multiply(power, power), model.generator)
+    found = gf2.squares(exponent, model.generator, 64)
+    if model.refout:
+        found = [gf2.reflect(power, model.width) for power in found]
     return np.array(found, np.uint64)
 
 

@@ -250,9 +250,6 @@ def zeros(model: Model) -> bytes:
     """
     found = []
     for exponent in (8, -8) if model.poly & 1 else (8,):
-        power = gf2.power_of_x(exponent, model.generator)
-        for _ in range(ZERO_POWERS):
-            found.append(power)
-            power = gf2.mod(gf2.square(power), model.generator)
+        found += gf2.squares(exponent, model.generator, ZERO_POWERS)
     found += [0] * (2 * ZERO_POWERS - len(found))
     return words([scaled(model) ^ _TOP, 64 - model.width, *found])

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from numcrc.crc import gf2, reference
+from numcrc.crc import reference
 from numcrc.crc.model import Model
 from numcrc.jit import constants
 from numcrc.jit.builtins.abi import Work
@@ -111,16 +111,11 @@ def _run(model: Model) -> Callable[[int, int], int]:
     return run
 
 
-def _shifted(model: Model, register: int, n: int) -> int:
-    factor = gf2.power_of_x(8 * n, model.generator)
-    return gf2.mod(gf2.multiply(register, factor), model.generator)
-
-
 def _zeros_many(model: Model) -> Callable[[int, int, int, int], int]:
     def zeros_many(values: int, counts: int, out: int, number: int) -> int:
         results, given, each = _words(out, number), _words(values, number), _signed(counts, number)
         for i in range(number):
-            register = _shifted(model, reference.register_of(model, given[i]), each[i])
+            register = reference.after_zeros(model, reference.register_of(model, given[i]), each[i])
             results[i] = reference.value_of(model, register)
         return number
 
@@ -135,7 +130,7 @@ def _join(model: Model) -> Callable[[int, int, int, int, int], int]:
             register = model.init
             for i in range(result * each, (result + 1) * each):
                 behind = reference.register_of(model, given[i])
-                register = behind ^ _shifted(model, register ^ model.init, sizes[i])
+                register = behind ^ reference.after_zeros(model, register ^ model.init, sizes[i])
             results[result] = reference.value_of(model, register)
         return number
 
