@@ -590,7 +590,10 @@ def shared(entry: catalogue.CatalogueEntry) -> Algorithm:
 def _restored(
     kind: type[Algorithm], model: Model, name: str, check: int, aliases: tuple[str, ...]
 ) -> Algorithm:
-    entry = catalogue.entries().get(name)
+    try:
+        entry = catalogue.entry(name)
+    except KeyError:
+        entry = None
     if kind is Algorithm and entry is not None and entry.model == model:
         return shared(entry)
     return kind.from_compiled(Compiled(model), name, check, aliases)
