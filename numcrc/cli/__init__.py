@@ -135,9 +135,11 @@ def _flush_output() -> None:
     if sys.stdout:
         try:
             sys.stdout.flush()
-        except OSError as error:
-            error.filename = error.filename or "standard output"
-            raise
+        except OSError:
+            from numcrc.checkfiles.names import naming
+
+            with naming("standard output"):
+                raise
 
 
 def _discard_output() -> None:
