@@ -3,8 +3,8 @@
 Imports: a signal handler may raise an exception in the main thread at any moment. In the middle
 of an import that may leave Python's import lock held, and other threads then wait for it for
 ever; or a module half imported, and NumPy for one cannot be imported again. So the main thread
-waits for a thread that imports, and an exception ends only the wait. While there is no other
-thread, it blocks signals instead: a thread needs the module threading, whose import takes longer.
+waits for a thread that imports, and an exception ends only the wait. While it is the only thread,
+it blocks signals instead: a thread needs the module threading, whose import takes longer.
 
 Forks: a child does not have the other threads, and finds the locks that they hold held for ever.
 So a fork waits until no other thread holds a lock. Modules add the locks that their threads may

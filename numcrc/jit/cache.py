@@ -77,7 +77,7 @@ def digest(*parts: bytes | memoryview) -> bytes:
 
 @cache
 def path() -> str | None:
-    """Return the path of the cache folder; None if there is no home folder."""
+    """Return the path of the cache folder; None if the home folder is not known."""
     try:
         if given := os.environ.get("NUMCRC_CACHE_DIR"):
             # Not abspath, which takes away a ".." that may follow a link.

@@ -41,7 +41,7 @@ def map_file(descriptor: int, size: int) -> int:
     OSError
         The system does not execute this file, as on a file system that is mounted with noexec.
     MemoryError
-        There is no memory at the moment.
+        The system has too little memory at the moment.
     """
     address = _reserve(size)
     try:
@@ -65,7 +65,7 @@ def map_bytes(data: bytes, anonymous: bool = False) -> int:
     OSError
         The system does not execute anything that this process makes.
     MemoryError
-        There is no memory at the moment.
+        The system has too little memory at the moment.
     """
     if anonymous:
         try:
