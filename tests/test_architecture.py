@@ -27,7 +27,8 @@ LAYERS = [
     "algorithm hasher files registry checksums _info numcrc",
     "checkfiles",
     "store",
-    "cli integrations __main__",
+    "dask xarray zarr integrations",
+    "cli __main__",
 ]
 # The layers inside jit.
 JIT_LAYERS = [

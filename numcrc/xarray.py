@@ -1,0 +1,1 @@
+"""Compute the CRCs of the variables of xarray datasets."""

@@ -1,0 +1,1 @@
+"""Check the chunks of Zarr arrays, and give Zarr codecs that append a CRC."""
