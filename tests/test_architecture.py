@@ -51,6 +51,7 @@ NOT_SOURCES |= {
     "jit.choice",
     "jit.cache",
     "jit.folder",
+    "jit.native",
     "jit.locks",
     "jit.engine",
 }

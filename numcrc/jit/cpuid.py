@@ -5,12 +5,12 @@ Only what LLVM may read, and is the same on all cores: no numbers of cores and n
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 
 from numcrc.jit import cache as kernel_cache
 from numcrc.jit import linker
+from numcrc.jit.native import Char, Pointer, addressof, function
 from numcrc.process import imported
 
 # A function (leaves, end, answers): pairs of leaf and subleaf, and four words for each. Without
@@ -117,14 +117,14 @@ def read() -> bytes | None:
 
 
 def _read(address: int) -> bytes:
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(address)
+    call = function(address, None, Pointer, Pointer, Pointer)
 
     def ask(leaves: list[tuple[int, int]]) -> list[tuple[int, ...]]:
-        asked = ctypes.create_string_buffer(struct.pack(f"{2 * len(leaves)}I", *sum(leaves, ())))
-        start = ctypes.addressof(asked)
-        answers = ctypes.create_string_buffer(16 * max(len(leaves), 1))
-        function(start, start + 8 * len(leaves), ctypes.addressof(answers))
-        return list(struct.iter_unpack("4I", answers.raw))
+        asked = bytearray(struct.pack(f"{2 * len(leaves)}I", *sum(leaves, ())) or 1)
+        answers = bytearray(16 * max(len(leaves), 1))
+        start = addressof(Char.from_buffer(asked))
+        call(start, start + 8 * len(leaves), addressof(Char.from_buffer(answers)))
+        return list(struct.iter_unpack("4I", answers))
 
     limits = {leaf: ask([(leaf, 0)])[0][0] for leaf in (0, 0x8000_0000)}
     # Beyond the last leaf, some CPUs answer as if asked for it.

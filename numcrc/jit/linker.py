@@ -7,7 +7,6 @@ which LLVM's ORC links; ``NUMCRC_LINKER=orc`` chooses that on Linux too, for tes
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 import sys
@@ -15,6 +14,16 @@ from itertools import count
 
 from numcrc._light import cache
 from numcrc.jit import cache as kernel_cache
+from numcrc.jit.native import (
+    Bytes,
+    Int,
+    Pointer,
+    PythonObject,
+    Structure,
+    addressof,
+    python_address,
+    python_function,
+)
 from numcrc.process import imported
 
 if sys.platform == "linux":
@@ -43,15 +52,10 @@ class NoMachineCodeError(RuntimeError):
     """The system does not let this process compile kernels, or execute them."""
 
 
-class _MethodDefinition(ctypes.Structure):
+class _MethodDefinition(Structure):
     """CPython's PyMethodDef."""
 
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
+    _fields_ = (("name", Bytes), ("function", Pointer), ("flags", Int), ("doc", Bytes))
 
 
 def takes_images(triple: str) -> bool:
@@ -118,7 +122,7 @@ def _checked(key: bytes, address: int, size: int) -> int | None:
         if not START < entry < size:
             raise ValueError(f"no function at {entry}")
         names = bytes(data[START + HEADER.size :][:length]).decode().split("\0")
-        addresses = [_address_of(name) for name in names if name]
+        addresses = [python_address(name) for name in names if name]
         mapping.protect(address, struct.pack(f"{len(addresses)}Q", *addresses))
     except (ValueError, struct.error) as error:
         kernel_cache.note(f"{key.hex()}: {error}")
@@ -127,12 +131,6 @@ def _checked(key: bytes, address: int, size: int) -> int | None:
     start = START + HEADER.size + length
     code[address + entry] = address + start, size - start
     return address + int(entry)
-
-
-@cache
-def _address_of(name: str) -> int:
-    """Return the address of a function of the C API."""
-    return ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name))
 
 
 @cache
@@ -164,7 +162,7 @@ def kept(thing: Any) -> Any:
     Machine code and method definitions must outlive every builtin, and the destruction order at
     the end of an interpreter is undefined.
     """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    python_function("Py_IncRef", None, PythonObject)(thing)
     return thing
 
 
@@ -180,8 +178,6 @@ def builtin(address: int, name: str, doc: str, data: bytes) -> Callable[..., Any
     *doc* begins with its signature as CPython's Argument Clinic writes it.
     """
     definition = _definition(address, name, doc)
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
-    make.restype = ctypes.py_object
-    made: Callable[..., Any] = make(ctypes.addressof(definition), data, "numcrc")
+    make = python_function("PyCFunction_NewEx", PythonObject, Pointer, PythonObject, PythonObject)
+    made: Callable[..., Any] = make(addressof(definition), data, "numcrc")
     return made

@@ -14,23 +14,21 @@ In front of the code is a page for the addresses of functions that it calls.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import mmap
 import os
 
+from numcrc.jit.native import Bytes, Char, Int, Pointer, Word, c_function, get_errno
+from numcrc.process import imported
+
 _FIXED = 0x10  # MAP_FIXED, which the module mmap lacks
-_FAILED = ctypes.c_void_p(-1).value
+_FAILED = Pointer(-1).value
 _CLOEXEC = 1  # MFD_CLOEXEC
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = (
-    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
-    ctypes.c_ssize_t,
-)
-_libc.mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-_libc.munmap.argtypes = ctypes.c_void_p, ctypes.c_size_t
+_mmap = c_function("mmap", Pointer, Pointer, Word, Int, Int, Int, Word)
+_mprotect = c_function("mprotect", Int, Pointer, Word, Int)
+_munmap = c_function("munmap", Int, Pointer, Word)
+_memmove = c_function("memmove", None, Pointer, Bytes, Word)
 
 
 def map_file(descriptor: int, size: int) -> int:
@@ -94,13 +92,13 @@ def protect(address: int, words: bytes) -> None:
     """
     if len(words) > mmap.PAGESIZE:
         raise ValueError(f"{len(words)} bytes of addresses are more than a page")
-    ctypes.memmove(address - len(words), words, len(words))
+    _memmove(address - len(words), words, len(words))
     _protect(address - mmap.PAGESIZE, mmap.PAGESIZE, mmap.PROT_READ)
 
 
 def unmap(address: int, size: int) -> None:
     """Undo `map_file` or `map_bytes`."""
-    _libc.munmap(address - mmap.PAGESIZE, mmap.PAGESIZE + size)
+    _munmap(address - mmap.PAGESIZE, mmap.PAGESIZE + size)
 
 
 def origin(address: int) -> str:
@@ -116,13 +114,14 @@ def origin(address: int) -> str:
 
 def view(address: int, size: int) -> memoryview:
     """Return the bytes at *address*, in place."""
-    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
+    return memoryview((Char * size).from_address(address)).cast("B")
 
 
 def _memory_file() -> int:
-    create = getattr(_libc, "memfd_create", None)  # Python's is not there in all builds
-    if create is None:
-        raise OSError("the C library has no memfd_create")
+    try:  # Python's is not there in all builds
+        create = c_function("memfd_create", Int, Bytes, Int)
+    except AttributeError as error:
+        raise OSError("the C library has no memfd_create") from error
     descriptor: int = create(b"numcrc", _CLOEXEC)
     if descriptor < 0:
         raise _error()
@@ -132,7 +131,7 @@ def _memory_file() -> int:
 def _map_copy(data: bytes) -> int:
     """Return the address of a copy of *data*, written before it is made executable."""
     address = _reserve(len(data))
-    ctypes.memmove(address, data, len(data))
+    _memmove(address, data, len(data))
     try:
         _publish(address, len(data))
         _protect(address, len(data), mmap.PROT_READ | mmap.PROT_EXEC)
@@ -145,6 +144,7 @@ def _map_copy(data: bytes) -> int:
 def _publish(address: int, size: int) -> None:
     """Make code that was written visible to instruction fetches; x86 needs nothing."""
     if os.uname().machine not in ("x86_64", "i686"):
+        ctypes = imported("ctypes")
         ctypes.CDLL("libgcc_s.so.1").__clear_cache(
             ctypes.c_void_p(address), ctypes.c_void_p(address + size)
         )
@@ -159,19 +159,19 @@ def _map(
     address: int | None, size: int, protection: int, flags: int = 0, descriptor: int = -1
 ) -> int:
     flags |= mmap.MAP_PRIVATE | (mmap.MAP_ANONYMOUS if descriptor < 0 else 0)
-    mapped: int = _libc.mmap(address, size, protection, flags, descriptor, 0)
+    mapped: int = _mmap(address, size, protection, flags, descriptor, 0)
     if mapped == _FAILED:
         raise _error()
     return mapped
 
 
 def _protect(address: int, size: int, protection: int) -> None:
-    if _libc.mprotect(address, size, protection):
+    if _mprotect(address, size, protection):
         raise _error()
 
 
 def _error() -> OSError | MemoryError:
-    number = ctypes.get_errno()
+    number = get_errno()
     if number in (errno.ENOMEM, errno.EAGAIN):  # EAGAIN: no more may be locked
         return MemoryError(f"cannot map a kernel: {os.strerror(number)}")
     return OSError(number, os.strerror(number))

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import ctypes
-
 from numcrc.crc import reference
 from numcrc.crc.model import Model
 from numcrc.jit import constants
 from numcrc.jit.builtins import abi
+from numcrc.jit.native import Pointer, Word, function
 from numcrc.jit.plan import JOIN, ZEROS, ZEROS_MANY, Plan
 from numcrc.process import imported
 
@@ -46,8 +45,7 @@ def is_right(plan: Plan, model: Model, made: Any) -> bool:
 
 def _raw(model: Model, made: tuple[int, int], message: bytes) -> InPieces:
     address, block = made
-    words = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
-    crc = ctypes.CFUNCTYPE(ctypes.c_uint64, *words)(address)
+    crc = function(address, Word, Pointer, Pointer, Word, Word)
     data, empty = id(message) + abi.BYTES_DATA, reference.value_of(model, model.init)
 
     def in_pieces(n: int, size: int) -> int:
