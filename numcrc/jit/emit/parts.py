@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from numba.core import compiler, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, Signature
 from numba.extending import typeof_impl
@@ -85,6 +86,29 @@ def outlined(part, signature, label: str, attributes: str = ""):
     return types.ExternalFunction(name, signature)
 
 
+_UNUSED = {
+    *("WithLifting", "InlineClosureLikes", "RewriteSemanticConstants", "GenericRewrites"),
+    *("RewriteDynamicRaises", "MakeFunctionToJitFunction", "InlineInlinables"),
+    *("FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass"),
+    *("InlineOverloads", "NopythonRewrites", "NoPythonSupportedFeatureValidation"),
+    *("IRLegalization", "DumpParforDiagnostics"),
+}
+"""Numba's passes over what kernels have nothing of, which take a sixth of a compile."""
+
+
+class _Pipeline(compiler.CompilerBase):  # type: ignore[misc]
+    """Numba's compiler, without the passes over closures, overloads and arrays."""
+
+    def define_pipelines(self):
+        whole = compiler.DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager = PassManager("numcrc")
+        for each, description in whole.passes:
+            if each.__name__ not in _UNUSED:
+                manager.add_pass(each, description)
+        manager.finalize()
+        return [manager]
+
+
 def lower(function, args, result):
     """Return Numba's compile result of *function*, whose LLVM IR goes into `lowered`.
 
@@ -105,6 +129,7 @@ def lower(function, args, result):
             result,
             flags,
             {},
+            pipeline_class=_Pipeline,
         )
     lowered[compiled.fndesc.llvm_func_name] = compiled.library.get_llvm_str()
     return compiled
