@@ -149,7 +149,7 @@ def manifest(
         return stop.is_set() or ended.is_set()
 
     def selected(source: Source) -> Iterator[Entry]:
-        return selection.of(named.entries(source), stopped)
+        return selection.of(named.entries(source, selection.range), stopped)
 
     try:
         with ended, call_in_thread(partial(opened, source), stopped) as here:

@@ -183,18 +183,20 @@ def verify(
                     on_malformed=found.malformed.add,
                     on_unmarked=None if listed else found.set_unmarked,
                     exists=partial(_exists, here, Retries(limits.attempts, ended.wait)),
+                    keys=selection.range,
                 )
                 entries = selected(named.expected(here, rows))
                 if progress is not None:
                     entries = progress.counted(entries)
                 expected = call_in_thread(partial(sorted_entries, entries), stopped)
             elif there is not None:
-                expected = selected(named.expected(here, named.entries(there)))
+                expected = selected(named.expected(here, named.entries(there, selection.range)))
             counting: AbstractContextManager[None] = nullcontext()
             if progress is not None and manifest is None:
                 counted = there if there is not None and not listed else here
                 counting = progress.counting(
-                    lambda: selected(named.entries(counted)), expected=counted is there
+                    lambda: selected(named.entries(counted, selection.range)),
+                    expected=counted is there,
                 )
             job = {
                 "source": here.url,
@@ -205,6 +207,7 @@ def verify(
                 "patterns": [list(selection.include), list(selection.exclude)],
                 "shard": selection.shard and list(selection.shard),
                 "sample": selection.sample,
+                "keys": selection.keys and list(selection.keys),
                 "one_way": not listed,
             }
             with (
@@ -214,7 +217,10 @@ def verify(
                     check_pairs(
                         here,
                         pair_folders(
-                            full_join(selected(named.entries(here)) if listed else (), expected),
+                            full_join(
+                                selected(named.entries(here, selection.range)) if listed else (),
+                                expected,
+                            ),
                             folder_finder(here, listed and selection.everything),
                             folder_finder(there, selection.everything),
                         ),

@@ -12,6 +12,8 @@ import posixpath
 import re
 from urllib.parse import quote, unquote
 
+from numcrc._light import NamedTuple
+
 _ERRORS = "surrogateescape"
 # ``a//b`` is another name of the file ``a/b``, which has one key.
 _NOT_FILE = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\0" + (r"|[\\:]" if os.name == "nt" else ""))
@@ -141,3 +143,57 @@ def is_folder(key: str) -> bool:
     (True, False)
     """
     return key.endswith("/")
+
+
+class KeyRange(NamedTuple):
+    """The keys from *first* up to, but without, *end*: ranges that follow each other share none."""
+
+    first: bytes = b""
+    """The lowest key, which need not exist."""
+    end: bytes | None = None
+    """The key that follows the range, which need not exist; None: there is none."""
+
+    def has(self, raw: bytes) -> bool:
+        """Return whether the key with the bytes *raw* is in the range.
+
+        Examples
+        --------
+        >>> [KeyRange(b"b", b"d").has(raw) for raw in (b"a", b"b", b"c", b"d")]
+        [False, True, True, False]
+        """
+        return self.first <= raw and (self.end is None or raw < self.end)
+
+    def ends_before(self, raw: bytes) -> bool:
+        """Return whether the range ends before a key."""
+        return self.end is not None and raw >= self.end
+
+    def has_some(self, lowest: bytes, highest: bytes) -> bool:
+        """Return whether a key between two others, both included, may be in the range."""
+        return highest >= self.first and not self.ends_before(lowest)
+
+    def has_below(self, folder: bytes) -> bool:
+        """Return whether a key that begins with *folder* may be in the range.
+
+        Examples
+        --------
+        >>> [KeyRange(b"b/c", b"b/d").has_below(raw) for raw in (b"a/", b"b/", b"b/d/")]
+        [False, True, False]
+        """
+        return (folder >= self.first or self.first.startswith(folder)) and not self.ends_before(
+            folder
+        )
+
+    def common(self, other: KeyRange) -> KeyRange:
+        """Return the range of the keys that are in both.
+
+        Examples
+        --------
+        >>> KeyRange(b"a", b"c").common(KeyRange(b"b"))
+        KeyRange(first=b'b', end=b'c')
+        """
+        ends = [end for end in (self.end, other.end) if end is not None]
+        return KeyRange(max(self.first, other.first), min(ends, default=None))
+
+
+EVERY_KEY = KeyRange()
+"""The range of all keys."""

@@ -9,9 +9,10 @@ from contextlib import suppress
 from itertools import combinations
 
 from numcrc._light import NamedTuple
+from numcrc.store.keys import EVERY_KEY, KeyRange
 from numcrc.store.manifests.output import PARTIAL
 from numcrc.store.objects import Entry
-from numcrc.store.source import Source
+from numcrc.store.source import Source, entries_in
 from numcrc.store.sources import StrPath, without_login
 from numcrc.store.sources.local import Excluded, FileId, LocalSource, file_id, path_of
 
@@ -93,12 +94,12 @@ class NamedFiles:
                     if _identity(file.real) == identity:
                         raise ValueError(f"{file.role} {file.path}: it is a source itself")
 
-    def entries(self, source: Source) -> Iterator[Entry]:
-        """Yield the entries of *source* but those of these files."""
+    def entries(self, source: Source, keys: KeyRange = EVERY_KEY) -> Iterator[Entry]:
+        """Yield the entries of *source* in a range of keys, but those of these files."""
         if isinstance(source, LocalSource):
-            yield from source.entries(self._excluded())
+            yield from source.entries(self._excluded(), keys)
         else:
-            yield from self._without_manifest(source, source.entries())
+            yield from self._without_manifest(source, entries_in(source, keys))
 
     def expected(self, source: Source, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield the expected *entries* of *source* but that of the manifest.

@@ -1,12 +1,13 @@
-"""Select objects by patterns of their keys, by shard, or as a sample."""
+"""Select objects by patterns and ranges of their keys, by shard, or as a sample."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from hashlib import blake2b
 
-from numcrc.store.keys import key_bytes
+from numcrc.store.keys import EVERY_KEY, KeyRange, key_bytes, key_text
 from numcrc.store.objects import Entry
 from numcrc.store.retries import StoppedError
 
@@ -38,17 +39,24 @@ class Selection:
     allow_empty
         Whether it is a success if no key is selected. By default it is not, because a pattern may
         be mistyped.
+    keys
+        The first key of a range and the key after its last one; None: the range is open there.
+        Keys are in the order of their UTF-8 bytes, and neither needs to exist. Only this range is
+        listed where the store allows it, and of a Parquet manifest only the row groups with keys
+        in it are read. So a range is the cheapest way to divide many keys.
 
     Raises
     ------
     ValueError
-        A pattern, the shard or the sample is invalid.
+        A pattern, the shard, the sample or the range is invalid.
 
     Examples
     --------
     >>> selection = Selection(include=["*.jpg"], exclude=["/tmp/"])
     >>> [key for key in ("a.jpg", "b/c.jpg", "tmp/d.jpg", "e.txt") if selection(key)]
     ['a.jpg', 'b/c.jpg']
+    >>> [key for key in ("a", "b", "c", "d") if Selection(keys=("b", "d"))(key)]
+    ['b', 'c']
     """
 
     def __init__(
@@ -58,6 +66,7 @@ class Selection:
         shard: tuple[int, int] | None = None,
         sample: float | None = None,
         allow_empty: bool = False,
+        keys: tuple[str | None, str | None] | None = None,
     ) -> None:
         self._included, self._excluded = _matcher(include), _matcher(exclude)
         if shard is not None and not 1 <= shard[0] <= shard[1]:
@@ -67,21 +76,42 @@ class Selection:
         self.include, self.exclude = tuple(include), tuple(exclude)
         self.shard, self.sample = shard, sample
         self.allow_empty = allow_empty
+        self.keys = keys
+        self.range = _range(keys)
+        self._bounded = self.range != EVERY_KEY
         self._hashed = shard is not None or sample is not None
 
     @property
     def everything(self) -> bool:
         """Whether every key is selected."""
-        return not (self.include or self.exclude or self._hashed)
+        return not (self.include or self.exclude or self._hashed or self._bounded)
+
+    def within(self, keys: KeyRange) -> Selection:
+        """Return the selection of those keys that are in a range, too.
+
+        Examples
+        --------
+        >>> Selection(keys=("b", None)).within(KeyRange(b"a", b"c")).keys
+        ('b', 'c')
+        """
+        found = copy(self)
+        found.range = self.range.common(keys)
+        found._bounded = found.range != EVERY_KEY
+        first, end = found.range
+        found.keys = (key_text(first) or None, None if end is None else key_text(end))
+        return found
 
     def __repr__(self) -> str:
         return (
             f"Selection(include={self.include!r}, exclude={self.exclude!r}, "
-            f"shard={self.shard!r}, sample={self.sample!r}, allow_empty={self.allow_empty!r})"
+            f"shard={self.shard!r}, sample={self.sample!r}, allow_empty={self.allow_empty!r}, "
+            f"keys={self.keys!r})"
         )
 
     def __call__(self, key: str) -> bool:
         """Return whether *key* is selected."""
+        if self._bounded and not self.range.has(key_bytes(key)):
+            return False
         if self._included and not self._included(key):
             return False
         if self._excluded and self._excluded(key):
@@ -111,6 +141,19 @@ class Selection:
                 raise StoppedError
             if everything or self(entry.key):
                 yield entry
+
+
+def _range(keys: tuple[str | None, str | None] | None) -> KeyRange:
+    """Return the range of *keys*, or raise ValueError if it can have none."""
+    if keys is None:
+        return EVERY_KEY
+    if isinstance(keys, str) or len(keys) != 2:
+        raise TypeError("keys must be a first key and a key after the last one")
+    first, end = keys
+    found = KeyRange(key_bytes(first or ""), None if end is None else key_bytes(end))
+    if found.ends_before(found.first):
+        raise ValueError(f"invalid range of keys: {first or ''!r} is not before {end!r}")
+    return found
 
 
 def _matcher(patterns: Sequence[str]) -> Callable[[str], object] | None:

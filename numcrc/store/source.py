@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from numcrc.store.keys import EVERY_KEY, KeyRange, key_bytes
 from numcrc.store.objects import Entry
 
 
@@ -33,8 +34,9 @@ class Source(Protocol):
 
     Methods raise `StoreError` and its subclasses only, never ``OSError``.
 
-    A source may have three more methods: ``has_folder(key)`` returns whether it has a folder, whose
-    key ends with ``/``; ``fetch_together(wanted)`` returns what `fetch` does for each of a list of
+    A source may have four more methods: ``entries_in(keys)`` yields what `entries` does of a
+    `numcrc.store.keys.KeyRange`; ``has_folder(key)`` returns whether it has a folder, whose key
+    ends with ``/``; ``fetch_together(wanted)`` returns what `fetch` does for each of a list of
     (entry, memoryview), or None where `fetch` must be called; and ``interrupt()`` ends the requests
     in progress, which then raise `RetryError`.
     """
@@ -76,3 +78,24 @@ class Source(Protocol):
     def close(self) -> None:
         """Close connections and files."""
         ...
+
+
+def entries_in(source: Source, keys: KeyRange) -> Iterator[Entry]:
+    """Yield the entries of *source* whose keys are in a range, in their order."""
+    ranged = getattr(source, "entries_in", None)
+    if ranged is not None:
+        yield from ranged(keys)
+    elif keys == EVERY_KEY:
+        yield from source.entries()
+    else:
+        yield from in_range(source.entries(), keys)
+
+
+def in_range(entries: Iterable[Entry], keys: KeyRange) -> Iterator[Entry]:
+    """Yield those of sorted *entries* whose keys are in a range; later ones are not read."""
+    for entry in entries:
+        raw = key_bytes(entry.key)
+        if keys.ends_before(raw):
+            return
+        if raw >= keys.first:
+            yield entry

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from numcrc.checksums import canonical, of_list_name
+from numcrc.store.keys import EVERY_KEY, KeyRange, key_bytes
 from numcrc.store.manifests import batch_reports, checkfiles, inventory, tables
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import (
@@ -65,6 +66,7 @@ def read_manifest(
     on_malformed: Callable[[ManifestError], object] | None = None,
     on_unmarked: Callable[[str], object] | None = None,
     exists: Callable[[str], bool] | None = None,
+    keys: KeyRange = EVERY_KEY,
 ) -> Iterator[Entry]:
     r"""Yield the entries of a manifest in its order, in bounded memory.
 
@@ -97,6 +99,9 @@ def read_manifest(
     exists : callable, optional
         Returns whether a key exists, which decides whether the backslashes in a check file
         separate folders.
+    keys : KeyRange
+        Leave out entries whose keys are outside of this range, as far as that saves time: row
+        groups of Parquet are not read if their statistics show that they have none inside.
 
     Raises
     ------
@@ -125,7 +130,10 @@ def read_manifest(
         else:
             stream = stack.enter_context(open_stream(source))
         chosen = chosen or recognised(FORMATS, stream)
-        options = Options(algorithm, allow_outside, files, on_malformed, exists)
+        if chosen.whole_bucket:
+            start = key_bytes(prefix)
+            keys = KeyRange(start + keys.first, None if keys.end is None else start + keys.end)
+        options = Options(algorithm, allow_outside, files, on_malformed, exists, keys)
         entries = chosen.read(stream, options)
         yield from _merged(entries, prefix if chosen.whole_bucket else "", chosen.unit)
         if stream.unmarked and on_unmarked is not None:

@@ -8,15 +8,20 @@ are measured before they become Python objects.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, BinaryIO
 
+import numpy as np
+
+from numcrc._light import NamedTuple
 from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.checkfiles.strict_json import check_unique
+from numcrc.store.keys import EVERY_KEY, KeyRange
 from numcrc.store.manifests.ends import check_count, cut
 from numcrc.store.manifests.errors import ManifestError, blaming
-from numcrc.store.manifests.parquet_pages import Chunk, chunks, pages
+from numcrc.store.manifests.parquet_pages import Chunk, Group, footer, groups, pages
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream
 
@@ -108,8 +113,11 @@ class ParquetWriter:
             self._writer.close()
 
 
-def table_rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
-    """Yield (row number, row) of a table, without null values."""
+def table_rows(stream: FileStream, table: Table, keys: KeyRange) -> Iterator[tuple[int, Row]]:
+    """Yield (row number, row) of a table, without null values.
+
+    Rows whose keys are outside of the range *keys* may be left out.
+    """
     file = open_file(stream, "Parquet")
     column_names(stream, file)  # an error if one is there twice
     marks = file.metadata.metadata or {}
@@ -123,7 +131,7 @@ def table_rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
             check_count(int(marks[_ROWS]), file.metadata.num_rows)
     except ValueError as error:
         raise ManifestError(stream.name, str(error)) from None
-    for number, row in file_rows(stream, file):
+    for number, row in file_rows(stream, file, keys=keys):
         found = {name: value for name, value in row.items() if value is not None}
         if "checksums" in found:
             try:
@@ -140,8 +148,8 @@ def _check_extent(stream: FileStream, metadata: Any) -> None:
 
     In concatenated files, the last footer would be applied to the first rows.
     """
-    groups = chunks(stream.file, metadata.serialized_size)
-    end = max((chunk.start + chunk.size for group in groups for chunk in group), default=4)
+    found = _groups(_footer(stream.file))
+    end = max((chunk.start + chunk.size for group in found for chunk in group.chunks), default=4)
     size = end + metadata.serialized_size + len(b"size") + len(b"PAR1")
     if stream.file.seek(0, os.SEEK_END) != size:
         raise ValueError("not one whole Parquet file")
@@ -157,7 +165,26 @@ def open_file(stream: FileStream, kind: str) -> Any:
     if not stream.file.seekable():
         raise ManifestError(stream.name, "cannot read Parquet from a pipe")
     with _blaming(stream, kind):
-        return pq.ParquetFile(stream.file)
+        return pq.ParquetFile(stream.file, metadata=_metadata(_footer(stream.file)))
+
+
+def _footer(file: Any) -> bytes:
+    if (found := footer(file)) is None:
+        raise ValueError("not a Parquet file, or cut")
+    return found
+
+
+# For tasks that read ranges of the same manifest one after another.
+@lru_cache(maxsize=2)
+def _metadata(data: bytes) -> Any:
+    """Return pyarrow's metadata of the footer *data*."""
+    size = len(data).to_bytes(4, "little")
+    return pq.read_metadata(pa.BufferReader(b"".join((b"PAR1", data, size, b"PAR1"))))
+
+
+@lru_cache(maxsize=2)
+def _groups(data: bytes) -> list[Group]:
+    return groups(data)
 
 
 def column_names(stream: FileStream, file: Any) -> list[str]:
@@ -170,33 +197,87 @@ def column_names(stream: FileStream, file: Any) -> list[str]:
 
 
 def file_rows(
-    stream: FileStream, file: Any, columns: list[str] | None = None
+    stream: FileStream,
+    file: Any,
+    columns: list[str] | None = None,
+    keys: KeyRange = EVERY_KEY,
 ) -> Iterator[tuple[int, Row]]:
-    """Yield (row number, row) of a file from `open_file`, of all or some *columns*."""
+    """Yield (row number, row) of a file from `open_file`, of all or some *columns*.
+
+    Rows whose ``key`` is outside of the range *keys* may be left out.
+    """
     if isinstance(file, pq.ParquetFile):
-        return _rows(stream, _parquet_batches(stream, file, columns), "Parquet")
-    return _rows(stream, _orc_batches(file, columns), "ORC")
+        return _rows(stream, _parquet_batches(stream, file, columns, keys), "Parquet", keys)
+    return _rows(stream, _orc_batches(file, columns), "ORC", keys)
 
 
-def _parquet_batches(stream: FileStream, file: Any, columns: list[str] | None) -> Iterator[Any]:
-    groups = chunks(stream.file, file.metadata.serialized_size)
-    for k, chunks_of_group in enumerate(groups):
-        rows, texts = _plan(stream, file.metadata.schema, k, chunks_of_group, columns)
-        group = pq.ParquetFile(
-            stream.file,
-            metadata=file.metadata,
-            read_dictionary=texts,
-            buffer_size=_READ,
-            pre_buffer=False,
-        )
-        yield from group.iter_batches(rows, row_groups=[k], columns=columns)
+class _Batch(NamedTuple):
+    rows: Any
+    """A RecordBatch."""
+    before: int
+    """The number of rows of the file before it."""
+    bounds: tuple[bytes, bytes] | None = None
+    """Bounds of its keys according to the footer."""
 
 
-def _orc_batches(file: Any, columns: list[str] | None) -> Iterator[Any]:
+def key_bounds(file: Any) -> list[tuple[int, tuple[bytes, bytes]]] | None:
+    """Return the number of rows and the bounds of the keys of each row group of a Parquet file.
+
+    None: some are unknown, or the row groups are not in the order of their keys.
+    """
+    found = []
+    last = b"", b""
+    for group in _groups(_footer(file)):
+        if group.keys is None or group.keys < last or group.keys[1] < last[1]:
+            return None
+        last = group.keys
+        found.append((group.rows, group.keys))
+    return found
+
+
+def _has_key_bounds(file: Any) -> bool:
+    """Return whether bounds of the column ``key`` are in the order of its texts."""
+    schema = file.schema_arrow
+    return "key" in schema.names and schema.field("key").type in _TEXTS
+
+
+def _parquet_batches(
+    stream: FileStream, file: Any, columns: list[str] | None, keys: KeyRange
+) -> Iterator[_Batch]:
+    bounded = _has_key_bounds(file)
+    before = 0
+    for k, group in enumerate(_groups(_footer(stream.file))):
+        bounds = group.keys if bounded else None
+        if bounds is None or keys.has_some(*bounds):
+            for rows in _group_batches(stream, file, columns, k, group):
+                yield _Batch(rows, before, bounds)
+                before += len(rows)
+        else:
+            before += group.rows
+
+
+def _group_batches(
+    stream: FileStream, file: Any, columns: list[str] | None, k: int, group: Group
+) -> Iterator[Any]:
+    rows, texts = _plan(stream, file.metadata.schema, k, group.chunks, columns)
+    reader = pq.ParquetFile(
+        stream.file,
+        metadata=file.metadata,
+        read_dictionary=texts,
+        buffer_size=_READ,
+        pre_buffer=False,
+    )
+    found: Iterator[Any] = reader.iter_batches(rows, row_groups=[k], columns=columns)
+    return found
+
+
+def _orc_batches(file: Any, columns: list[str] | None) -> Iterator[_Batch]:
+    before = 0
     for k in range(file.nstripes):
         stripe = file.read_stripe(k, columns)
         for at in range(0, len(stripe), _BATCH):
-            yield stripe.slice(at, _BATCH)
+            yield _Batch(stripe.slice(at, _BATCH), before + at)
+        before += len(stripe)
 
 
 def _plan(
@@ -255,8 +336,9 @@ def _plan(
     return rows, texts
 
 
-def _rows(stream: FileStream, batches: Iterator[Any], kind: str) -> Iterator[tuple[int, Row]]:
-    number = 0
+def _rows(
+    stream: FileStream, batches: Iterator[_Batch], kind: str, keys: KeyRange
+) -> Iterator[tuple[int, Row]]:
     while True:
         with _blaming(stream, kind):
             batch = next(batches, None)
@@ -264,19 +346,54 @@ def _rows(stream: FileStream, batches: Iterator[Any], kind: str) -> Iterator[tup
             return
         waiting = [batch]
         while waiting:
-            batch = waiting.pop()
-            middle = len(batch) // 2
+            rows, before, bounds = waiting.pop()
+            middle = len(rows) // 2
             with _blaming(stream, kind):
-                small = _size(batch) <= LONGEST_LINE
-                found = _pylist(batch) if small else []
+                small = _size(rows) <= LONGEST_LINE
+                found = _numbered(rows, before, keys, bounds) if small else []
             if not small and not middle:
                 problem = f"longer than {LONGEST_LINE >> 20} MiB"
-                raise ManifestError(stream.name, problem, number + 1, "row")
+                raise ManifestError(stream.name, problem, before + 1, "row")
             if not small:
-                waiting += [batch.slice(middle), batch.slice(0, middle)]
-            for row in found:
-                number += 1
-                yield number, row
+                waiting.append(_Batch(rows.slice(middle), before + middle, bounds))
+                waiting.append(_Batch(rows.slice(0, middle), before, bounds))
+            yield from found
+
+
+def _numbered(
+    rows: Any, before: int, keys: KeyRange, bounds: tuple[bytes, bytes] | None
+) -> Iterable[tuple[int, Row]]:
+    """Return (row number, row) of a batch, without some whose keys are outside of *keys*."""
+    numbers: Iterable[int] = range(before + 1, before + 1 + len(rows))
+    if keys != EVERY_KEY and (texts := key_column(rows)) is not None:
+        if bounds is not None:
+            # A row outside of them may be missing in other ranges, which include it.
+            found = pc.min_max(texts).as_py()
+            if (
+                found["min"] is not None
+                and not bounds[0] <= found["min"] <= found["max"] <= bounds[1]
+            ):
+                raise ValueError("a key is outside of the bounds that the footer has for it")
+        inside = pc.greater_equal(texts, keys.first)
+        if keys.end is not None:
+            inside = pc.and_(inside, pc.less(texts, keys.end))
+        inside = pc.fill_null(inside, True)  # a row without a key is an error
+        numbers = np.flatnonzero(inside.to_numpy(zero_copy_only=False)) + (before + 1)
+        numbers = numbers.tolist()
+        rows = rows.filter(inside)
+    return zip(numbers, _pylist(rows), strict=True)
+
+
+def key_column(rows: Any) -> Any:
+    """Return the bytes of the keys in a batch; None if it has keys that are not UTF-8, or none."""
+    names = rows.schema.names
+    if "key" not in names:
+        return None
+    if "key_base64" in names and rows.column("key_base64").null_count != len(rows):
+        return None
+    texts = rows.column("key")
+    texts = texts.cast(_plain(texts.type))
+    return texts.cast(pa.large_binary()) if texts.type in _TEXTS else None
 
 
 def _blaming(stream: FileStream, kind: str) -> AbstractContextManager[None]:

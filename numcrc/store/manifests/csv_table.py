@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from numcrc.checkfiles.lines import is_csv_of_others
 from numcrc.checkfiles.reader import LONGEST_LINE
 from numcrc.checkfiles.strict_json import check_unique, loads
+from numcrc.store.keys import KeyRange
 from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat, has_suffix
@@ -37,7 +38,7 @@ def _recognises(stream: FileStream) -> bool:
     return bool(_TITLES.fullmatch(line))
 
 
-def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, table: Table, _keys: KeyRange) -> Iterator[tuple[int, Row]]:
     records = csv_records(stream)
     ends = Ends(stream, table)
     with ends.expected():

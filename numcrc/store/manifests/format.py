@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Protocol, TypeVar
 
 from numcrc._light import NamedTuple
+from numcrc.store.keys import EVERY_KEY, KeyRange
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream
@@ -33,6 +34,8 @@ class Options(NamedTuple):
     files: Source | None
     on_malformed: Callable[[ManifestError], object] | None
     exists: Callable[[str], bool] | None
+    keys: KeyRange = EVERY_KEY
+    """Entries whose keys are outside of this range may be left out."""
 
 
 class Format(NamedTuple):
@@ -86,8 +89,9 @@ class TableFormat(NamedTuple):
     """The suffixes of file names that stand for it, in lower case."""
     recognises: Callable[[FileStream], bool]
     """Whether a file begins like one of this format."""
-    rows: Callable[[FileStream, Table], Iterator[tuple[int, Row]]]
-    """Yields (line or row number, row), without null values."""
+    rows: Callable[[FileStream, Table, KeyRange], Iterator[tuple[int, Row]]]
+    """Yields (line or row number, row), without null values. Rows whose keys are outside of the
+    range may be left out."""
     writer: Callable[[BinaryIO, Table], RowWriter]
     unit: str = "line"
     """The unit that numbers of rows count."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 from numcrc.checkfiles.strict_json import check_unique
-from numcrc.store.keys import check_key, key_text, unquoted
+from numcrc.store.keys import KeyRange, check_key, key_text, unquoted
 from numcrc.store.manifests.csv_table import check_width, csv_records
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, NumberedEntry, Options
@@ -44,7 +44,7 @@ def _read(stream: FileStream, options: Options) -> Iterator[NumberedEntry]:
             raise ManifestError(name, "a file without a key")
         found = find(name, options.files, bucket, file["key"])
         with verified(found, file.get("MD5checksum")) as part:
-            for number, row in rows(part, schema):
+            for number, row in rows(part, schema, options.keys):
                 try:
                     entry = _entry(row)
                 except (ValueError, TypeError) as error:
@@ -84,7 +84,7 @@ def _flag(row: Row, name: str, default: bool) -> bool:
     raise ValueError(f"invalid {name}: {value!r}")
 
 
-def _csv_rows(stream: FileStream, schema: str) -> Iterator[tuple[int, Row]]:
+def _csv_rows(stream: FileStream, schema: str, _keys: KeyRange) -> Iterator[tuple[int, Row]]:
     names = [_column(name) for name in schema.split(",")]
     _check_columns(stream, names)
     for number, cells in csv_records(stream):
@@ -97,12 +97,14 @@ def _csv_rows(stream: FileStream, schema: str) -> Iterator[tuple[int, Row]]:
         yield number, row
 
 
-def _arrow_rows(kind: str, stream: FileStream, _schema: str) -> Iterator[tuple[int, Row]]:
+def _arrow_rows(
+    kind: str, stream: FileStream, _schema: str, keys: KeyRange
+) -> Iterator[tuple[int, Row]]:
     from numcrc.store.manifests import arrow
 
     file = arrow.open_file(stream, kind)
     names = _columns(stream, arrow.column_names(stream, file))
-    for number, row in arrow.file_rows(stream, file, list(names)):
+    for number, row in arrow.file_rows(stream, file, list(names), keys):
         yield number, _renamed(stream, row, names)
 
 
@@ -136,7 +138,7 @@ def _column(name: str) -> str:
     return re.sub(r"[\s_]", "", name).lower()
 
 
-_ROWS: dict[str, Callable[[FileStream, str], Iterator[tuple[int, Row]]]] = {
+_ROWS: dict[str, Callable[[FileStream, str, KeyRange], Iterator[tuple[int, Row]]]] = {
     "CSV": _csv_rows,
     "Parquet": partial(_arrow_rows, "Parquet"),
     "ORC": partial(_arrow_rows, "ORC"),

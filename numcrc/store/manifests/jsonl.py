@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from numcrc.checkfiles.strict_json import loads
+from numcrc.store.keys import KeyRange
 from numcrc.store.manifests.ends import Ends
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import TableFormat
@@ -21,7 +22,7 @@ def _recognises(stream: FileStream) -> bool:
     return stream.start().startswith(b"{") and not stream.start().startswith(b'{"path"')
 
 
-def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, table: Table, _keys: KeyRange) -> Iterator[tuple[int, Row]]:
     ends = Ends(stream, table)
     with ends.expected():
         for number, line in stream.text():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from numcrc.store.keys import KeyRange
 from numcrc.store.manifests.format import RowWriter, TableFormat
 from numcrc.store.manifests.rows import Row, Table
 from numcrc.store.manifests.streams import FileStream
@@ -16,10 +17,10 @@ def _recognises(stream: FileStream) -> bool:
     return stream.start().startswith(b"PAR1")
 
 
-def _rows(stream: FileStream, table: Table) -> Iterator[tuple[int, Row]]:
+def _rows(stream: FileStream, table: Table, keys: KeyRange) -> Iterator[tuple[int, Row]]:
     from numcrc.store.manifests import arrow
 
-    return arrow.table_rows(stream, table)
+    return arrow.table_rows(stream, table, keys)
 
 
 def _writer(file: BinaryIO, table: Table) -> RowWriter:

@@ -1,6 +1,7 @@
 """Read where the columns of a Parquet file are, and how much memory their pages will take.
 
-The footer says both, but for memory only pages cannot lie: they are decoded by their headers.
+The footer says both, but for memory only pages cannot lie: they are decoded by their headers. The
+footer also has the lowest and the highest key of a row group.
 Footer and headers are structs in Thrift's compact protocol. pyarrow's metadata has the columns of
 the footer too, but for a damaged one it ends the process (`ColumnChunk` in
 `pyarrow/_parquet.pxd` is declared without ``except +``).
@@ -9,7 +10,7 @@ the footer too, but for a damaged one it ends the process (`ColumnChunk` in
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from numcrc._light import NamedTuple
@@ -28,9 +29,14 @@ _ENCODING = {_DATA: 2, _DATA_V2: 4}
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _DEEPEST = 8
 # The fields of a footer: row groups, their columns, and the details of a column.
-_GROUPS, _COLUMNS, _COLUMN = 4, 1, 3
-_VALUES, _LENGTH, _DATA_START, _DICTIONARY_START = 5, 7, 9, 11
-_END = 8  # the length of the footer, and PAR1
+_GROUPS, _ORDERS = 4, 7
+_COLUMNS, _ROWS = 1, 3
+_COLUMN = 3
+_TYPE, _PATH, _VALUES, _LENGTH, _DATA_START, _DICTIONARY_START, _STATISTICS = 1, 3, 5, 7, 9, 11, 12
+_NULLS, _HIGHEST, _LOWEST = 3, 5, 6
+_BYTE_ARRAY, _BY_TYPE = 6, 1
+_END = b"PAR1"
+_AS_IT_IS: Mapping[int, Callable[[Any], Any]] = {}
 
 
 class Chunk(NamedTuple):
@@ -42,24 +48,77 @@ class Chunk(NamedTuple):
     values: int
 
 
-def chunks(file: Any, size: int) -> list[list[Chunk]]:
-    """Return the columns of each row group, from the footer of *size* bytes.
+class Group(NamedTuple):
+    """A row group."""
+
+    rows: int
+    chunks: list[Chunk]
+    """Its columns."""
+    keys: tuple[bytes, bytes] | None
+    """Bounds of its keys, both included; None if they are unknown."""
+
+
+def footer(file: Any) -> bytes | None:
+    """Return the footer of a Parquet file; None if the file does not end with one."""
+    end = file.seek(0, os.SEEK_END)
+    tail = 4 + len(_END)
+    file.seek(max(0, end - tail))
+    data = file.read(tail)
+    size = int.from_bytes(data[:4], "little")
+    if len(data) < tail or data[4:] != _END or size > end - tail:
+        return None
+    file.seek(end - tail - size)
+    found: bytes = file.read(size)
+    return found
+
+
+def groups(data: bytes) -> list[Group]:
+    """Return the row groups that the footer *data* describes.
 
     Raises
     ------
     ValueError
         The footer is invalid.
     """
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - _END - size))
     try:
-        footer = _Compact(file.read(size)).struct()
+        # One after another: the structs of a group take a hundred times its bytes.
+        fields = _Compact(data).struct({_GROUPS: _group})
     except IndexError:
         raise ValueError("invalid footer") from None
-    return [
-        [_chunk(column) for column in _structs(group, _COLUMNS)]
-        for group in _structs(footer, _GROUPS)
-    ]
+    found: list[Group] = fields.get(_GROUPS) or []
+    if not isinstance(found, list) or not all(isinstance(group, Group) for group in found):
+        raise ValueError("invalid footer")
+    # Bounds are in the order of bytes only if the footer says so.
+    orders = fields.get(_ORDERS)
+    if isinstance(orders, list) and all(isinstance(o, dict) and _BY_TYPE in o for o in orders):
+        return found
+    return [group._replace(keys=None) for group in found]
+
+
+def _group(group: Any) -> Group:
+    if not isinstance(group, dict):
+        raise ValueError("invalid footer")
+    columns = _structs(group, _COLUMNS)
+    return Group(_number(group, _ROWS), [_chunk(column) for column in columns], _keys(columns))
+
+
+def _keys(columns: list[_Struct]) -> tuple[bytes, bytes] | None:
+    """Return the bounds of the column ``key``, if it has all keys of a row group.
+
+    Those that are not UTF-8 are in ``key_base64``. Bounds may be cut, but are bounds then, too.
+    """
+    found = None
+    for column in columns:
+        details = column.get(_COLUMN) or {}
+        path, statistics = details.get(_PATH), details.get(_STATISTICS) or {}
+        nulls = statistics.get(_NULLS)
+        if path == [b"key_base64"] and nulls != details.get(_VALUES):
+            return None
+        if path == [b"key"] and details.get(_TYPE) == _BYTE_ARRAY and nulls == 0:
+            lowest, highest = statistics.get(_LOWEST), statistics.get(_HIGHEST)
+            if isinstance(lowest, bytes) and isinstance(highest, bytes):
+                found = lowest, highest
+    return found
 
 
 def _structs(struct: _Struct, field: int) -> list[_Struct]:
@@ -146,8 +205,11 @@ class _Compact:
         self.at = 0
         self._depth = 0
 
-    def struct(self) -> _Struct:
-        """Return the fields of a struct by their numbers; those that are not needed are None."""
+    def struct(self, each: Mapping[int, Callable[[Any], Any]] = _AS_IT_IS) -> _Struct:
+        """Return the fields of a struct by their numbers; those that are not needed are None.
+
+        *each* has functions that replace every item of a list, by the number of its field.
+        """
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ValueError("invalid page header: nested too deep")
@@ -155,11 +217,11 @@ class _Compact:
         field = 0
         while byte := self._byte():
             field = field + (byte >> 4) if byte >> 4 else self._signed()
-            found[field] = self._value(byte & 15)
+            found[field] = self._value(byte & 15, each.get(field))
         self._depth -= 1
         return found
 
-    def _value(self, kind: int) -> Any:
+    def _value(self, kind: int, each: Callable[[Any], Any] | None = None) -> Any:
         if kind in (_I16, _I32, _I64):
             return self._signed()
         if kind == _STRUCT:
@@ -167,10 +229,13 @@ class _Compact:
         if kind in (_BYTE, _DOUBLE):
             self._skip(1 if kind == _BYTE else 8)
         elif kind == _BINARY:
-            self._skip(self._unsigned())
+            size = self._unsigned()
+            self._skip(size)
+            return self._data[self.at - size : self.at]
         elif kind in (_LIST, _SET):
             byte = self._byte()
-            return self._values(self._unsigned() if byte >> 4 == 15 else byte >> 4, byte & 15)
+            count = self._unsigned() if byte >> 4 == 15 else byte >> 4
+            return self._values(count, byte & 15, each=each)
         elif kind == _MAP:
             count = self._unsigned()
             kinds = self._byte() if count else 0
@@ -179,12 +244,15 @@ class _Compact:
             raise ValueError(f"invalid page header: unknown type {kind}")
         return None
 
-    def _values(self, count: int, *kinds: int) -> list[Any]:
-        return [
-            self._value(_BYTE if kind in (_TRUE, _FALSE) else kind)
-            for _ in range(count)
-            for kind in kinds
-        ]
+    def _values(
+        self, count: int, *kinds: int, each: Callable[[Any], Any] | None = None
+    ) -> list[Any]:
+        found = []
+        for _ in range(count):
+            for kind in kinds:
+                value = self._value(_BYTE if kind in (_TRUE, _FALSE) else kind)
+                found.append(value if each is None else each(value))
+        return found
 
     def _byte(self) -> int:
         self.at += 1

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from numcrc._light import NamedTuple
 from numcrc.checkfiles.values import read
 from numcrc.checksums import known
-from numcrc.store.keys import check_key, key_bytes, key_text
+from numcrc.store.keys import KeyRange, check_key, key_bytes, key_text
 from numcrc.store.objects import Checksum, Entry, Part, Result, State
 
 Row: TypeAlias = dict[str, Any]
@@ -108,6 +108,14 @@ def entry_to_row(entry: Entry) -> Row:
     if entry.complete:
         row["complete"] = True
     return row
+
+
+def may_be_in(row: Row, keys: KeyRange) -> bool:
+    """Return whether the key of *row* may be in a range; false only if that is certain."""
+    key = row.get("key")
+    if type(key) is not str or not key.isascii() or "key_base64" in row:
+        return True
+    return keys.has(key.encode())
 
 
 def row_to_entry(row: Row) -> Entry:

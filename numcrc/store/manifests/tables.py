@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from numcrc.store.keys import EVERY_KEY, KeyRange
 from numcrc.store.manifests import csv_table, jsonl, parquet
 from numcrc.store.manifests.errors import ManifestError
 from numcrc.store.manifests.format import Format, NumberedEntry, Options, TableFormat
 from numcrc.store.manifests.output import written
-from numcrc.store.manifests.rows import ENTRIES, Row, Table, entry_to_row, row_to_entry
+from numcrc.store.manifests.rows import ENTRIES, Row, Table, entry_to_row, may_be_in, row_to_entry
 from numcrc.store.manifests.streams import FileStream
 from numcrc.store.objects import Entry
 from numcrc.store.sources import StrPath
@@ -22,10 +23,20 @@ TABLES = (jsonl.FORMAT, parquet.FORMAT, csv_table.FORMAT)
 
 
 def parsed(
-    stream: FileStream, table: Table, table_format: TableFormat, parse: Callable[[Row], T]
+    stream: FileStream,
+    table: Table,
+    table_format: TableFormat,
+    parse: Callable[[Row], T],
+    keys: KeyRange = EVERY_KEY,
 ) -> Iterator[tuple[int, T]]:
-    """Yield (line or row number, result of *parse*) for each row."""
-    for number, row in table_format.rows(stream, table):
+    """Yield (line or row number, result of *parse*) for each row.
+
+    Rows whose keys are outside of the range *keys* may be left out.
+    """
+    everything = keys == EVERY_KEY
+    for number, row in table_format.rows(stream, table, keys):
+        if not (everything or may_be_in(row, keys)):
+            continue
         try:
             yield number, parse(row)
         except ValueError as error:
@@ -85,8 +96,8 @@ def row_writer(
 def manifest_format(table: TableFormat) -> Format:
     """Return the format of manifests that are tables in the format *table*."""
 
-    def read(stream: FileStream, _options: Options) -> Iterator[NumberedEntry]:
-        for number, entry in parsed(stream, ENTRIES, table, row_to_entry):
+    def read(stream: FileStream, options: Options) -> Iterator[NumberedEntry]:
+        for number, entry in parsed(stream, ENTRIES, table, row_to_entry, options.keys):
             yield NumberedEntry._make((number, entry, stream.name))
 
     def write(path: StrPath | None, entries: Iterable[Entry]) -> int:

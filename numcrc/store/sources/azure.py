@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 from xml.etree.ElementTree import Element
 
-from numcrc.store.keys import quoted, unquoted
+from numcrc.store.keys import KeyRange, quoted, unquoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, naming, version_of, xml_root
@@ -47,7 +47,8 @@ class AzureSource(Bucket):
         checksums = _md5(headers.get("content-md5"))
         return Entry(key, size, checksums, self._version(headers), archived, complete=True)
 
-    def _page(self, prefix: str, token: str) -> Page:
+    def _page(self, prefix: str, token: str, names: KeyRange) -> Page:
+        # A listing cannot begin at a name in the versions of the API that emulators have.
         query = {"restype": "container", "comp": "list", "prefix": prefix, "maxresults": "1000"}
         if token:
             query["marker"] = token

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from numcrc._light import NamedTuple
-from numcrc.store.keys import key_bytes
+from numcrc.store.keys import EVERY_KEY, KeyRange, key_bytes
 from numcrc.store.objects import Entry
-from numcrc.store.source import MissingError, StoreError
+from numcrc.store.source import MissingError, StoreError, in_range
 from numcrc.store.sources import without_login
 from numcrc.store.sources.answers import named
 from numcrc.store.sources.http import HttpSource
@@ -74,35 +74,47 @@ class Bucket(HttpSource):
         """Return any answer that shows whether the bucket has an object of that name."""
 
     @abstractmethod
-    def _page(self, prefix: str, token: str) -> Page:
+    def _page(self, prefix: str, token: str, names: KeyRange) -> Page:
         """Return a page of the objects whose names begin with *prefix*.
 
-        *token* is that of the page before; empty: return the first page.
+        Those that are not in the range *names* may be left out. *token* is that of the page before;
+        empty: return the first page.
         """
 
     def entries(self) -> Iterator[Entry]:
         """Yield every object, one page of the store's listing at a time."""
+        return self.entries_in(EVERY_KEY)
+
+    def entries_in(self, keys: KeyRange) -> Iterator[Entry]:
+        """Yield every object in a range of keys; the pages after it are not asked for."""
         try:
             self._resolve_prefix()
         except Exception as error:
             raise named(error, self.url) from error
         if self._only:
-            yield self.stat(self._only)
+            if keys.has(key_bytes(self._only)):
+                yield self.stat(self._only)
             return
         prefix = self._prefix
-        for page in self._pages(prefix):
-            for entry in page.entries:
+        start = key_bytes(prefix)
+        names = KeyRange(start + keys.first, None if keys.end is None else start + keys.end)
+        everything = keys == EVERY_KEY
+        for page in self._pages(prefix, names):
+            entries = page.entries if everything else in_range(page.entries, names)
+            for entry in entries:
                 if entry.key != prefix:
                     yield entry._replace(key=entry.key[len(prefix) :])
+            if page.entries and names.ends_before(key_bytes(page.entries[-1].key)):
+                return
 
     def has_folder(self, key: str) -> bool:
         """Return whether there are objects in a folder, whose key ends with ``/``."""
         try:
-            return bool(self._page(self._name(key), "").entries)
+            return bool(self._page(self._name(key), "", EVERY_KEY).entries)
         except StoreError:
             return False
 
-    def _pages(self, prefix: str) -> Iterator[Page]:
+    def _pages(self, prefix: str, names: KeyRange) -> Iterator[Page]:
         """Yield the pages of a listing; every error names the page.
 
         Pages may be empty, but a listing that makes no progress ends with an error: one that
@@ -112,7 +124,7 @@ class Bucket(HttpSource):
         seen = set[int]()  # hashes of the tokens since the last page with objects
         for number in count(1):
             try:
-                page = self._page(prefix, token)
+                page = self._page(prefix, token, names)
                 if page.entries:
                     seen.clear()
                 seen.add(hash(token))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from numcrc.store.keys import key_bytes, quoted
+from numcrc.store.keys import KeyRange, key_bytes, quoted
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, json_object, naming
@@ -47,9 +47,12 @@ class GcsSource(Bucket):
             raise StoreError(f"the store answers about {entry.key!r:.200}")
         return entry._replace(key=key)
 
-    def _page(self, prefix: str, token: str) -> Page:
+    def _page(self, prefix: str, token: str, names: KeyRange) -> Page:
         target = f"{self._objects}?maxResults=1000&fields=kind,nextPageToken,items({_FIELDS})"
         target += f"&prefix={quoted(prefix, '~')}"
+        for name, bound in (("startOffset", names.first), ("endOffset", names.end)):
+            if bound and bound != key_bytes(prefix):
+                target += f"&{name}={quote(bound, '~')}"
         if token:
             target += f"&pageToken={quote(token, '~')}"
         page = self._json(target, _PAGE)

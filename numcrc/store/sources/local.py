@@ -12,7 +12,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from numcrc._light import NamedTuple
-from numcrc.store.keys import is_file_path, unquoted
+from numcrc.store.keys import EVERY_KEY, KeyRange, is_file_path, unquoted
 from numcrc.store.objects import Entry
 from numcrc.store.source import ChangedError, MissingError, RetryError, StoreError
 
@@ -109,30 +109,34 @@ class LocalSource:
         self._root = os.path.join(self.folder, "")
         self._folders: set[str] = set()
 
-    def entries(self, excluded: Excluded = _NOTHING) -> Iterator[Entry]:
-        """Yield every file but *excluded*; the names in each folder on the way are in memory."""
+    def entries(self, excluded: Excluded = _NOTHING, keys: KeyRange = EVERY_KEY) -> Iterator[Entry]:
+        """Yield every file but *excluded* in a range of keys.
+
+        The names in each folder on the way are in memory. Folders without such keys are not read.
+        """
         if self._only:
-            yield self.stat(self._only)
+            if keys.has(os.fsencode(self._only)):
+                yield self.stat(self._only)
             return
         root = os.fsencode(self._root)
         excluded_keys = excluded.keys(self._root)
-        waiting = [_listed(root, b"")]
+        waiting = [_listed(root, b"", keys)]
         while waiting:
-            keys, folder = list[bytes](), None
+            files, folder = list[bytes](), None
             for key in waiting[-1]:
                 if key in excluded_keys:
                     continue
                 if key.endswith(b"/"):
                     folder = key
                     break
-                keys.append(key)
-                if len(keys) == _TOGETHER:
+                files.append(key)
+                if len(files) == _TOGETHER:
                     break
             else:
                 waiting.pop()
-            yield from _files(root, keys, excluded)
+            yield from _files(root, files, excluded)
             if folder is not None:
-                waiting.append(_listed(root + folder, folder))
+                waiting.append(_listed(root + folder, folder, keys))
 
     def stat(self, key: str) -> Entry:
         """Return the entry of one file, which has no checksums."""
@@ -275,8 +279,10 @@ def path_of(url: str) -> str:
     return path[1:] if re.match(r"/[A-Za-z]:", path) and os.name == "nt" else path
 
 
-def _listed(path: bytes, prefix: bytes) -> Iterator[bytes]:
+def _listed(path: bytes, prefix: bytes, keys: KeyRange) -> Iterator[bytes]:
     """Return the names in a folder after *prefix*, in the order of keys: folders end with ``/``.
+
+    Those without keys in the range *keys* are left out.
 
     Only names are kept in memory, the least that sorting needs.
     """
@@ -289,7 +295,13 @@ def _listed(path: bytes, prefix: bytes) -> Iterator[bytes]:
     except OSError as error:
         raise _failure(os.fsdecode(prefix or path), error) from error
     names.sort()
-    return (prefix + name for name in names)
+    if keys == EVERY_KEY:
+        return (prefix + name for name in names)
+    return (
+        key
+        for key in (prefix + name for name in names)
+        if (keys.has_below(key) if key.endswith(b"/") else keys.has(key))
+    )
 
 
 def _files(root: bytes, keys: list[bytes], excluded: Excluded) -> Iterator[Entry]:

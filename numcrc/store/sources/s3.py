@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from numcrc.store.keys import KeyRange
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import s3_answers
@@ -118,12 +119,14 @@ class S3Source(Bucket):
             parts.append(Part(size, digest))
         return parts
 
-    def _page(self, prefix: str, token: str) -> Page:
+    def _page(self, prefix: str, token: str, names: KeyRange) -> Page:
         query = {"list-type": "2", "encoding-type": "url"}
         if prefix:
             query["prefix"] = prefix
         if token:
             query["continuation-token"] = token
+        elif (after := _before(names.first)) > prefix:
+            query["start-after"] = after
         headers = {"x-amz-optional-object-attributes": "RestoreStatus"}
         return s3_answers.page(self._text(self._access.ask("GET", "", query, headers)))
 
@@ -154,3 +157,20 @@ class S3Source(Bucket):
         if "AWS_NO_SIGN_REQUEST" in os.environ:
             return "AWS_NO_SIGN_REQUEST is set"
         return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
+def _before(name: bytes) -> str:
+    r"""Return a name shortly before *name*, for listings that begin after a name.
+
+    Examples
+    --------
+    >>> _before(b"a/b"), _before(b"a/"), _before(b"caf\xc3\xa9"), _before(b"")
+    ('a/a~', 'a.~', 'caf', '')
+    """
+    if not name:
+        return ""
+    try:
+        head = name[:-1].decode()
+    except UnicodeDecodeError as error:
+        return name[: error.start].decode()
+    return f"{head}{chr(name[-1] - 1)}~" if 0x21 < name[-1] < 0x7F else head
