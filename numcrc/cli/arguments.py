@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.checksums import ChecksumAlgorithm
+    from numcrc.store.keys import KeyRange
 
 
 class Formatter(RawDescriptionHelpFormatter):
@@ -101,7 +102,20 @@ def _add_selection(parser: ArgumentParser) -> None:
     many = {"metavar": "GLOB", "action": "append", "default": []}
     add("--include", help="only keys that match (repeatable)", **many)  # type: ignore[arg-type]
     add("--exclude", help="no keys that match (repeatable)", **many)  # type: ignore[arg-type]
-    add("--shard", metavar="K/N", type=shard, help="only the K-th of N equal shares of the keys")
+    add(
+        "--shard",
+        metavar="K/N",
+        type=shard,
+        help="only the K-th of N equal shares of the keys; auto, or auto/N, is that of the task of "
+        "an array job, and a range of keys if --manifest is a sorted Parquet file",
+    )
+    add(
+        "--keys",
+        metavar="FIRST..END",
+        type=key_range,
+        help="only keys from FIRST up to but without END, in the order of their bytes; either may "
+        "be empty, and both may have escapes such as %%2E",
+    )
     add("--sample", metavar="P", type=sample, help="only a share of the keys, as 0.01 or 1%%")
     add("--allow-empty", action="store_true", help="succeed even if no object is selected")
 
@@ -195,12 +209,54 @@ def size(text: str) -> int:
     return found
 
 
-def shard(text: str) -> tuple[int, int]:
-    """Return K and N of ``K/N``."""
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-    if not match:
-        raise ArgumentTypeError(f"must be K/N, such as 1/8, not {quoted(text)}")
-    return int(match[1]), int(match[2])
+def shard(text: str) -> tuple[int | None, int | None]:
+    """Return K and N of ``K/N``; K is None for ``auto``, and N if it is not there.
+
+    Examples
+    --------
+    >>> shard("1/8"), shard("auto/8"), shard("auto")
+    ((1, 8), (None, 8), (None, None))
+    """
+    match = re.fullmatch(r"(?:auto|([0-9]{1,9}))(?:/([0-9]{1,9}))?", text)
+    if not match or (match[1] and not match[2]):
+        problem = f"must be K/N, such as 1/8, or auto or auto/N, not {quoted(text)}"
+        raise ArgumentTypeError(problem)
+    number, count = (None if group is None else int(group) for group in match.groups())
+    return number, count
+
+
+def key_range(text: str) -> tuple[str | None, str | None]:
+    """Return FIRST and END of ``FIRST..END``, without percent-encoding; None for those not there.
+
+    Examples
+    --------
+    >>> key_range("a..b"), key_range("a/%2E%2Eb..")
+    (('a', 'b'), ('a/..b', None))
+    """
+    from numcrc.store.keys import unquoted
+
+    parts = re.split(r"(?=\.\.)", text)
+    if len(parts) != 2 or not re.fullmatch(r"(?:[^%]|%[0-9A-Fa-f]{2})*", text, re.DOTALL):
+        problem = "must be FIRST..END, with %2E for . and %25 for % in keys"
+        raise ArgumentTypeError(f"{problem}, not {quoted(text)}")
+    first, end = parts[0], parts[1][2:]
+    return unquoted(first) or None, unquoted(end) or None
+
+
+def key_range_text(keys: KeyRange) -> str:
+    """Return the text that `key_range` takes for a range.
+
+    Examples
+    --------
+    >>> from numcrc.store.keys import KeyRange
+    >>> key_range_text(KeyRange(b"a.b", b"a/..b."))
+    'a.b..a/%2E%2Eb%2E'
+    """
+    from numcrc.store.keys import key_text
+    from numcrc.store.keys import quoted as percent_encoded
+
+    ends = (percent_encoded(key_text(raw or b"")) for raw in keys)
+    return "..".join(re.sub(r"^\.|\.$|\.(?=\.)|(?<=\.)\.", "%2E", end) for end in ends)
 
 
 def sample(text: str) -> float:

@@ -12,8 +12,11 @@ from threading import Event
 
 from numcrc.checkfiles.names import named_message, naming, shortened, visible, write_all
 from numcrc.cli import CANNOT_READ, USAGE
+from numcrc.cli.arguments import key_range_text
 from numcrc.cli.output import binary
+from numcrc.store.manifests.cuts import open_cuts
 from numcrc.store.pipeline import Limits
+from numcrc.store.schedulers import array_task
 from numcrc.store.selection import Selection
 from numcrc.store.source import StoreError
 
@@ -36,11 +39,28 @@ PATIENCE = 1.0
 def selection_and_limits(options: Namespace) -> dict[str, Any]:
     """Return the keyword arguments for *options*, those of `arguments.add_store_options`."""
     return {
-        "selection": Selection(
-            options.include, options.exclude, options.shard, options.sample, options.allow_empty
-        ),
+        "selection": _selection(options),
         "limits": Limits(options.jobs, options.max_in_flight, options.bwlimit, options.attempts),
     }
+
+
+def _selection(options: Namespace) -> Selection:
+    """Return the selection for *options*; say which shard of an array job it is."""
+    shard, keys = options.shard, None
+    if shard is not None and shard[0] is None:
+        number, count = shard = array_task(shard[1])
+        text = f"shard {number} of {count}"
+        if getattr(options, "manifest", None) is not None:
+            with open_cuts(options.manifest) as cuts:
+                if cuts is not None:
+                    shard, keys = None, cuts.share(number, count)
+                    text += f", --keys {key_range_text(keys)}"
+        if not options.quiet:
+            print_message(text)
+    found = Selection(
+        options.include, options.exclude, shard, options.sample, options.allow_empty, options.keys
+    )
+    return found if keys is None else found.within(keys)
 
 
 class Interruption:

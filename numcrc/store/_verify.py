@@ -10,6 +10,7 @@ from functools import partial
 from threading import Event
 
 from numcrc.store.background import Flag, call_in_thread
+from numcrc.store.keys import KeyRange, key_bytes
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.output import partial_path
 from numcrc.store.manifests.reports import read_results, report_writer
@@ -222,7 +223,9 @@ def verify(
                                 expected,
                             ),
                             folder_finder(here, listed and selection.everything),
-                            folder_finder(there, selection.everything),
+                            folder_finder(there, selection.everything)
+                            if manifest is None
+                            else _folders_beyond(manifest, selection, here.inventory_prefix),
                         ),
                         mode=mode,
                         own=own,
@@ -272,6 +275,28 @@ def _exists(source: Source, retries: Retries, key: str) -> bool:
     except StoreError:
         return False
     return True
+
+
+def _folders_beyond(
+    manifest: StrPath, selection: Selection, prefix: str
+) -> Callable[[str], bool] | None:
+    """Return a function that says whether keys of a folder follow the range of *selection*.
+
+    Those in the range need not be looked for. A manifest that is not a file cannot be read twice.
+    """
+    end = selection.range.end
+    if end is None or not os.path.isfile(manifest):
+        return None
+
+    def is_beyond(folder: str) -> bool:
+        start = key_bytes(folder)
+        if not end.startswith(start):
+            return False
+        keys = KeyRange(end, start[:-1] + b"0")  # follows "/"
+        found = read_manifest(manifest, prefix=prefix, on_malformed=lambda _: None, keys=keys)
+        return any(keys.has(key_bytes(e.key)) and selection.matches(e.key) for e in found)
+
+    return is_beyond
 
 
 def _identity(manifest: StrPath) -> list[str | int]:

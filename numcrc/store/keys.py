@@ -45,6 +45,20 @@ def key_text(raw: bytes) -> str:
     return raw.decode("utf-8", _ERRORS)
 
 
+def utf8_start(raw: bytes) -> str:
+    r"""Return the beginning of *raw* that is UTF-8.
+
+    Examples
+    --------
+    >>> utf8_start(b"caf\xc3"), utf8_start(b"caf\xc3\xa9")
+    ('caf', 'café')
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        return raw[: error.start].decode()
+
+
 def quoted(key: str, safe: str = "/~") -> str:
     r"""Return *key* percent-encoded for a URL, except letters, digits, ``_.-`` and *safe*.
 

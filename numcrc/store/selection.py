@@ -112,9 +112,7 @@ class Selection:
         """Return whether *key* is selected."""
         if self._bounded and not self.range.has(key_bytes(key)):
             return False
-        if self._included and not self._included(key):
-            return False
-        if self._excluded and self._excluded(key):
+        if not self.matches(key):
             return False
         if not self._hashed:
             return True
@@ -126,6 +124,12 @@ class Selection:
         if self.sample is None:
             return True
         return int.from_bytes(digest[_HASH:], "big") < self.sample * 2.0 ** (8 * _HASH)
+
+    def matches(self, key: str) -> bool:
+        """Return whether the patterns select *key*."""
+        if self._included and not self._included(key):
+            return False
+        return not (self._excluded and self._excluded(key))
 
     def of(self, entries: Iterable[Entry], stopped: Callable[[], bool]) -> Iterator[Entry]:
         """Yield the selected entries.

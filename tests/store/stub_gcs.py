@@ -60,7 +60,14 @@ def answer(request: Request, stored: StubObject | None, objects: Objects) -> Rep
 def list_objects(request: Request, objects: Objects) -> Reply:
     """Answer a listing; the token is the last name of the page before."""
     after = request.query.get("pageToken", "")
+    start, end = request.query.get("startOffset", ""), request.query.get("endOffset")
+    if start and not after:
+        last = ord(start[-1])
+        after = start[:-1] + (chr(last - 1) + "\U0010ffff" if last else "")
     keys, more = objects.keys_after(request.query.get("prefix", ""), after, 1000)
+    keys = [key for key in keys if key >= start]
+    if end and any(key >= end for key in keys):
+        keys, more = [key for key in keys if key < end], False
     found = [(key, objects.get(key)) for key in keys]
     page: dict[str, Any] = {"kind": "storage#objects"}
     page["items"] = [described(key, stored) for key, stored in found if stored is not None]

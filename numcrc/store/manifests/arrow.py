@@ -38,6 +38,8 @@ _PARTS = 1 << 18
 _CHARACTERS = 1 << 23
 # Rows that are read at a time.
 _BATCH = 1 << 12
+# Those whose keys are compared at a time.
+_FEW = 1 << 8
 # Bytes of a page. Writers aim at 1 MiB.
 _LARGEST_PAGE = 64 << 20
 # Bytes of a row group, and how often as long as its compressed form it may be if it is longer than
@@ -220,19 +222,49 @@ class _Batch(NamedTuple):
     """Bounds of its keys according to the footer."""
 
 
-def key_bounds(file: Any) -> list[tuple[int, tuple[bytes, bytes]]] | None:
+def key_bounds(stream: FileStream, file: Any) -> list[tuple[int, tuple[bytes, bytes]]] | None:
     """Return the number of rows and the bounds of the keys of each row group of a Parquet file.
 
-    None: some are unknown, or the row groups are not in the order of their keys.
+    None: some are unknown, or row groups overlap or are not in the order of their keys.
     """
-    found = []
-    last = b"", b""
-    for group in _groups(_footer(file)):
-        if group.keys is None or group.keys < last or group.keys[1] < last[1]:
+    with _blaming(stream, "Parquet"):
+        found = [(group.rows, group.keys) for group in _groups(_footer(stream.file))]
+        if not _has_key_bounds(file):
             return None
-        last = group.keys
-        found.append((group.rows, group.keys))
-    return found
+    last = b""
+    bounds = []
+    for rows, keys in found:
+        if keys is None or keys[0] < last:
+            return None
+        bounds.append((rows, keys))
+        last = keys[1]
+    return bounds
+
+
+def keys_of_group(stream: FileStream, file: Any, k: int) -> Iterator[bytes]:
+    """Yield the keys of a row group, which `key_bounds` has.
+
+    Raises
+    ------
+    ManifestError
+        They are not in order, or not within their bounds.
+    """
+    last = b""
+    with _blaming(stream, "Parquet"):
+        group = _groups(_footer(stream.file))[k]
+        assert group.keys is not None
+        for batch in _group_batches(stream, file, ["key"], k, group):
+            for at in range(0, len(batch), _FEW):
+                rows = batch.slice(at, _FEW)
+                if _size(rows) > LONGEST_LINE:
+                    raise ManifestError(stream.name, f"longer than {LONGEST_LINE >> 20} MiB")
+                for key in key_column(rows).to_pylist():
+                    if key is None or not last <= key or not group.keys[0] <= key <= group.keys[1]:
+                        raise ManifestError(
+                            stream.name, f"row group {k} is not in order of its keys"
+                        )
+                    yield key
+                    last = key
 
 
 def _has_key_bounds(file: Any) -> bool:

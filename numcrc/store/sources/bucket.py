@@ -95,6 +95,8 @@ class Bucket(HttpSource):
             if keys.has(key_bytes(self._only)):
                 yield self.stat(self._only)
             return
+        if keys.ends_before(keys.first):  # stores may refuse this
+            return
         prefix = self._prefix
         start = key_bytes(prefix)
         names = KeyRange(start + keys.first, None if keys.end is None else start + keys.end)

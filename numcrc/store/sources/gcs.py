@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from numcrc.store.keys import KeyRange, key_bytes, quoted
+from numcrc.store.keys import KeyRange, key_bytes, quoted, utf8_start
 from numcrc.store.objects import Checksum, Entry
 from numcrc.store.source import StoreError
 from numcrc.store.sources.answers import base64_bytes, decimal, json_object, naming
@@ -50,9 +50,10 @@ class GcsSource(Bucket):
     def _page(self, prefix: str, token: str, names: KeyRange) -> Page:
         target = f"{self._objects}?maxResults=1000&fields=kind,nextPageToken,items({_FIELDS})"
         target += f"&prefix={quoted(prefix, '~')}"
-        for name, bound in (("startOffset", names.first), ("endOffset", names.end)):
-            if bound and bound != key_bytes(prefix):
-                target += f"&{name}={quote(bound, '~')}"
+        if (first := utf8_start(names.first)) > prefix:
+            target += f"&startOffset={quote(first, '~')}"
+        if names.end is not None and names.end == utf8_start(names.end).encode():
+            target += f"&endOffset={quote(names.end, '~')}"
         if token:
             target += f"&pageToken={quote(token, '~')}"
         page = self._json(target, _PAGE)

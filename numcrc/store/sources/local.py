@@ -138,6 +138,10 @@ class LocalSource:
             if folder is not None:
                 waiting.append(_listed(root + folder, folder, keys))
 
+    def entries_in(self, keys: KeyRange) -> Iterator[Entry]:
+        """Yield every file in a range of keys."""
+        return self.entries(keys=keys)
+
     def stat(self, key: str) -> Entry:
         """Return the entry of one file, which has no checksums."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from numcrc.store.keys import KeyRange
+from numcrc.store.keys import KeyRange, utf8_start
 from numcrc.store.objects import Checksum, Entry, Part
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import s3_answers
@@ -167,10 +167,8 @@ def _before(name: bytes) -> str:
     >>> _before(b"a/b"), _before(b"a/"), _before(b"caf\xc3\xa9"), _before(b"")
     ('a/a~', 'a.~', 'caf', '')
     """
-    if not name:
-        return ""
-    try:
-        head = name[:-1].decode()
-    except UnicodeDecodeError as error:
-        return name[: error.start].decode()
-    return f"{head}{chr(name[-1] - 1)}~" if 0x21 < name[-1] < 0x7F else head
+    text = utf8_start(name)
+    if text.encode() != name:  # it is shorter
+        return text
+    head, last = text[:-1], text[-1:]
+    return f"{head}{chr(ord(last) - 1)}~" if '"' <= last <= "~" else head
