@@ -60,7 +60,7 @@ def _selection(options: Namespace) -> Selection:
     found = Selection(
         options.include, options.exclude, shard, options.sample, options.allow_empty, options.keys
     )
-    return found if keys is None else found.within(keys)
+    return found if keys is None else found.within(keys, (number, count))
 
 
 class Interruption:

@@ -159,8 +159,12 @@ def _print_letter(result: Result) -> None:
 
 def _print_failure(result: Result) -> None:
     """Print a result unless it is a match."""
-    if result.state is State.MATCH:
-        return
+    if result.state is not State.MATCH:
+        print_line(failure_line(result))
+
+
+def failure_line(result: Result) -> str:
+    """Return a line about a result that is not a match."""
     mark, name = escaped(result.key)
     reasons = []
     if result.state is State.DIFFER:
@@ -171,7 +175,7 @@ def _print_failure(result: Result) -> None:
     if result.detail:
         reasons.append(result.detail.removeprefix(f"{result.key}: "))
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    print_line(f"{mark}{name}: {result.state.value}{' '.join(why.splitlines())}")
+    return f"{mark}{name}: {result.state.value}{' '.join(why.splitlines())}"
 
 
 def _parser() -> ArgumentParser:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.store._manifest import Manifest, manifest
+    from numcrc.store._merge_reports import merge_reports
     from numcrc.store._verify import verify
     from numcrc.store.manifests import read_manifest, write_manifest
     from numcrc.store.manifests.reports import read_results
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numcrc.store.pipeline import Limits
     from numcrc.store.progress import Progress
     from numcrc.store.report import Report
+    from numcrc.store.schedulers import array_task
     from numcrc.store.selection import Selection
     from numcrc.store.source import Source, StoreError
     from numcrc.store.sources import open_source
@@ -33,7 +35,9 @@ __all__ = [
     "Source",
     "State",
     "StoreError",
+    "array_task",
     "manifest",
+    "merge_reports",
     "open_source",
     "read_manifest",
     "read_results",
@@ -50,6 +54,8 @@ _HOME = {
     "Progress": "progress",
     "Report": "report",
     "Selection": "selection",
+    "array_task": "schedulers",
+    "merge_reports": "_merge_reports",
     "open_source": "sources",
     "read_results": "manifests.reports",
     "verify": "_verify",

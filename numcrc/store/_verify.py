@@ -13,7 +13,7 @@ from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.keys import KeyRange, key_bytes
 from numcrc.store.manifests import read_manifest
 from numcrc.store.manifests.output import partial_path
-from numcrc.store.manifests.reports import read_results, report_writer
+from numcrc.store.manifests.reports import ReportPart, read_results, report_writer
 from numcrc.store.merge import Spool, full_join, pair_folders, sorted_entries
 from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
@@ -147,6 +147,7 @@ def verify(
         sinks.append(spool.append)
     if on_result is not None:
         sinks.append(on_result)
+    part = ReportPart(selection.share, selection.keys)
     ended = Flag()
 
     def stopped() -> bool:
@@ -159,7 +160,7 @@ def verify(
     try:
         # Not an ExitStack: an interrupt of its Python code can leave files open.
         with (
-            nullcontext() if report is None else report_writer(report) as write,
+            nullcontext() if report is None else report_writer(report, part=part) as write,
             ended,
             call_in_thread(partial(opened, source, allow_outside=allow_outside), stopped) as here,
             nullcontext()

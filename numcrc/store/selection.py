@@ -77,6 +77,7 @@ class Selection:
         self.shard, self.sample = shard, sample
         self.allow_empty = allow_empty
         self.keys = keys
+        self.share = shard
         self.range = _range(keys)
         self._bounded = self.range != EVERY_KEY
         self._hashed = shard is not None or sample is not None
@@ -86,8 +87,11 @@ class Selection:
         """Whether every key is selected."""
         return not (self.include or self.exclude or self._hashed or self._bounded)
 
-    def within(self, keys: KeyRange) -> Selection:
+    def within(self, keys: KeyRange, share: tuple[int, int] | None = None) -> Selection:
         """Return the selection of those keys that are in a range, too.
+
+        *share* are the number of the range, from 1, and the number of ranges, if they are equal
+        shares of all keys.
 
         Examples
         --------
@@ -95,6 +99,7 @@ class Selection:
         ('b', 'c')
         """
         found = copy(self)
+        found.share = share
         found.range = self.range.common(keys)
         found._bounded = found.range != EVERY_KEY
         first, end = found.range

@@ -7,6 +7,7 @@ are measured before they become Python objects.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +18,7 @@ import numpy as np
 
 from numcrc._light import NamedTuple
 from numcrc.checkfiles.reader import LONGEST_LINE
-from numcrc.checkfiles.strict_json import check_unique
+from numcrc.checkfiles.strict_json import check_unique, loads
 from numcrc.store.keys import EVERY_KEY, KeyRange
 from numcrc.store.manifests.ends import check_count, cut
 from numcrc.store.manifests.errors import ManifestError, blaming
@@ -55,7 +56,7 @@ _OBJECT = 32
 # Compressed bytes of a column that are read at a time.
 _READ = 1 << 18
 _TEXTS = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
-_MARK, _ROWS = b"numcrc", b"numcrc rows"
+_MARK, _ROWS, _ABOUT = b"numcrc", b"numcrc rows", b"numcrc about"
 
 
 def _types() -> dict[str, Any]:
@@ -80,9 +81,10 @@ class ParquetWriter:
 
     def __init__(self, file: BinaryIO, table: Table) -> None:
         types = _types()
+        about = {_ABOUT: json.dumps(table.about).encode()} if table.about else {}
         self._schema = pa.schema(
             [(name, types[kind]) for name, kind in table.columns.items()],
-            metadata={_MARK: table.mark.encode()},
+            metadata={_MARK: table.mark.encode()} | about,
         )
         self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[Row] = []
@@ -143,6 +145,12 @@ def table_rows(stream: FileStream, table: Table, keys: KeyRange) -> Iterator[tup
         yield number, found
     if counted and _ROWS not in marks:
         raise cut(stream.name, file.metadata.num_rows)
+
+
+def about(stream: FileStream) -> object:
+    """Return what a table says of itself, or None."""
+    marks = open_file(stream, "Parquet").metadata.metadata or {}
+    return loads(marks[_ABOUT].decode()) if _ABOUT in marks else None
 
 
 def _check_extent(stream: FileStream, metadata: Any) -> None:

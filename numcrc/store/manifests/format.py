@@ -93,6 +93,8 @@ class TableFormat(NamedTuple):
     """Yields (line or row number, row), without null values. Rows whose keys are outside of the
     range may be left out."""
     writer: Callable[[BinaryIO, Table], RowWriter]
+    about: Callable[[FileStream], object] = lambda _: None
+    """Returns what a table says of itself, of any type; ValueError if that cannot be read."""
     unit: str = "line"
     """The unit that numbers of rows count."""
     seekable: bool = False

@@ -45,12 +45,16 @@ def _rows(stream: FileStream, table: Table, _keys: KeyRange) -> Iterator[tuple[i
                 yield number, row
 
 
+def _about(stream: FileStream) -> object:
+    return loads(stream.first_line()).get("about")
+
+
 class _JsonLinesWriter:
     """Writes rows as JSON Lines."""
 
     def __init__(self, file: BinaryIO, table: Table) -> None:
         self._file = file
-        self._write({"numcrc": table.mark})
+        self._write({"numcrc": table.mark, **({"about": table.about} if table.about else {})})
 
     def write(self, row: Row) -> None:
         """Add a line."""
@@ -66,5 +70,5 @@ class _JsonLinesWriter:
 
 
 FORMAT = TableFormat(
-    "jsonl", "JSON Lines", (".jsonl", ".ndjson"), _recognises, _rows, _JsonLinesWriter
+    "jsonl", "JSON Lines", (".jsonl", ".ndjson"), _recognises, _rows, _JsonLinesWriter, _about
 )

@@ -29,6 +29,12 @@ def _writer(file: BinaryIO, table: Table) -> RowWriter:
     return arrow.ParquetWriter(file, table)
 
 
+def _about(stream: FileStream) -> object:
+    from numcrc.store.manifests import arrow
+
+    return arrow.about(stream)
+
+
 FORMAT = TableFormat(
     "parquet",
     "Apache Parquet",
@@ -36,6 +42,7 @@ FORMAT = TableFormat(
     _recognises,
     _rows,
     _writer,
+    _about,
     unit="row",
     seekable=True,
 )

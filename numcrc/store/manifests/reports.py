@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numcrc.store.manifests.errors import CutError
+from numcrc._light import NamedTuple
+from numcrc.store.manifests.errors import CutError, ManifestError
 from numcrc.store.manifests.format import by_name, for_writing, recognised
 from numcrc.store.manifests.rows import RESULTS, result_to_row, row_to_result
 from numcrc.store.manifests.streams import open_stream
@@ -21,10 +22,20 @@ from numcrc.store.sources import StrPath
 _EARLY_ENDS = (KeyboardInterrupt, StoppedError, StoreError)
 
 
+class ReportPart(NamedTuple):
+    """The part of a job that a report has."""
+
+    shard: tuple[int, int] | None = None
+    """The number of a shard, from 1, and the number of shards."""
+    keys: tuple[str | None, str | None] | None = None
+    """The range of keys, as for `Selection`."""
+
+
 @contextmanager
 def report_writer(
     path: StrPath | None,
     format: str | None = None,  # noqa: A002
+    part: ReportPart = ReportPart(),  # noqa: B008
 ) -> Iterator[Callable[[Result], object]]:
     """Yield a function that adds a result to a report.
 
@@ -40,6 +51,8 @@ def report_writer(
         The file to write; ``-`` or None: standard output.
     format : str, optional
         "jsonl", "csv" or "parquet"; by default as the suffix of *path* says.
+    part : ReportPart
+        What JSON Lines and Parquet record for `report_part`.
 
     Raises
     ------
@@ -57,8 +70,35 @@ def report_writer(
     table = for_writing(TABLES, path, format)
     compressed = path is not None and os.fspath(path).endswith(".gz")
     at_once = table.name == "jsonl" and not compressed
-    with row_writer(path, RESULTS, table, keep=_EARLY_ENDS, at_once=at_once) as add:
+    about = {name: list(value) for name, value in part._asdict().items() if value is not None}
+    results = RESULTS._replace(about=about)
+    with row_writer(path, results, table, keep=_EARLY_ENDS, at_once=at_once) as add:
         yield lambda result: add(result_to_row(result))
+
+
+def report_part(path: StrPath) -> ReportPart:
+    """Return which part of a job a report has, as far as it says so.
+
+    Raises
+    ------
+    ManifestError
+        The file is damaged.
+    """
+    with open_stream(path) as stream:
+        try:
+            about = recognised(TABLES, stream).about(stream)
+        except ManifestError:
+            raise
+        except (ValueError, AttributeError):
+            about = None
+    found: dict[str, Any] = about if isinstance(about, dict) else {}
+    match found.get("shard"):
+        case [int(number), int(count)] if 1 <= number <= count:
+            return ReportPart(shard=(number, count))
+    match found.get("keys"):
+        case [str() | None as first, str() | None as end]:
+            return ReportPart(keys=(first, end))
+    return ReportPart()
 
 
 def read_results(

@@ -31,6 +31,8 @@ class Table(NamedTuple):
     """The kind of the file: "manifest" or "report"."""
     columns: dict[str, str]
     """The type of each column, by name: text, int, bool, ints or checksums."""
+    about: Row = {}  # noqa: RUF012
+    """What the file says of itself, if its format has a place for that."""
 
     @property
     def mark(self) -> str:
