@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from typing import Any
 
+    from numcrc import dask as dask
     from numcrc import files as files
     from numcrc import store as store
     from numcrc._info import info
@@ -54,7 +55,7 @@ _HOME = {
     "new": "numcrc.registry",
 }
 _NATIVE = ("crc32", "crc32c", "crc64nvme")
-_MODULES = ("files", "store")
+_MODULES = ("dask", "files", "store")
 
 
 def __getattr__(name: str) -> Any:

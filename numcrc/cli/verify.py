@@ -60,6 +60,9 @@ examples:
   numcrc verify gs://bucket/photos --against s3://bucket/photos --state run.state
   numcrc verify s3://bucket --mode stored --manifest bucket.parquet      reads no body
   numcrc verify s3://bucket --sample 1% --include "*.jpg"
+  numcrc verify s3://bucket --manifest b.parquet --keys 2024/..2025/ --report 2024.parquet
+  numcrc verify s3://bucket --manifest b.parquet --shard auto --report $TASK.jsonl
+  numcrc verify s3://bucket --manifest b.parquet --dask local:8 --report report/
 
 exit status: 0 success; 1 an object differs, is missing or is extra; 2 wrong usage, or a damaged
 manifest; 3 something could not be checked. If several apply, 1 goes before 3.
@@ -68,11 +71,21 @@ manifest; 3 something could not be checked. If several apply, 1 goes before 3.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc verify`` and return its exit status."""
-    options = parsed_with_source(_parser(), arguments)
+    parser = _parser()
+    options = parsed_with_source(parser, arguments)
+    if options.dask is not None:
+        for name in ("manifest", "report"):
+            if getattr(options, name) in (None, "-"):
+                parser.error(f"--dask needs --{name}")
+        for name in ("state", "max_errors", "allow_outside"):
+            if getattr(options, name):
+                parser.error(f"--dask cannot be used with --{name.replace('_', '-')}")
     return guarded(partial(_verify, options, arguments))
 
 
 def _verify(options: Namespace, arguments: list[str]) -> int:
+    if options.dask is not None:
+        return _verify_with_dask(options, arguments)
     interruption = Interruption(resume_hint("verify", arguments, options.state))
     progress = new_progress(options)
     with interruption.handled(), objects_bar(progress, options.mode == "full"):
@@ -93,6 +106,37 @@ def _verify(options: Namespace, arguments: list[str]) -> int:
             stop=interruption.stop,
             **selection_and_limits(options),
         )
+    return _finish(options, report, interruption)
+
+
+def _verify_with_dask(options: Namespace, arguments: list[str]) -> int:
+    from numcrc.dask import verify as verify_with_dask
+
+    interruption = Interruption(resume_hint("verify", arguments, options.report))
+    progress = new_progress(options)
+    with interruption.handled(), objects_bar(progress, bodies=False):
+        report = verify_with_dask(
+            options.source,
+            manifest=options.manifest,
+            report=options.report,
+            client=options.dask,
+            keys_per_task=options.keys_per_task,
+            mode=options.mode,
+            algorithm=options.algorithm,
+            one_way=options.one_way,
+            progress=progress,
+            on_failure=None if options.combined else _print_failure,
+            stop=interruption.stop,
+            **selection_and_limits(options),
+        )
+    if options.combined:
+        for result in report:
+            _print_letter(result)
+    return _finish(options, report, interruption)
+
+
+def _finish(options: Namespace, report: Report, interruption: Interruption) -> int:
+    """Print what is to say after a run, and return the exit status."""
     _print_malformed(report.malformed)
     _print_hint(options, report)
     if report.unmarked:
@@ -217,6 +261,21 @@ def _parser() -> ArgumentParser:
         "--allow-outside",
         action="store_true",
         help="allow paths of a check file outside the folder SOURCE; implies --one-way",
+    )
+    cluster = parser.add_argument_group("cluster").add_argument
+    cluster(
+        "--dask",
+        metavar="CLUSTER",
+        type=path,
+        help="check with the workers of a Dask cluster: the address of its scheduler, or local:N "
+        "for N processes; --report is then a folder, and the same command goes on from it",
+    )
+    cluster(
+        "--keys-per-task",
+        metavar="N",
+        type=positive,
+        default=2000,
+        help="rows of the manifest for a task (default: 2000)",
     )
     add_store_options(parser)
     return parser

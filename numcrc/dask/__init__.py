@@ -1,1 +1,32 @@
-"""Compute and verify CRCs of Dask arrays and, with Dask, of whole stores."""
+"""Compute and verify CRCs of Dask arrays and, with Dask, of whole stores.
+
+It needs Dask: ``pip install 'numcrc[dask]'``.
+"""
+
+from __future__ import annotations
+
+from numcrc.process import imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numcrc.dask._verify import verify
+
+__all__ = ["verify"]
+
+_HOME = {
+    "verify": "_verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'numcrc.dask' has no attribute {name!r}")
+    value = getattr(imported(f"numcrc.dask.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

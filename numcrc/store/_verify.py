@@ -202,7 +202,7 @@ def verify(
                 )
             job = {
                 "source": here.url,
-                "manifest": None if manifest is None else _identity(manifest),
+                "manifest": None if manifest is None else manifest_identity(manifest),
                 "other source": None if there is None else there.url,
                 "mode": mode,
                 "algorithm": algorithm,
@@ -300,7 +300,7 @@ def _folders_beyond(
     return is_beyond
 
 
-def _identity(manifest: StrPath) -> list[str | int]:
+def manifest_identity(manifest: StrPath) -> list[str | int]:
     """Return the path, size and time of a manifest, which change when it does."""
     try:
         status = os.stat(manifest)

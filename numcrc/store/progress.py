@@ -94,6 +94,16 @@ class Progress:
                 planned = 0 if counted is None else counted.size or 0
                 self._more_bytes += read - added - planned
 
+    def expect(self, objects: int) -> None:
+        """Set the number of objects there will be."""
+        self._counted_objects = objects
+
+    def add(self, objects: int, size: int) -> None:
+        """Note that objects are finished, and *size* bytes of them were read."""
+        with self._lock:
+            self.objects += objects
+            self.bytes += size
+
     def counted(self, entries: Iterable[Entry], *, expected: bool = True) -> Iterator[Entry]:
         """Yield *entries*, and set the totals at their end.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from numcrc.checkfiles.reader import MOST_SHOWN
@@ -95,6 +95,11 @@ class Report:
         self._counts[result.state] += 1
         if result.size and result.state in _COMPARED:
             self.bytes += result.size
+
+    def add(self, counts: Mapping[State, int], size: int) -> None:
+        """Count results by their states; *size* are the bytes whose checksums were compared."""
+        self._counts.update(counts)
+        self.bytes += size
 
     def __iter__(self) -> Iterator[Result]:
         if self._kept is None:

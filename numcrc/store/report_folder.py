@@ -52,8 +52,8 @@ class ReportFolder:
     def __init__(self, path: StrPath) -> None:
         self.path = os.path.abspath(path)
 
-    def begin(self, job: Mapping[str, Any]) -> None:
-        """Make the folder of a job, unless it is there.
+    def begin(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the folder of a job, unless it is there; return what `job` returns in any process.
 
         Raises
         ------
@@ -62,13 +62,13 @@ class ReportFolder:
         OSError
             It cannot be made.
         """
-        expected = json.loads(json.dumps({"format": FORMAT, **job}))
+        expected: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **job}))
         os.makedirs(self.path, exist_ok=True)
         if not os.path.exists(os.path.join(self.path, JOB)):
             if others := [name for name in os.listdir(self.path) if not name.startswith(".")]:
                 raise ValueError(f"{self.path}: not the folder of a report: it has {min(others)!r}")
             self._write(JOB, expected)
-            return
+            return expected
         found = self.job()
         for name in {**expected, **found}:
             if found.get(name) != expected.get(name):
@@ -76,6 +76,7 @@ class ReportFolder:
                     f"{self.path}: the report of another job: "
                     f"its {name} is {found.get(name)!r}, not {expected.get(name)!r}"
                 )
+        return found
 
     def job(self) -> dict[str, Any]:
         """Return what `begin` got.
