@@ -141,7 +141,8 @@ def verify(
     >>> from tempfile import TemporaryDirectory
     >>> from distributed import Client
     >>> from numcrc import store
-    >>> with TemporaryDirectory() as folder, Client(processes=False) as client:
+    >>> local = Client(processes=False, dashboard_address=":0")
+    >>> with TemporaryDirectory() as folder, local as client:
     ...     data, listed = Path(folder, "data"), Path(folder, "data.parquet")
     ...     data.mkdir()
     ...     for name in ("a", "b", "c"):
@@ -287,6 +288,10 @@ def _plan(
 
     def counted(entries: Iterable[Entry]) -> Iterator[Entry]:
         for row, entry in enumerate(entries):
+            if any(checksum.guessed for checksum in entry.checksums):
+                # Parquet has no place for that, and a mismatch would look certain.
+                problem = f"the algorithm of {entry.key!r} is a guess: pass algorithm"
+                raise ValueError(f"manifest {path}: {problem}")
             if row and row % keys_per_task == 0:
                 firsts.append(key_bytes(entry.key))
             yield entry
@@ -384,7 +389,7 @@ def _connected(client: Any) -> Iterator[Any]:
                     n_workers=int(count),
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # any free port
                     silence_logs="ERROR",
                 )
             )
