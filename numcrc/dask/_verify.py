@@ -46,6 +46,8 @@ _AHEAD = 4
 _POLL, _RECOUNT = 0.2, 5.0
 # How often a part is tried whose task raises an exception.
 _ATTEMPTS = 3
+# A script for local workers: a terminal interrupts them too, but only the client is to react.
+_IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _COPY = ".manifest.parquet"
 _KILLED = "the worker died each time that it checked this part of the keys"
 
@@ -391,6 +393,7 @@ def _connected(client: Any) -> Iterator[Any]:
                     processes=True,
                     dashboard_address="127.0.0.1:0",  # any free port
                     silence_logs="ERROR",
+                    preload=[_IGNORE_INTERRUPTS],
                 )
             )
         yield stack.enter_context(distributed.Client(where, set_as_default=False))

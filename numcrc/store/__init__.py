@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numcrc.store._merge_reports import merge_reports
     from numcrc.store._verify import verify
     from numcrc.store.manifests import read_manifest, write_manifest
+    from numcrc.store.manifests.cuts import key_ranges
     from numcrc.store.manifests.reports import read_results
     from numcrc.store.objects import Checksum, Entry, Part, Result, State
     from numcrc.store.pipeline import Limits
@@ -36,6 +37,7 @@ __all__ = [
     "State",
     "StoreError",
     "array_task",
+    "key_ranges",
     "manifest",
     "merge_reports",
     "open_source",
@@ -55,6 +57,7 @@ _HOME = {
     "Report": "report",
     "Selection": "selection",
     "array_task": "schedulers",
+    "key_ranges": "manifests.cuts",
     "merge_reports": "_merge_reports",
     "open_source": "sources",
     "read_results": "manifests.reports",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -12,6 +15,7 @@ import pytest
 
 import numcrc
 from numcrc import store
+from numcrc.cli import main
 from numcrc.dask import _verify
 from numcrc.store import Progress, Selection, State, StoreError, write_manifest
 from numcrc.store.keys import key_bytes
@@ -378,3 +382,28 @@ def test_folders_of_killed_runs_are_cleaned(client: object, data: Path, tmp_path
     report = numcrc.dask.verify(data, manifest="m.parquet", report=folder.path, client=client)
     assert report.objects == FILES + 1
     assert len(os.listdir(folder.path)) == 3
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+def test_an_interrupted_command_goes_on(data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "numcrc", "verify", "data", "--manifest", "m.parquet"]
+    command += ["--report", "r", "--dask", "local:1", "--keys-per-task", "2"]
+    path = str(Path(numcrc.__file__).parents[1])
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:
+        while process.poll() is None and not (tmp_path / "r" / "part-000002.json").exists():
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "numcrc: interrupted; to go on: numcrc verify data " in err
+    assert "Traceback" not in err
+    assert len(parts(tmp_path / "r")) < FILES // 2
+    assert main([*command[3:]]) == 1
+    assert len(parts(tmp_path / "r")) == FILES // 2

@@ -25,6 +25,9 @@ from numcrc.store.sources import open_source
 from store import stub_azure, stub_gcs, stub_s3
 from store.fakes import NASTY, FakeSource
 from store.faulty import FaultyServer, Stub
+from store.test_store_cli import Outcome, run
+
+__all__ = ["run"]
 
 CRC = (Checksum("crc32c", b"1234"),)
 TREE = [
@@ -354,6 +357,45 @@ def test_key_ranges_on_the_command_line() -> None:
     for text in ("auto/", "auto/x", "1", "/3", "1/", "²/3"):
         with pytest.raises(ArgumentTypeError, match="or auto or auto/N"):
             shard(text)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_shards_of_array_jobs_add_up(
+    objects: Path,
+    suffix: str,
+    small_groups: None,
+    run: Callable[..., Outcome],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(objects.parent)
+    write_manifest(f"list.{suffix}", read_manifest("m.parquet"))
+    parts = []
+    for number in range(7):
+        monkeypatch.setenv("JOB_COMPLETION_INDEX", str(number))
+        part = f"{number}.{suffix}"
+        command = ("verify", objects, "--manifest", f"list.{suffix}", "--shard", "auto/7")
+        found = run(*command, "--report", part)
+        assert found.err.startswith(f"numcrc: shard {number + 1} of 7")
+        assert ("--keys" in found.err) == (suffix == "parquet")
+        parts.append(part)
+    merged = run("report", "merge", *parts, "-o", f"all.{suffix}")
+    whole = run("verify", objects, "--manifest", f"list.{suffix}", "--report", f"whole.{suffix}")
+    assert (merged.status, merged.out) == (whole.status, whole.out) == (1, whole.out)
+    whole_results = list(store.read_results(f"whole.{suffix}"))
+    assert list(store.read_results(f"all.{suffix}")) == whole_results
+    lost = run("report", "merge", *parts[:3], *parts[4:], "-o", "lost.csv")
+    assert (lost.status, "shard 4/7 missing" in lost.err) == (1, True)
+    monkeypatch.delenv("JOB_COMPLETION_INDEX")
+    none = run("verify", objects, "--manifest", f"list.{suffix}", "--shard", "auto")
+    assert (none.status, "not a task of an array job" in none.err) == (2, True)
+
+
+def test_manifests_of_ranges(objects: Path, run: Callable[..., Outcome]) -> None:
+    assert (
+        run("manifest", objects, "--keys", "2..3/3", "-o", objects.parent / "part.csv").status == 0
+    )
+    found = [entry.key for entry in read_manifest(objects.parent / "part.csv")]
+    assert found == [f"2/{number}" for number in range(20, 30)]
 
 
 SLURM = {

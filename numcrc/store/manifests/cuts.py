@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from numcrc.store.keys import KeyRange
+from numcrc.store.keys import KeyRange, key_text
 from numcrc.store.manifests import parquet
 from numcrc.store.manifests.streams import FileStream, open_stream
 from numcrc.store.sources import StrPath
@@ -94,3 +94,46 @@ def open_cuts(manifest: StrPath) -> Iterator[Cuts | None]:
         file = arrow.open_file(stream, "Parquet")
         bounds = arrow.key_bounds(stream, file)
         yield None if bounds is None else Cuts(stream, file, bounds)
+
+
+def key_ranges(manifest: StrPath, size: int) -> list[tuple[str | None, str | None]]:
+    """Divide the keys of a manifest into ranges, each for the *keys* of a `Selection`.
+
+    Parameters
+    ----------
+    manifest
+        The path of a Parquet file in the order of its keys, as `manifest` writes it.
+    size
+        The number of rows for a range.
+
+    Returns
+    -------
+    list of tuple
+        The first key of each range and the key after it; None at the two ends.
+
+    Raises
+    ------
+    ValueError
+        *size* is less than 1, or the manifest is another file, or damaged.
+    OSError
+        It cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from numcrc.store import Entry, write_manifest
+    >>> with TemporaryDirectory() as folder:
+    ...     path = f"{folder}/m.parquet"
+    ...     rows = write_manifest(path, [Entry(key) for key in "abcde"])
+    ...     key_ranges(path, 2)
+    [(None, 'c'), ('c', 'e'), ('e', None)]
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1, not {size}")
+    with open_cuts(manifest) as cuts:
+        if cuts is None:
+            raise ValueError(f"{os.fspath(manifest)}: not a Parquet file in the order of its keys")
+        return [
+            (key_text(first) or None, None if end is None else key_text(end))
+            for first, end in cuts.ranges(size)
+        ]
