@@ -494,5 +494,6 @@ def _nested(checksums: Any) -> Row:
         if not isinstance(checksum, dict) or not isinstance(checksum.get("algorithm"), str):
             raise ValueError("a checksum without an algorithm")
         value = {name: item for name, item in checksum.items() if item is not None}
-        found.setdefault(value.pop("algorithm"), []).append(value)
-    return found
+        values = found.setdefault(value.pop("algorithm"), [])
+        values.append(value["value"] if value.keys() == {"value"} else value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
