@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,8 +24,11 @@ from numcrc.store.selection import Selection
 from numcrc.store.source import entries_in
 from numcrc.store.sources import open_source
 from store import stub_azure, stub_gcs, stub_s3
+from store.clients import s3_client
 from store.fakes import NASTY, FakeSource
 from store.faulty import FaultyServer, Stub
+from store.servers import GcsEmulator, LocalStack, RcloneS3
+from store.test_sources_gcs import upload
 from store.test_store_cli import Outcome, run
 
 __all__ = ["run"]
@@ -445,3 +449,40 @@ def test_array_tasks_that_are_unknown(
 ) -> None:
     with pytest.raises(ValueError, match=problem):
         array_task(count, variables)
+
+
+SERVED = ["a", "a-b", "ab", "b/c", "b/d e", "b/é", "b/\U0001f4be", "b0", "c+", "c%25", "c~"]
+
+
+def test_localstack_lists_ranges(localstack: LocalStack, use: Callable[..., None]) -> None:
+    use(localstack.env)
+    client = s3_client(localstack.env)
+    client.create_bucket(Bucket="ranges")
+    for key in SERVED:
+        client.put_object(Bucket="ranges", Key=key, Body=b"1")
+        client.put_object(Bucket="ranges", Key=f"x/{key}", Body=b"1")
+    check_ranges("s3://ranges/x/", SERVED)
+    check_ranges("s3://ranges", [*SERVED, *(f"x/{key}" for key in SERVED)])
+
+
+def test_rclone_lists_ranges(rclone_s3: RcloneS3, use: Callable[..., None]) -> None:
+    use(rclone_s3.env)
+    for key in SERVED:
+        path = Path(rclone_s3.folder, "ranges", "x", key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"1")
+    check_ranges("s3://ranges/x/", SERVED)
+
+
+def test_gcs_lists_ranges(gcs: GcsEmulator, use: Callable[..., None]) -> None:
+    use(gcs.env)
+    for key in SERVED:
+        upload(gcs, f"ranges/{key}", b"1")
+    check_ranges(f"gs://{gcs.bucket}/ranges/", SERVED)
+
+
+def check_ranges(url: str, keys: list[str]) -> None:
+    """Check that the source at *url* lists the right ones of *keys*."""
+    source = open_source(url)
+    for wanted in islice(ranges(keys), 40):
+        assert listed(source, wanted) == inside(keys, wanted), wanted
