@@ -14,7 +14,7 @@ import pytest
 
 from numcrc import store
 from numcrc.cli.arguments import ArgumentTypeError, key_range, key_range_text, shard
-from numcrc.store.keys import EVERY_KEY, KeyRange, key_bytes, key_text
+from numcrc.store.keys import EVERY_KEY, KeyRange, key_bytes, key_text, quoted
 from numcrc.store.manifests import ManifestError, arrow, read_manifest, write_manifest
 from numcrc.store.manifests.cuts import open_cuts
 from numcrc.store.manifests.parquet_pages import footer, groups
@@ -451,18 +451,21 @@ def test_array_tasks_that_are_unknown(
         array_task(count, variables)
 
 
-SERVED = ["a", "a-b", "ab", "b/c", "b/d e", "b/é", "b/\U0001f4be", "b0", "c+", "c%25", "c~"]
+SERVED = ["a", "a-b", "ab", "b/c", "b/d e", "b/é", "b/\U0001f4be", "b0", "b1", "c+", "c%25", "c~"]
 
 
 def test_localstack_lists_ranges(localstack: LocalStack, use: Callable[..., None]) -> None:
+    """It compares encoded keys with start-after, so only keys without escapes are right."""
     use(localstack.env)
     client = s3_client(localstack.env)
     client.create_bucket(Bucket="ranges")
-    for key in SERVED:
+    keys = [key for key in SERVED if quoted(key) == key]
+    assert len(keys) == 7
+    for key in keys:
         client.put_object(Bucket="ranges", Key=key, Body=b"1")
         client.put_object(Bucket="ranges", Key=f"x/{key}", Body=b"1")
-    check_ranges("s3://ranges/x/", SERVED)
-    check_ranges("s3://ranges", [*SERVED, *(f"x/{key}" for key in SERVED)])
+    check_ranges("s3://ranges/x/", keys)
+    check_ranges("s3://ranges", [*keys, *(f"x/{key}" for key in keys)])
 
 
 def test_rclone_lists_ranges(rclone_s3: RcloneS3, use: Callable[..., None]) -> None:
