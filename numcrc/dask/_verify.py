@@ -162,6 +162,9 @@ def verify(
     stop = stop or Event()
     folder = ReportFolder(_folder_path(report))
     url = _source_url(source)
+    manifest = os.fspath(manifest)
+    if manifest.startswith("file://"):
+        manifest = path_of(manifest)
     if "://" not in url:
         if _is_inside(folder.path, url):
             raise ValueError(f"report {folder.path}: it is inside of the source")
@@ -268,7 +271,7 @@ class _Plan(NamedTuple):
 
 
 def _plan(
-    manifest: StrPath,
+    manifest: str,
     folder: ReportFolder,
     source: str,
     keys_per_task: int,
@@ -276,14 +279,11 @@ def _plan(
     found: Report,
 ) -> _Plan:
     """Divide the keys; copy a manifest that is not Parquet in the order of its keys."""
-    path = os.fspath(manifest)
-    if path.startswith("file://"):
-        path = path_of(path)
-    with open_cuts(path) as cuts:
+    with open_cuts(manifest) as cuts:
         if cuts is not None:
-            return _Plan(os.path.abspath(path), list(cuts.ranges(keys_per_task)), cuts.rows)
-    if os.path.exists(path) and "://" not in source and _is_inside(path, source):
-        raise ValueError(f"manifest {path}: it is inside of the source, and not sorted Parquet")
+            return _Plan(os.path.abspath(manifest), list(cuts.ranges(keys_per_task)), cuts.rows)
+    if os.path.exists(manifest) and "://" not in source and _is_inside(manifest, source):
+        raise ValueError(f"manifest {manifest}: it is inside of the source, and not sorted Parquet")
     with opened(source) as here:
         prefix = here.inventory_prefix
     firsts = [b""]
@@ -293,7 +293,7 @@ def _plan(
             if any(checksum.guessed for checksum in entry.checksums):
                 # Parquet has no place for that, and a mismatch would look certain.
                 problem = f"the algorithm of {entry.key!r} is a guess: pass algorithm"
-                raise ValueError(f"manifest {path}: {problem}")
+                raise ValueError(f"manifest {manifest}: {problem}")
             if row and row % keys_per_task == 0:
                 firsts.append(key_bytes(entry.key))
             yield entry
