@@ -85,7 +85,7 @@ class Algorithm:
     """
 
     __slots__ = (
-        *("__call__", "__weakref__", "_compiled", "model"),
+        *("__call__", "__weakref__", "_compiled", "_linear", "model"),
         *Model._fields,
         *("name", "check", "residue", "aliases"),
     )
@@ -102,6 +102,7 @@ class Algorithm:
     aliases: tuple[str, ...]
     model: Model
     _compiled: Compiled
+    _linear: Algorithm
 
     __signature__ = _Signature()
 
@@ -194,6 +195,42 @@ class Algorithm:
         True
         """
         return self._compiled.crc
+
+    @property
+    def linear(self) -> Algorithm:
+        """The algorithm with the same polynomial and bit orders, *init* and *xorout* 0.
+
+        Its name is this one's with " (linear)" behind. An algorithm whose *init* and *xorout* are
+        0 is its own.
+
+        Notes
+        -----
+        Let L be the linear algorithm. L(a ^ b) = L(a) ^ L(b) for messages of equal length, and
+        zero bytes in front of a message do not count. A CRC of N bytes is
+        ``crc(m) == L(m) ^ crc(bytes(N))``. So the CRC of a message is the sum (XOR) of what its
+        parts contribute, in any order: ``L.zeros(L(part), bytes behind it)``.
+
+        Examples
+        --------
+        >>> import numcrc
+        >>> crc = numcrc.algorithms["crc32c"]
+        >>> crc.linear.name, crc.linear.linear is crc.linear
+        ('CRC-32/ISCSI (linear)', True)
+        >>> parts = crc.linear.zeros(crc.linear(b"1234"), 5) ^ crc.linear(b"56789")
+        >>> parts ^ crc.zeros(crc(b""), 9) == crc.check
+        True
+        """
+        if not (self.init or self.xorout):
+            return self
+        try:
+            return self._linear
+        except AttributeError:
+            model = self.model._replace(init=0, xorout=0)
+            check = reference.crc(model, b"123456789")
+            name = f"{self.name} (linear)"
+            made = Algorithm.from_compiled(Compiled(model), name, check)
+            object.__setattr__(self, "_linear", made)
+            return self._linear
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot set {name!r}: an Algorithm is immutable")
@@ -326,7 +363,8 @@ class Algorithm:
         crcs : array of int
             The CRC of each message.
         lengths : int or array of int
-            The length of each message in bytes, broadcast to the shape of *crcs*.
+            The length of each message in bytes, broadcast to the shape of *crcs*. Equal lengths
+            take a few nanoseconds a message.
         axis : int, optional
             The axis along which messages are concatenated.
 
@@ -393,6 +431,53 @@ class Algorithm:
         True
         """
         return imported("numcrc.records.slices").rows(self._compiled, a, axis, value, out, threads)
+
+    def contribution(
+        self,
+        block: Data,
+        shape: tuple[int, ...],
+        start: tuple[int, ...],
+        threads: int | None = None,
+    ) -> int:
+        """Return what a block of an array contributes to the CRC of the whole array.
+
+        The CRC of an array is the sum (XOR) of the contributions of its blocks, in any order,
+        and the CRC of as many zero bytes: ``crc.zeros(crc(b""), a.nbytes)``. A contribution is
+        the CRC of the array by `linear`, if it is 0 outside the block.
+
+        Parameters
+        ----------
+        block : ndarray or buffer
+            Of the array's dtype; as for `rows`.
+        shape : tuple of int
+            The shape of the whole array.
+        start : tuple of int
+            The indices in the array of the block's first item.
+        threads : int, optional
+            As for `rows`.
+
+        Raises
+        ------
+        TypeError
+            As for `rows`.
+        ValueError
+            The block is not inside the array.
+
+        Examples
+        --------
+        >>> import numcrc, numpy as np
+        >>> crc = numcrc.algorithms["crc32c"]
+        >>> a = np.arange(12).reshape(3, 4)
+        >>> total = crc.zeros(crc(b""), a.nbytes)
+        >>> for column in range(4):
+        ...     total ^= crc.contribution(a[:, column : column + 1], a.shape, (0, column))
+        >>> total == crc(a)
+        True
+        """
+        found: int = imported("numcrc.records.blocks").contribution(
+            self.linear._compiled, block, shape, start, threads
+        )
+        return found
 
     def batch(
         self,
@@ -569,6 +654,15 @@ class Algorithm:
         """
         found: list[int] = imported("numcrc.files").checksum([self], source, threads, progress)
         return found[0]
+
+
+def resolved(algorithm: Algorithm | str) -> Algorithm:
+    """Return *algorithm*, or the algorithm of the catalogue that has this name."""
+    if isinstance(algorithm, Algorithm):
+        return algorithm
+    if isinstance(algorithm, str):
+        return shared(catalogue.find(algorithm))
+    raise TypeError(f"algorithm must be an Algorithm or a name, not {type(algorithm).__name__}")
 
 
 # TypeErrors about arguments have this name. Builtins pass calls with wrong arguments to it.

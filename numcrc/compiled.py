@@ -100,7 +100,10 @@ class Compiled:
 
     @lazy
     def join(self) -> Callable[..., int]:
-        """Return ``(values, lengths, out, number, each)``: see `numcrc.jit.builtins.algebra`."""
+        """Return ``(values, lengths, out, number, each, length)``.
+
+        See `numcrc.jit.builtins.algebra`.
+        """
         return self._builtin(imported("numcrc.jit.plan").JOIN, None, "join")
 
     @lazy

@@ -119,6 +119,28 @@ def test_join_broadcasts_lengths(crc):
     assert crc.join(crcs.ravel(), 10) == crc(blocks)
 
 
+@pytest.mark.parametrize("length", [0, 1, 7, 4096, 2**40 + 3, 2**62, 2**63 - 1])
+def test_join_of_equal_lengths(crc, length):
+    """One length for all, as a number or in an array, gives what a sequence of combines gives."""
+    values = some(crc, 3, 5)
+    expected = []
+    for row in values.tolist():
+        whole = crc(b"")
+        for value in row:
+            whole = crc.combine(whole, value, length)
+        expected.append(whole)
+    for lengths in (length, np.full(5, length), np.full((3, 1), length), np.full((3, 5), length)):
+        found = crc.join(values, lengths)
+        assert (found.tolist(), found.dtype) == (expected, np.dtype(NAMES[crc.name]))
+        assert crc.join(np.asfortranarray(values.T), length, 0).tolist() == expected
+
+
+@few
+@given(algorithms(), st.lists(st.binary(min_size=3, max_size=3), max_size=8))
+def test_join_of_equal_lengths_is_the_crc_of_the_concatenation(crc, parts):
+    assert crc.join([crc(part) for part in parts], 3) == crc(b"".join(parts))
+
+
 def test_join_of_no_messages(crc):
     assert crc.join([], []) == crc(b"")
     assert crc.join(np.zeros((3, 0), int), 5).tolist() == [crc(b"")] * 3
@@ -261,17 +283,19 @@ def test_join_and_zeros_in_turns(crc, turn, monkeypatch):
     numbers = np.random.default_rng(2).integers(0, 2**63, (3, 2, 12))
     values = some(crc, 3, 2, 12)
     expected = [crc.join(values, numbers, axis).tolist() for axis in (0, 1, 2)]
+    equal = [crc.join(values, 2**40 + 1, axis).tolist() for axis in (0, 1, 2)]
     after = crc.zeros(values, numbers).tolist()
     counts = []
 
-    def join(values, lengths, out, number, each):
+    def join(values, lengths, out, number, each, length):
         counts.append(number * each)
-        return compiled(values, lengths, out, number, each)
+        return compiled(values, lengths, out, number, each, length)
 
     monkeypatch.setattr(numcrc.records.algebra, "TURN", turn)
     compiled = crc._compiled.join
     monkeypatch.setitem(vars(crc._compiled), "join", join)
     assert [crc.join(values, numbers, axis).tolist() for axis in (0, 1, 2)] == expected
+    assert [crc.join(values, 2**40 + 1, axis).tolist() for axis in (0, 1, 2)] == equal
     assert crc.zeros(values, numbers).tolist() == after
     assert all(count <= turn for count in counts)
     whole = crc(b"")

@@ -122,10 +122,10 @@ def _zeros_many(model: Model) -> Callable[[int, int, int, int], int]:
     return zeros_many
 
 
-def _join(model: Model) -> Callable[[int, int, int, int, int], int]:
-    def join(values: int, lengths: int, out: int, number: int, each: int) -> int:
+def _join(model: Model) -> Callable[[int, int, int, int, int, int], int]:
+    def join(values: int, lengths: int, out: int, number: int, each: int, length: int) -> int:
         results, given = _words(out, number), _words(values, number * each)
-        sizes = _signed(lengths, number * each)
+        sizes = _signed(lengths, number * each) if lengths else [length] * (number * each)
         for result in range(number):
             register = model.init
             for i in range(result * each, (result + 1) * each):

@@ -33,8 +33,8 @@ def is_right(plan: Plan, model: Model, made: Any) -> bool:
     made
         The builtin for *model*; for the form "raw" the addresses of the function and the block.
     """
-    if as_zeros := _ZEROS.get(plan):
-        return _zeros_are_right(model, as_zeros(model, made))
+    if plan in _ZEROS:
+        return all(_zeros_are_right(model, as_zeros(model, made)) for as_zeros in _ZEROS[plan])
     lengths = plan.lengths
     message = reference.sample(lengths[-1])
     in_pieces = _IN_PIECES["wide" if plan.family == "wide" else plan.form](model, made, message)
@@ -160,19 +160,29 @@ def _many(model: Model, run: Callable[..., int]) -> Zeros:
     return zeros
 
 
-def _joining(model: Model, run: Callable[..., int]) -> Zeros:
-    array = imported("array").array
+def _joining(equal: bool) -> Callable[[Model, Callable[..., int]], Zeros]:
+    """Return a function that gives zeros by a join, its lengths in an array or one for all."""
 
-    def zeros(value: int, n: int) -> int:
-        # reg(AB) = reg(B) + (reg(A) + init) * x^(8n); reg(B) = init leaves the product and init.
-        first = reference.value_of(model, reference.register_of(model, value) ^ model.init)
-        values = array("Q", (first, reference.value_of(model, model.init)))
-        lengths, out = array("q", (0, n)), array("Q", (0,))
-        run(*map(_address, (values, lengths, out)), 1, 2)
-        register = reference.register_of(model, out[0]) ^ model.init
-        return reference.value_of(model, register)
+    def joining(model: Model, run: Callable[..., int]) -> Zeros:
+        array = imported("array").array
 
-    return zeros
+        def zeros(value: int, n: int) -> int:
+            # reg(AB) = reg(B) + (reg(A) + init) * x^(8n); reg(B) = init leaves the product and
+            # init.
+            first = reference.value_of(model, reference.register_of(model, value) ^ model.init)
+            values = array("Q", (first, reference.value_of(model, model.init)))
+            lengths, out = array("q", (0, n)), array("Q", (0,))
+            run(_address(values), 0 if equal else _address(lengths), _address(out), 1, 2, n)
+            register = reference.register_of(model, out[0]) ^ model.init
+            return reference.value_of(model, register)
+
+        return zeros
+
+    return joining
 
 
-_ZEROS: dict[Plan, Callable[..., Zeros]] = {ZEROS: _one, ZEROS_MANY: _many, JOIN: _joining}
+_ZEROS: dict[Plan, tuple[Callable[..., Zeros], ...]] = {
+    ZEROS: (_one,),
+    ZEROS_MANY: (_many,),
+    JOIN: (_joining(equal=False), _joining(equal=True)),
+}

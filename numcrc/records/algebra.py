@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.buffers import refuse_masked
+from numcrc.crc import gf2, reference
 from numcrc.crc.model import index
 from numcrc.records.arguments import (
     Array,
@@ -68,49 +69,80 @@ def join(compiled: Compiled, crcs: Any, lengths: Any, axis: int) -> Any:
         raise ValueError("crcs must be a sequence, not one CRC")
     axis = checked_axis(axis, values.ndim)
     sizes = lengths_in_bytes(lengths, "lengths")
+    if sizes.ndim and sizes.size and (sizes == sizes.flat[0]).all():
+        _broadcast(sizes, values.shape)  # may raise
+        sizes = sizes.reshape(-1)[0]
+    if sizes.ndim:
+        sizes = _broadcast(sizes, values.shape)
+        sizes = np.ascontiguousarray(np.moveaxis(sizes, axis, -1))
+    values = np.ascontiguousarray(np.moveaxis(values, axis, -1))
+    joined = join_last_axis(compiled, values, sizes if sizes.ndim else int(sizes))
+    return joined.astype(dtype_of(compiled))[()]
+
+
+def _broadcast(sizes: Array, shape: tuple[int, ...]) -> Array:
     try:
-        sizes = np.broadcast_to(sizes, values.shape)
+        return np.broadcast_to(sizes, shape)
     except ValueError:
         raise ValueError(
-            f"cannot broadcast lengths of shape {sizes.shape} to crcs of shape {values.shape}"
+            f"cannot broadcast lengths of shape {sizes.shape} to crcs of shape {shape}"
         ) from None
-    values = np.ascontiguousarray(np.moveaxis(values, axis, -1))
-    sizes = np.ascontiguousarray(np.moveaxis(sizes, axis, -1))
+
+
+def join_last_axis(compiled: Compiled, values: Array, sizes: Array | int) -> Array:
+    """Join CRCs that are known to be valid along the last axis, `TURN` of them at a time.
+
+    *values* are C-contiguous, of the dtype of `checked_values`; *sizes* are one length for all
+    or int64 of the same shape, C-contiguous.
+    """
     out = np.empty(values.shape[:-1], values.dtype)
     if compiled.width > 64:
-        for place in np.ndindex(out.shape):
-            pairs = zip(values[place], sizes[place].tolist(), strict=True)
-            out[place] = functools.reduce(
-                lambda whole, pair: _combined(compiled, whole, *pair), pairs, compiled.empty
-            )
-    else:
-        _join(compiled, values, sizes, out)
-    return out.astype(dtype_of(compiled))[()]
-
-
-def _join(compiled: Compiled, values: Array, sizes: Array, out: Array) -> None:
-    """Join along the last axis, `TURN` CRCs at a time; all arrays are C-contiguous."""
+        _join_wide(compiled, values, sizes, out)
+        return out
     each = values.shape[-1]
-    step = max(1, TURN // max(1, each))
 
     def part(start: int, joined: int, number: int, count: int) -> None:
-        at = 8 * start
-        compiled.join(address(values) + at, address(sizes) + at, joined, number, count)
+        at, length = 8 * start, sizes if isinstance(sizes, int) else 0
+        lengths = 0 if isinstance(sizes, int) else address(sizes) + at
+        compiled.join(address(values) + at, lengths, joined, number, count, length)
 
     if each <= TURN:
+        step = max(1, TURN // max(1, each))
         for start in range(0, out.size, step):
             part(start * each, address(out) + 8 * start, min(step, out.size - start), each)
-        return
+        return out
     results, joined = out.reshape(-1), np.empty(1, np.uint64)
-    lengths = sizes.reshape(-1)
     for i in range(out.size):
         whole = compiled.empty
         for start in range(i * each, (i + 1) * each, TURN):
             count = min(TURN, (i + 1) * each - start)
             part(start, address(joined), 1, count)
-            length = sum(lengths[start : start + count].tolist())  # which may not fit 64 bits
+            if isinstance(sizes, int):
+                length = sizes * count
+            else:  # the sum may not fit 64 bits
+                length = sum(sizes.reshape(-1)[start : start + count].tolist())
             whole = _combined(compiled, whole, int(joined[0]), length)
         results[i] = whole
+    return out
+
+
+def _join_wide(compiled: Compiled, values: Array, sizes: Array | int, out: Array) -> None:
+    if not isinstance(sizes, int):
+        for place in np.ndindex(out.shape):
+            pairs = zip(values[place], sizes[place].tolist(), strict=True)
+            out[place] = functools.reduce(
+                lambda whole, pair: _combined(compiled, whole, *pair), pairs, compiled.empty
+            )
+        return
+    model = compiled.model
+    factor = gf2.power_of_x(8 * sizes, model.generator)
+    for place in np.ndindex(out.shape):
+        register = model.init
+        for value in values[place].tolist():
+            shifted = gf2.multiply(register ^ model.init, factor)
+            behind = reference.register_of(model, value)
+            register = behind ^ gf2.mod(shifted, model.generator)
+        out[place] = reference.value_of(model, register)
 
 
 def _combined(compiled: Compiled, first: int, second: int, length: int) -> int:

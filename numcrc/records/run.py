@@ -212,6 +212,6 @@ def _compute_pieces(
     # in any cache, and the checks of `join` would miss every time.
     crcs, joined = parts.astype(np.uint64), np.empty(1, np.uint64)
     for i in np.flatnonzero(pieces > 1).tolist():
-        at = 8 * int(first[i])
-        compiled.join(address(crcs) + at, address(sizes) + at, address(joined), 1, int(pieces[i]))
+        at, count = 8 * int(first[i]), int(pieces[i])
+        compiled.join(address(crcs) + at, address(sizes) + at, address(joined), 1, count, 0)
         results[i] = joined[0]
