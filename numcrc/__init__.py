@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numcrc import dask as dask
     from numcrc import files as files
     from numcrc import store as store
+    from numcrc import xarray as xarray
     from numcrc._info import info
     from numcrc.algorithm import Algorithm
     from numcrc.crc.catalogue import UnknownAlgorithmError
@@ -55,7 +56,7 @@ _HOME = {
     "new": "numcrc.registry",
 }
 _NATIVE = ("crc32", "crc32c", "crc64nvme")
-_MODULES = ("dask", "files", "store")
+_MODULES = ("dask", "files", "store", "xarray")
 
 
 def __getattr__(name: str) -> Any:

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.dask._verify import verify
+    from numcrc.dask.arrays import ChecksumError, chunk_crcs, crc, verify_chunks
 
-__all__ = ["verify"]
+__all__ = ["ChecksumError", "chunk_crcs", "crc", "verify", "verify_chunks"]
 
 _HOME = {
+    **dict.fromkeys(("ChecksumError", "chunk_crcs", "crc", "verify_chunks"), "arrays"),
     "verify": "_verify",
 }
 
