@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from numcrc.process import imported
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -30,20 +32,35 @@ def as_array(data: Data) -> npt.NDArray[Any]:
     """Return *data* as an ndarray on the same memory, its items unsigned integers or void.
 
     Every byte of an item then counts, padding included, and copies take whole items. Memory
-    that NumPy cannot describe (suboffsets, unknown formats with strides) is copied.
+    that NumPy cannot describe (suboffsets, unknown formats with strides) is copied, and so are
+    the chunks of an Arrow array that has several.
 
     Raises
     ------
     TypeError
         *data* is not a buffer, holds Python objects, or is a masked array.
     """
-    if isinstance(data, np.ndarray):
-        refuse_masked(data, "data")
-        if data.dtype.hasobject:
-            raise TypeError(f"an array of dtype {data.dtype} holds Python objects, not plain data")
-        array = data.view(np.ndarray)
-    else:
-        array = _array_of_view(_view(data))
+    found = _arrays(data)
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _arrays(data: Any) -> list[npt.NDArray[Any]]:
+    """Return what `as_array` does, an array for each chunk of an Arrow array."""
+    if not isinstance(data, np.ndarray):
+        if isinstance(data, str):  # numpy.str_ has a buffer
+            raise TypeError(f"{_WRONG} {type(data).__name__}: encode it first")
+        try:
+            view = memoryview(data)
+        except (TypeError, BufferError) as error:
+            return [_unsigned(array) for array in _shared(data, error)]
+        return [_unsigned(_array_of_view(view))]
+    refuse_masked(data, "data")
+    if data.dtype.hasobject:
+        raise TypeError(f"an array of dtype {data.dtype} holds Python objects, not plain data")
+    return [_unsigned(data.view(np.ndarray))]
+
+
+def _unsigned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     size = array.itemsize
     return array.view(f"u{size}" if size in (1, 2, 4, 8) else f"V{size}") if size else array
 
@@ -91,34 +108,54 @@ def pieces(data: Data) -> Iterator[memoryview]:
     TypeError
         *data* is not a buffer, holds Python objects, or is a masked array.
     """
-    array = as_array(data)
-    chunks: Any = (array,)
-    if array.nbytes and not array.flags.c_contiguous:
-        size = max(1, _SCRATCH // array.itemsize)
-        # Views of *data* where it is contiguous, else the iterator's own buffer.
-        parts = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=size)
-        chunks = map(np.ascontiguousarray, parts)
-    for chunk in chunks:
-        yield flat_bytes(chunk).data
+    for array in _arrays(data):
+        chunks: Any = (array,)
+        if array.nbytes and not array.flags.c_contiguous:
+            size = max(1, _SCRATCH // array.itemsize)
+            # Views of *data* where it is contiguous, else the iterator's own buffer.
+            parts = np.nditer(array, ["external_loop", "buffered"], order="C", buffersize=size)
+            chunks = map(np.ascontiguousarray, parts)
+        for chunk in chunks:
+            yield flat_bytes(chunk).data
 
 
-def _view(data: Any) -> memoryview:
-    wrong = f"data must be bytes-like or an array, not {type(data).__name__}"
-    if isinstance(data, str):  # numpy.str_ has a buffer
-        raise TypeError(f"{wrong}: encode it first")
-    try:
-        return memoryview(data)
-    except TypeError:
-        if hasattr(type(data), "__buffer__"):  # its own error
-            raise
-        raise TypeError(wrong + _advice(type(data))) from None
+_WRONG = "data must be bytes-like or an array, not"
+
+
+def _shared(data: Any, error: TypeError | BufferError) -> list[npt.NDArray[Any]]:
+    """Return the memory that *data*, which has no buffer because of *error*, shares otherwise."""
+    kind = type(data)
+    wrong = f"{_WRONG} {kind.__name__}"
+    if (advice := _IN_PARTS.get(kind.__module__.partition(".")[0])) is not None:
+        raise TypeError(f"{wrong}: {advice}") from None
+    found: list[npt.NDArray[Any]] | None = imported("numcrc.exchange").arrays(data)
+    if found is not None:
+        return found
+    if hasattr(kind, "__array_interface__") or hasattr(kind, "__array_struct__"):
+        return _arrays(np.asarray(data))
+    if hasattr(kind, "__buffer__"):  # its own error
+        raise error
+    raise TypeError(wrong + _advice(kind)) from None
+
+
+_IN_PARTS = {
+    "dask": "pass it to numcrc.dask.crc, or compute it first",
+    "h5py": "read it first, as x[()]",
+    "xarray": "pass its .values, or pass it to numcrc.xarray.crcs",
+    "zarr": "read it first, as x[...]",
+}
+"""How to compute objects whose data are not in memory, or in several arrays, by their package."""
 
 
 def _advice(kind: type) -> str:
     """Return how to make an array of an object of type *kind*, "" if it is not like one."""
-    if hasattr(kind, "to_numpy"):  # of pandas, polars, xarray and pyarrow
+    if kind.__name__ == "DataFrame":
+        return ": pass its columns, each as .to_numpy()"
+    if hasattr(kind, "__cuda_array_interface__"):
+        return ": copy it from the GPU first"
+    if hasattr(kind, "to_numpy"):  # of pandas
         return ": pass its .to_numpy()"
-    if hasattr(kind, "compute"):  # of Dask
+    if hasattr(kind, "compute"):
         return ": compute it first"
     if hasattr(kind, "__array__") or issubclass(kind, (list, tuple)):
         return ": pass np.asarray() of it"

@@ -218,7 +218,7 @@ def test_other_types_of_arrow():
     wrong = (
         pa.array([1, 2]),
         pa.nulls(3),
-        pa.array([b"ab"], pa.binary(2)),
+        pa.array([[b"ab"]]),
         pa.py_buffer(b"abc"),
         pa.table({"a": [b"abc"]}),
         pa.scalar(b"abc"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,22 @@ from numcrc.jit.builtins import abi
 from numcrc.jit.plan import COLLECT, RELEASE
 from numcrc.process import imported
 from numcrc.records.arguments import Array, Call
-from numcrc.records.run import Records, address, compute
-from numcrc.records.segments import segments
+from numcrc.records.run import Records, address, compute, compute_one_by_one
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
+    from numcrc.exchange import Chunk, Places
 
 
 def batch(compiled: Compiled, buffers: Any, value: Any, out: Any, threads: int | None) -> Any:
     """Implement `Algorithm.batch`."""
-    if type(buffers).__module__.partition(".")[0] == "pyarrow":
-        return _arrow(compiled, buffers, value, out, threads)
     kind = type(buffers)
-    if isinstance(buffers, (str, bytes, bytearray, memoryview)):
+    package = kind.__module__.partition(".")[0]
+    if package == "pandas" and getattr(buffers, "dtype", None) == np.dtype(object):
+        return _pandas(compiled, buffers, value, out, threads)
+    if hasattr(kind, "__arrow_c_array__") or hasattr(kind, "__arrow_c_stream__"):
+        return _arrow(compiled, buffers, value, out, threads)
+    if isinstance(buffers, (str, bytes, bytearray, memoryview)) or package == "pyarrow":
         raise TypeError(f"buffers must be a sequence of buffers, not one {kind.__name__}")
     if not (hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")):
         raise TypeError(f"buffers must be a sequence of buffers, not {kind.__name__}")
@@ -101,28 +104,61 @@ def _in_python(call: Call, items: tuple[Any, ...], which: Iterable[int]) -> None
             raise TypeError(f"buffer {i}: {error}") from None
 
 
+_PIECE = 1 << 15
+"""Values of an Arrow array whose places are made at a time, so that they stay in the cache."""
+
+
 def _arrow(compiled: Compiled, array: Any, value: Any, out: Any, threads: int | None) -> Any:
-    """Compute the CRCs of a pyarrow array in place: its offsets and data are segments."""
-    pa = imported("pyarrow")
-    if not isinstance(array, (pa.Array, pa.ChunkedArray)):
-        raise TypeError(f"buffers must be a sequence of buffers, not {type(array).__name__}")
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    width = {
-        pa.binary(): np.int32,
-        pa.string(): np.int32,
-        pa.large_binary(): np.int64,
-        pa.large_string(): np.int64,
-    }.get(array.type)
-    if width is None:
-        raise TypeError(f"a pyarrow array of buffers must be binary or string, not {array.type}")
-    _, offsets, data = array.buffers()
-    content = b"" if data is None else data
-    ends = np.zeros(1, width) if offsets is None else np.frombuffer(offsets, width)
-    ends = ends[array.offset : array.offset + len(array) + 1]
-    if not array.null_count:
-        return segments(compiled, content, ends, None, value, out, threads)
+    """Compute the CRCs of the values of an Arrow array in place; those of nulls are masked."""
+    call = Call(compiled, value, out, threads)
+    chunks = imported("numcrc.exchange").arrow_chunks(array)
+    if not all(chunk.has_values for chunk in chunks):
+        of = getattr(array, "type", getattr(array, "dtype", type(array).__name__))
+        raise TypeError(f"an Arrow array of buffers must be binary or string, not {of}")
+    valid = [chunk.valid() for chunk in chunks]
+    nulls = any(one is not None for one in valid)
+    if nulls and out is not None:
+        raise ValueError("cannot use out with nulls in an Arrow array: the result is masked")
+    call.begin((sum(chunk.length for chunk in chunks),))
+    if compiled.width > 64:
+        items = (item for _, places in _places(chunks, valid) for item in places.items())
+        compute_one_by_one(call, items)
+    else:
+        for done, places in _places(chunks, valid):
+            records = Records(len(places.lengths), places.lengths, pointers=places.addresses)
+            compute(compiled, records, *call.part(done, records.number), call.threads)
+    if not nulls:
+        return call.result()
+    masks = [
+        np.zeros(chunk.length, bool) if one is None else ~one
+        for chunk, one in zip(chunks, valid, strict=True)
+    ]
+    return np.ma.MaskedArray(call.result(), mask=np.concatenate(masks))
+
+
+def _places(
+    chunks: list[Chunk], valid: list[Array | None]
+) -> Iterator[tuple[int, Places]]:
+    """Yield the places of at most `_PIECE` values, with the number of values before them."""
+    done = 0
+    for chunk, one in zip(chunks, valid, strict=True):
+        for first in range(0, chunk.length, _PIECE):
+            count = min(_PIECE, chunk.length - first)
+            part = None if one is None else one[first : first + count]
+            yield done + first, chunk.places(first, count, part)
+        done += chunk.length
+
+
+def _pandas(compiled: Compiled, series: Any, value: Any, out: Any, threads: int | None) -> Any:
+    """Compute the CRCs of the objects of a pandas Series; those of nulls are masked."""
+    items = series.to_numpy(dtype=object)
+    try:
+        return batch(compiled, items, value, out, threads)
+    except TypeError:
+        nulls = series.isna().to_numpy()  # takes as long as the CRCs
+        if not nulls.any():
+            raise
     if out is not None:
-        raise ValueError("cannot use out with nulls in a pyarrow array: the result is masked")
-    found = segments(compiled, content, ends, None, value, None, threads)
-    return np.ma.MaskedArray(found, mask=array.is_null().to_numpy(zero_copy_only=False))
+        raise ValueError("cannot use out with nulls in a Series: the result is masked")
+    items = np.where(nulls, b"", items)
+    return np.ma.MaskedArray(batch(compiled, items, value, None, threads), mask=nulls)
