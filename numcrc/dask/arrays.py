@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,10 +88,18 @@ def crc(x: da.Array, algorithm: Algorithm | str) -> da.Array:
     parts = _one_for_each_chunk(
         _contribution, x, "crc", algorithm, ArraySliceDep(x.chunks), shape=x.shape
     )
-    if x.ndim:
-        parts = da.reduction(parts, chunk=_sum, aggregate=_sum, dtype=dtype, meta=_empty(0, dtype))
     zeros = np.array(algorithm.zeros(algorithm(b""), total), dtype)[()]
-    return parts.map_blocks(operator.xor, zeros, dtype=dtype, meta=_empty(0, dtype))
+    if not x.ndim:
+        return parts.map_blocks(operator.xor, zeros, dtype=dtype, meta=_empty(0, dtype))
+    return da.reduction(
+        parts,
+        chunk=_sum,
+        combine=_sum,
+        aggregate=partial(_sum, initial=zeros),
+        dtype=dtype,
+        meta=_empty(0, dtype),
+        name="crc",
+    )
 
 
 def chunk_crcs(x: da.Array, algorithm: Algorithm | str) -> da.Array:
@@ -238,8 +247,8 @@ def _verified(
     return chunk
 
 
-def _sum(values: Array, axis: Any, keepdims: Any) -> Array:
-    found: Array = np.bitwise_xor.reduce(values, axis=axis, keepdims=keepdims)
+def _sum(values: Array, axis: Any, keepdims: Any, initial: Any = 0) -> Array:
+    found: Array = np.bitwise_xor.reduce(values, axis=axis, keepdims=keepdims, initial=initial)
     return found
 
 

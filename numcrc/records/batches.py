@@ -136,9 +136,7 @@ def _arrow(compiled: Compiled, array: Any, value: Any, out: Any, threads: int | 
     return np.ma.MaskedArray(call.result(), mask=np.concatenate(masks))
 
 
-def _places(
-    chunks: list[Chunk], valid: list[Array | None]
-) -> Iterator[tuple[int, Places]]:
+def _places(chunks: list[Chunk], valid: list[Array | None]) -> Iterator[tuple[int, Places]]:
     """Yield the places of at most `_PIECE` values, with the number of values before them."""
     done = 0
     for chunk, one in zip(chunks, valid, strict=True):
