@@ -168,7 +168,8 @@ class Algorithm:
         data : buffer or ndarray
             Any object with the buffer protocol, of any dtype and shape. An array that is not
             contiguous counts as its bytes in C order, ``a.tobytes()``, without a copy of the
-            whole. A subclass of ndarray counts as its memory.
+            whole. A subclass of ndarray counts as its memory. Tensors on the CPU (by DLPack) and
+            Arrow arrays of numbers without nulls are taken in place, too.
         value : int, optional
             The CRC of the bytes before: ``crc(b, crc(a)) == crc(a + b)``.
 
@@ -493,16 +494,17 @@ class Algorithm:
         Parameters
         ----------
         buffers : iterable of buffers
-            Any objects that `function` takes, also in a one-dimensional object array; or a
-            pyarrow binary or string array, which is not copied.
+            Any objects that `function` takes, also in a one-dimensional object array; or an
+            Arrow array or a Series (pyarrow, polars, pandas) of binary values or strings, which
+            is not copied. Strings count as UTF-8.
         value, out, threads
             As for `rows`.
 
         Returns
         -------
         ndarray
-            One CRC for each buffer, of the dtype that `rows` gives; a masked array for a
-            pyarrow array with nulls.
+            One CRC for each buffer, of the dtype that `rows` gives; a masked array if there are
+            nulls in an Arrow array or a Series.
 
         Examples
         --------

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
 import pickle
 import random
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support import run_python
 
 import numcrc
 
@@ -246,7 +249,7 @@ def test_a_table_must_be_computed():
 def client() -> Iterator[Any]:
     """Return a client of two processes."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
     with (
         dask.config.set(scheduler=None),
         distributed.LocalCluster(processes=True, **options) as cluster,
@@ -306,3 +309,30 @@ def test_misaligned_writes_at_once_lose_data_and_the_crc_shows_it(tmp_path):
     target[6:] = a[6:]
     target[:6] = a[:6]
     assert int(numcrc_dask.crc(read, "crc32c")) == int(numcrc_dask.crc(x, "crc32c"))
+
+
+PAGE = Path(numcrc.__file__).parents[1] / "docs/arrays.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="numcrc is installed without its pages")
+def test_the_examples_of_the_page_about_arrays():
+    for name in ("polars", "xarray"):
+        pytest.importorskip(name)
+    assert doctest.testfile(str(PAGE), module_relative=False) == (0, 24)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "needs", "extra"),
+    [("dask", "crc", "Dask", "dask"), ("xarray", "crcs", "xarray", "xarray")],
+)
+def test_without_the_package_the_error_names_the_extra(module, name, needs, extra):
+    code = f"import sys; sys.modules[{extra!r}] = None; import numcrc; numcrc.{module}.{name}"
+    process = run_python(code)
+    assert process.stderr.endswith(
+        f"ImportError: numcrc.{module} needs {needs}: pip install 'numcrc[{extra}]'\n"
+    )
+
+
+def test_the_package_imports_neither():
+    code = "import sys, numcrc; numcrc.crc32(b''); print({'dask', 'xarray'} & {*sys.modules})"
+    assert run_python(code).stdout == "set()\n"

@@ -54,7 +54,7 @@ def main() -> None:
         "ragged": ((rows // 7 + 1, rows // 3, rows - rows // 7 - 1 - rows // 3), 3001),
     }
     options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": 0}
-    with LocalCluster(dashboard_address=None, **options) as cluster, Client(cluster):
+    with LocalCluster(dashboard_address=":0", **options) as cluster, Client(cluster):
         for name, chunks in chunkings.items():
             empty = da.zeros((rows, COLUMNS), chunks=chunks)
             x = empty.map_blocks(of_place, dtype=float).persist()
