@@ -41,14 +41,16 @@ def arrays(data: Any) -> list[Array] | None:
 
 def _memory(address: int | None, shape: Any, size: int, owner: Any, strides: Any = None) -> Array:
     """Return an array on memory that *owner* keeps alive, its items of *size* bytes."""
-    if not address or 0 in shape or not size:
+    if 0 in shape or not size:
         return np.empty(shape, f"V{size}")
+    if not address:
+        raise ValueError(f"the memory of an array of shape {shape} is absent")
     interface = {"data": (address, True), "shape": shape, "strides": strides, "version": 3}
     return np.asarray(_Interface(interface | {"typestr": f"|V{size}"}, owner))
 
 
 class _Interface:
-    """What NumPy makes an array of, and refers to as long as the array lives."""
+    """An object with NumPy's array interface, to which its arrays refer."""
 
     def __init__(self, interface: dict[str, Any], owner: Any) -> None:
         self.__array_interface__, self.owner = interface, owner
@@ -210,12 +212,12 @@ class Chunk:
     def valid(self) -> Array | None:
         """Return which values are not null; None if all are."""
         found = None
-        if self.length and self._array.null_count and self.format != "n":
+        array = self._array
+        if self.length and array.null_count and array.n_buffers and array.buffers[0]:
             bits = self._buffer(0, -(-(self._offset + self.length) // 8), 1)
-            if bits is not None:
-                first, start = divmod(self._offset, 8)
-                flags = np.unpackbits(bits[first:].view(np.uint8), bitorder="little")
-                found = flags[start : start + self.length].astype(bool)
+            first, start = divmod(self._offset, 8)
+            flags = np.unpackbits(bits[first:].view(np.uint8), bitorder="little")
+            found = flags[start : start + self.length].astype(bool)
         if self.dictionary is not None and (inside := self.dictionary.valid()) is not None:
             indices = self._indices(0, self.length)
             used = np.ones(self.length, bool) if found is None else found
@@ -233,9 +235,8 @@ class Chunk:
             found = self._places_by_views(first, count, valid)
         else:
             size = int(self.format[2:])
-            data = self._buffer(1, self._offset + self.length, size)
+            start = _address(self._buffer(1, self._offset + self.length, size))
             numbers = np.arange(self._offset + first, self._offset + first + count)
-            start = 0 if data is None or not data.size else _address(data)
             found = Places((start + numbers * size).view(np.uint64), np.full(count, size))
         if valid is not None:
             found.lengths[~valid] = 0
@@ -255,28 +256,27 @@ class Chunk:
             return child.plain()[first : first + self.length * size].reshape(self.length, size)
         size = _size(self.format)
         self._refuse_nulls()
-        data = self._buffer(1, self._offset + self.length, size)
-        return np.empty(0, f"V{size}") if data is None else data[self._offset :]
+        return self._buffer(1, self._offset + self.length, size)[self._offset :]
 
     def _refuse_nulls(self) -> None:
         if self.valid() is not None:
             raise TypeError("the Arrow array has nulls, which have no bytes: fill them first")
 
-    def _buffer(self, number: int, count: int, size: int) -> Array | None:
-        """Return *count* items of *size* bytes of a buffer; None if it is absent."""
+    def _buffer(self, number: int, count: int, size: int) -> Array:
+        """Return *count* items of *size* bytes of a buffer."""
         address = self._array.buffers[number] if number < self._array.n_buffers else None
         if self._sizes is not None and count * size > self._sizes[number]:
             raise ValueError(
                 f"buffer {number} of the Arrow array has {self._sizes[number]} bytes, not"
                 f" {count * size}"
             )
-        return None if not address else _memory(address, (count,), size, self._owner)
+        return _memory(address, (count,), size, self._owner)
 
     def _places_by_offsets(self, first: int, count: int) -> Places:
         size, start = _OFFSETS[self.format], self._offset + first
-        offsets = self._buffer(1, self._offset + self.length + 1 if self.length else 0, size)
-        if offsets is None or not self.length:  # an empty array may have no offsets
-            return Places(np.zeros(count, np.uint64), np.zeros(count, np.int64))
+        if not self.length:  # an empty array may have no offsets
+            return Places(np.zeros(0, np.uint64), np.zeros(0, np.int64))
+        offsets = self._buffer(1, self._offset + self.length + 1, size)
         # A copy: what is checked is what is used.
         ends = offsets[start : start + count + 1].view(f"i{size}").astype(np.int64)
         lengths = np.diff(ends)
@@ -291,14 +291,17 @@ class Chunk:
                 f"the Arrow array's record {first + count - 1}, {lengths[-1]} bytes at {ends[-2]},"
                 f" is outside the buffer of {self._sizes[2]}"
             )
-        ends += self._array.buffers[2] or 0
+        content = self._array.buffers[2]
+        if not content and count and ends[-1] > ends[0]:
+            raise ValueError("buffer 2 of the Arrow array is absent")
+        ends += content or 0
         return Places(ends[:-1].view(np.uint64), lengths)
 
     def _places_by_views(self, first: int, count: int, valid: Array | None) -> Places:
         start = self._offset + first
+        if not self.length:
+            return Places(np.zeros(0, np.uint64), np.zeros(0, np.int64))
         buffer = self._buffer(1, self._offset + self.length, 16)
-        if buffer is None or not count:
-            return Places(np.zeros(count, np.uint64), np.zeros(count, np.int64))
         views = buffer[start : start + count].view(np.int32).reshape(count, 4).copy()
         lengths = views[:, 0].astype(np.int64)
         # Up to 12 bytes are in the view itself, longer ones at an offset in one of more buffers.
@@ -307,7 +310,7 @@ class Chunk:
         if valid is not None:
             lengths[~valid] = 0
             far &= valid
-        if count and lengths.min() < 0:
+        if lengths.min() < 0:
             i = int(np.argmin(lengths))
             raise ValueError(f"the Arrow array's record {first + i} has a negative length")
         if far.any():
@@ -335,8 +338,6 @@ class Chunk:
     def _indices(self, first: int, count: int) -> Array:
         dtype = np.dtype(_INDICES[self.format])
         buffer = self._buffer(1, self._offset + self.length, dtype.itemsize)
-        if buffer is None:
-            return np.zeros(0, np.int64)
         start = self._offset + first
         return buffer[start : start + count].view(dtype).astype(np.int64)
 
@@ -411,13 +412,13 @@ _OF_CPU = 1, 3, 11  # kDLCPU, kDLCUDAHost, kDLROCMHost
 
 def _of_dlpack(data: Any) -> Array:
     name = type(data).__name__
-    device = data.__dlpack_device__()
-    if int(device[0]) not in _OF_CPU:
-        raise TypeError(
-            f"data must be in the memory of the CPU, but the {name} is on device {tuple(device)}:"
-            " copy it to the CPU first"
-        )
     try:
+        device, number = map(int, data.__dlpack_device__())
+        if device not in _OF_CPU:
+            raise TypeError(
+                f"data must be in the memory of the CPU, but the {name} is on device"
+                f" {device, number}: copy it to the CPU first"
+            )
         try:
             capsule = data.__dlpack__(max_version=(1, 0))
         except TypeError:  # before version 1
@@ -431,8 +432,8 @@ def _of_dlpack(data: Any) -> Array:
         tensor = managed.tensor
     else:
         tensor = _Tensor.from_address(_pointer_in(capsule, b"dltensor"))
-    size, odd = divmod(tensor.bits * tensor.lanes, 8)
-    if odd:
+    size, rest = divmod(tensor.bits * tensor.lanes, 8)
+    if rest:
         raise TypeError(f"an item of the {name} has {tensor.bits * tensor.lanes} bits, not bytes")
     shape = tuple(tensor.shape[: tensor.ndim]) if tensor.ndim else ()
     strides = None

@@ -331,9 +331,13 @@ _new_capsule = ctypes.PYFUNCTYPE(
 class Producer:
     """A stream of chunks of texts, made by hand, that counts what is released."""
 
-    def __init__(self, *chunks: list[bytes], fails: bool = False) -> None:
+    def __init__(self, *chunks: list[bytes], fails: bool = False, absent: bool = False) -> None:
         self.chunks, self.released, self.kept = iter(chunks), {"schema": 0, "array": 0}, []
-        self.fails, self.message = fails, ctypes.create_string_buffer(b"the disk is full")
+        self.absent, self.fails, self.message = (
+            absent,
+            fails,
+            ctypes.create_string_buffer(b"the disk is full"),
+        )
 
     def _release(self, what: str) -> Any:
         kind = exchange._Schema if what == "schema" else exchange._Array
@@ -356,7 +360,8 @@ class Producer:
             return 5 if self.fails else 0
         offsets = np.cumsum([0, *map(len, chunk)], dtype=np.int32)
         content = ctypes.create_string_buffer(b"".join(chunk))
-        buffers = (ctypes.c_void_p * 3)(0, offsets.ctypes.data, ctypes.addressof(content))
+        self.content = None if self.absent else ctypes.addressof(content)
+        buffers = (ctypes.c_void_p * 3)(0, offsets.ctypes.data, self.content)
         self.kept += [offsets, content, buffers]
         array[0].length, array[0].n_buffers = len(chunk), 3
         array[0].buffers = ctypes.cast(buffers, ctypes.POINTER(ctypes.c_void_p))
@@ -393,6 +398,16 @@ def test_a_stream_that_fails():
         CRC.batch(producer)
     gc.collect()
     assert producer.released == {"schema": 1, "array": 1}
+
+
+def test_memory_that_is_absent():
+    assert CRC.batch(Producer([b"", b""], absent=True)).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="buffer 2 of the Arrow array is absent"):
+        CRC.batch(Producer([b"", b"abc"], absent=True))
+    tensor = Brain()
+    tensor.managed.data = None
+    with pytest.raises(ValueError, match=r"the memory of an array of shape \(2, 3\) is absent"):
+        CRC(tensor)
 
 
 def test_memory_of_pyarrow_is_released():
