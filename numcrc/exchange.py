@@ -323,16 +323,20 @@ class Chunk:
         The sizes of these buffers, in bytes, are the last buffer.
         """
         more = self._array.n_buffers - 3
-        number, offset = views[:, 2] * far, views[:, 3] * far.astype(np.int64)
-        wrong = (number < 0) | (number >= more)
-        if not wrong.any():
+        number = np.multiply(views[:, 2], far, dtype=np.int64)
+        offset = np.multiply(views[:, 3], far, dtype=np.int64)
+        if number.min() < 0 or number.max() >= more or offset.min() < 0:
+            wrong = (number < 0) | (number >= more) | (offset < 0)
+        else:
             sizes = _memory(self._array.buffers[more + 2], (more,), 8, self._owner).view(np.int64)
-            wrong = far & ((offset < 0) | (offset + lengths > sizes[number]))
+            wrong = sizes.take(number) - lengths < offset
+            wrong &= far
         if wrong.any():
             i = int(np.argmax(wrong))
             raise ValueError(f"the Arrow array's record {first + i} is outside its buffers")
         starts = np.array([self._array.buffers[2 + i] or 0 for i in range(more)], np.int64)
-        found: Array = starts[number] + offset
+        found: Array = starts.take(number)
+        found += offset
         return found
 
     def _indices(self, first: int, count: int) -> Array:

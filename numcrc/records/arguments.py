@@ -45,7 +45,13 @@ def checked_values(compiled: Compiled, value: Any, what: str = "value") -> Array
     """
     word = np.dtype(object if compiled.width > 64 else np.uint64)
     refuse_masked(value, what)
-    array = np.array(np.asarray(value))
+    array = np.asarray(value)
+    if array.dtype.kind == "u" and array.size:
+        copy = array.astype(word)
+        if 8 * array.itemsize > compiled.width:
+            compiled.checked(int(copy.max()), what)
+        return copy
+    array = np.array(array)
     if array.dtype.kind not in "iu" and not isinstance(value, np.ndarray):
         # NumPy converts a list to floats if it has values on both sides of 2**63.
         array = np.asarray(value, object)
