@@ -1,4 +1,4 @@
-"""Verify the objects of stores and folders, and list them with their checksums."""
+"""Verify the objects of stores and folders, scan them, and list them with their checksums."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from numcrc.store._manifest import Manifest, manifest
     from numcrc.store._merge_reports import merge_reports
+    from numcrc.store._scan import scan
     from numcrc.store._verify import verify
     from numcrc.store.manifests import read_manifest, write_manifest
     from numcrc.store.manifests.cuts import key_ranges
@@ -43,6 +44,7 @@ __all__ = [
     "open_source",
     "read_manifest",
     "read_results",
+    "scan",
     "verify",
     "write_manifest",
 ]
@@ -61,6 +63,7 @@ _HOME = {
     "merge_reports": "_merge_reports",
     "open_source": "sources",
     "read_results": "manifests.reports",
+    "scan": "_scan",
     "verify": "_verify",
 }
 

@@ -72,6 +72,8 @@ class State(str, Enum):
     CHANGED = "changed-during-read"
     ARCHIVED = "archived"
     ERROR = "error"
+    SKIPPED = "skipped"
+    """A scan does not know the object's format, so it checked nothing."""
 
     __hash__ = str.__hash__  # a hash of the name, as in Enum, takes three times as long
 

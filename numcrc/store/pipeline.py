@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from queue import Empty, SimpleQueue
-from typing import cast
+from typing import Protocol, cast
 
 from numcrc._light import NamedTuple
 from numcrc.store.background import POLL, Failure, Flag
@@ -217,24 +217,66 @@ def compute_checksums(
     return run.outcomes(Pair(entry.key, entry, None) for entry in entries)
 
 
+class EarlyTask(Protocol):
+    """Decides which objects need not be examined."""
+
+    def early_result(self, pair: Pair, entry: Entry | None) -> Outcome | None:
+        """Return the outcome of a pair, or None if its object must be examined."""
+        ...
+
+
+class GroupExaminer(Protocol):
+    """Examines objects in the threads of `Workers`, and delivers the outcomes to them."""
+
+    def examine_group(self, items: Sequence[tuple[int, Pair]], reader: BodyReader) -> None:
+        """Examine objects by the numbers of their pairs."""
+        ...
+
+
+def examine_pairs(
+    source: Source,
+    pairs: Iterable[Pair],
+    task: EarlyTask,
+    examiner: Callable[[Workers[Outcome], int, Progress], GroupExaminer],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+    state: StateFile | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Generator[Outcome, None, None]:
+    """Yield the outcome of each pair, in their order, as *task* and an examiner find it.
+
+    *examiner* returns an examiner, given the workers, the bytes of a reader's buffer, and the
+    progress. The other parameters are those of `check_pairs`.
+    """
+    run = _Run(source, None, task, limits, progress, stop, examiner)
+    return run.outcomes(pairs, state)
+
+
 class _Run:
     """One run over many pairs."""
+
+    examiner: GroupExaminer
 
     def __init__(
         self,
         source: Source,
         against: Source | None,
-        task: Task,
+        task: EarlyTask,
         limits: Limits,
         progress: Progress | None,
         stop: Callable[[], bool] | None,
+        examiner: Callable[[Workers[Outcome], int, Progress], GroupExaminer] | None = None,
     ) -> None:
         self._sources = source, against
         self.task = task
         self.max_in_flight = limits.max_in_flight
         self.progress = progress = progress or Progress()
         self._stop = stop or (lambda: False)
-        self.strategy = strategy = _strategy(source, limits.threads)
+        strategy = _strategy(source, limits.threads)
+        if examiner is not None:  # which may compute for long, so that threads should share it
+            strategy = strategy._replace(inline=False, group=16)
+        self.strategy = strategy
         self.threads = min(strategy.threads, limits.max_in_flight // SMALLEST_BUFFER)
         self.closing = closing = Flag()
         size = min(RANGE, limits.max_in_flight // (self.threads + strategy.inline))
@@ -254,7 +296,12 @@ class _Run:
         self.reader = readers.pop() if inline else None
         """Reads small objects in the thread that takes pairs."""
         self.workers: Workers[Outcome] = Workers(readers, closing)
-        self.examiner = Examiner(source, against, task, self.workers, size, progress)
+        if examiner is not None:
+            self.examiner = examiner(self.workers, size, progress)
+        else:
+            self.examiner = Examiner(
+                source, against, cast("Task", task), self.workers, size, progress
+            )
 
     def outcomes(
         self, pairs: Iterable[Pair], state: StateFile | None = None

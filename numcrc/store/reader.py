@@ -82,14 +82,18 @@ class BodyReader:
     def pieces(self, source: Source, entry: Entry, start: int, end: int) -> Iterator[memoryview]:
         """Yield the bytes from *start* to *end*; each piece is valid until the next."""
         for at in range(start, end, self._piece):
-            count = min(self._piece, end - at)
-            if self._stopped():
-                raise StoppedError
-            view = self.retries(self._limited, count, source.read, entry, at, self.buffer[:count])
-            if len(view) < count:
-                raise ChangedError(f"it ends after {at + len(view)} of {entry.size} bytes")
-            self._progress.read(entry.key, count)
-            yield view
+            yield self.range(source, entry, at, self.buffer[: min(self._piece, end - at)])
+
+    def range(self, source: Source, entry: Entry, start: int, into: memoryview) -> memoryview:
+        """Return ``len(into)`` bytes from *start* on, in *into* or in the client's memory."""
+        count = len(into)
+        if self._stopped():
+            raise StoppedError
+        view = self.retries(self._limited, count, source.read, entry, start, into)
+        if len(view) < count:
+            raise ChangedError(f"it ends after {start + len(view)} of {entry.size} bytes")
+        self._progress.read(entry.key, count)
+        return view
 
     def _limited(self, count: int, read: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``read(*args, **kwargs)``, one attempt to read *count* bytes, at the limited rate.

@@ -131,12 +131,14 @@ class Report:
     def exit_code(self) -> int:
         """0: everything matches; 1: an object differs, is missing or extra; 3: one is unchecked.
 
-        An empty result is a failure unless the selection allows it.
+        An empty result is a failure unless the selection allows it. So is one of skipped objects
+        only; beside others they do not count.
         """
         if any(self._counts[state] for state in LETTERS if state is not State.MATCH):
             return BAD
-        unchecked = self.objects != self._counts[State.MATCH]
-        if unchecked or self.stopped or not (self.objects or self._allow_empty):
+        checked = self.objects - self._counts[State.SKIPPED]
+        unchecked = checked != self._counts[State.MATCH]
+        if unchecked or self.stopped or not (checked or self._allow_empty):
             return UNCHECKED
         return GOOD
 
