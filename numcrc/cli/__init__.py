@@ -25,6 +25,7 @@ COMMANDS = {
     "manifest": ("manifest", "list the objects of a store with their checksums"),
     "verify": ("verify", "check the objects of a store"),
     "report": ("report", "merge the reports of parts of a verification"),
+    "scan": ("scan", "check the objects of a store by the checksums that they contain"),
     "list": ("listing", "list the algorithms"),
     "info": ("info", "show what the CPU supports and which kernels are used"),
     "cache": ("cache", "list the compiled kernels that are kept, or remove them"),

@@ -6,14 +6,15 @@ from numcrc.store.manifests import formats
 from numcrc.store.sources import SCHEMES
 
 
-def _table(*rows: tuple[str, str]) -> str:
+def table(*rows: tuple[str, str]) -> str:
+    """Return rows of a name and a text, aligned, for a help text."""
     width = max(len(name) for name, _ in rows)
     return "".join(f"  {name:{width}}  {text}\n" for name, text in rows)
 
 
 SOURCES = f"""\
 SOURCE is a path or a URL:
-{_table(*((scheme.form, scheme.summary) for scheme in SCHEMES))}\
+{table(*((scheme.form, scheme.summary) for scheme in SCHEMES))}\
 Credentials, region and endpoint come from the usual places: AWS_* variables and profiles,
 GOOGLE_APPLICATION_CREDENTIALS, AZURE_* variables.
 
@@ -24,10 +25,10 @@ must match the whole key; one that ends with "/" matches all below a folder. --e
 for powers of 1000.
 """
 
-READ_FORMATS = _table(*((each.name, each.summary) for each in formats()))
+READ_FORMATS = table(*((each.name, each.summary) for each in formats()))
 """The formats of manifests that can be read."""
 
-WRITTEN_FORMATS = _table(
+WRITTEN_FORMATS = table(
     *(
         (each.name, ": ".join(filter(None, (each.summary, ", ".join(each.suffixes)))))
         for each in formats(writable=True)
