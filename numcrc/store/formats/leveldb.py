@@ -1,0 +1,80 @@
+"""Scan logs of LevelDB: NUMBER.log and MANIFEST-NUMBER. Each record has a masked CRC-32C.
+
+A log has blocks of 32 KiB. A record has a header (its CRC, the length of its data in two bytes, and
+its type) and does not cross the end of a block; the CRC covers type and data. Where fewer than 7
+bytes are left in a block, they are zeros.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from numcrc.store.formats.body import Body
+from numcrc.store.formats.format import Finding, Format, Found, Records
+from numcrc.store.formats.masked import unmasked
+from numcrc.store.objects import State
+
+_NAME = re.compile(r"(?:.*/)?(?:\d{6,}\.log|MANIFEST-\d{6,})", re.DOTALL)
+_BLOCK, _HEADER = 32 << 10, 7
+_CRC = 4
+_TYPES = {1, 2, 3, 4}
+
+
+def _recognises(body: Body) -> bool:
+    """Return whether the name fits, and the first record may be one."""
+    if not _NAME.fullmatch(body.key):
+        return False
+    head = body.head
+    size = int.from_bytes(head[4:6], "little")
+    return len(head) >= _HEADER and head[6] in (1, 2) and size <= _BLOCK - _HEADER
+
+
+def _check(body: Body) -> Iterator[Found]:
+    number = 0
+    for first in range(0, body.size, _BLOCK):
+        size = min(_BLOCK, body.size - first)
+        block = bytes(body.window(first, size)[:size])
+        starts, lengths, problem = _records(block)
+        if starts:
+            stored = unmasked(body.values([first + at for at in starts], "<u4"))
+            yield Records(
+                "crc32c",
+                [first + at + _CRC + 2 for at in starts],
+                [1 + length for length in lengths],
+                stored,
+                _namer(number, [first + at for at in starts]),
+            )
+            number += len(starts)
+        if problem:
+            at = first + (starts[-1] + _HEADER + lengths[-1] if starts else 0)
+            yield Finding(State.DIFFER, f"record {number} at byte {at}", detail=problem)
+
+
+def _records(block: bytes) -> tuple[list[int], list[int], str]:
+    """Return where the records of a block begin, the lengths of their data, and what is wrong."""
+    starts, lengths, at = list[int](), list[int](), 0
+    while at + _HEADER <= len(block):
+        length, kind = int.from_bytes(block[at + 4 : at + 6], "little"), block[at + 6]
+        if not kind and not length and not any(block[at:]):
+            return starts, lengths, ""  # space that was reserved, and not used
+        if kind not in _TYPES:
+            return starts, lengths, f"unknown type {kind}"
+        if at + _HEADER + length > len(block):
+            return starts, lengths, "it is cut, or its length is damaged"
+        starts.append(at)
+        lengths.append(length)
+        at += _HEADER + length
+    return starts, lengths, "bytes follow the last record" if any(block[at:]) else ""
+
+
+def _namer(first: int, offsets: list[int]) -> Callable[[int], str]:
+    return lambda i: f"record {first + i} at byte {offsets[i]}"
+
+
+FORMAT = Format(
+    "leveldb",
+    "logs of LevelDB: NUMBER.log, MANIFEST-NUMBER; CRC-32C of each record",
+    _recognises,
+    _check,
+)
