@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from numcrc.process import imported
 from numcrc.store.formats.body import Body, FormatError
 from numcrc.store.formats.format import (
+    Batch,
     Finding,
     Format,
     Found,
@@ -23,6 +24,7 @@ from numcrc.store.formats.format import (
 from numcrc.store.formats.judge import scan_body
 
 __all__ = [
+    "Batch",
     "Body",
     "Finding",
     "Format",
@@ -39,7 +41,7 @@ __all__ = [
 
 GROUP = "numcrc.formats"
 """The group of entry points, each of which is a `Format`."""
-OWN = ("zip", "png", "gzip", "leveldb", "tfrecord")
+OWN = ("zip", "png", "gzip", "parquet", "leveldb", "tfrecord")
 """The modules here with a ``FORMAT``, in the order in which an object is compared with them."""
 
 

@@ -25,6 +25,8 @@ MOST_PARSED = 32 << 20
 """Bytes of the objects of which a run remembers what was in them."""
 MOST_REMEMBERED = 4096
 """Objects of which a run remembers this."""
+MOST_TOGETHER = 1 << 16
+"""Records that are looked at together."""
 
 
 class FormatError(Exception):
@@ -226,7 +228,8 @@ class Body:
     def batches(self, offsets: Any, lengths: Any) -> Iterator[slice]:
         """Yield slices of records in ascending order that are in one window, after loading it.
 
-        A record that is longer than a window is alone in its slice, and not loaded.
+        A record of which the window has only a part may be alone in its slice and not loaded, if
+        it is long: it should be read by `pieces`.
         """
         import numpy as np
 
@@ -235,17 +238,17 @@ class Body:
         while at < len(offsets):
             start, length = int(offsets[at]), int(lengths[at])
             self._check(start, length)
-            if length > self.limit:
-                yield slice(at, at + 1)
-                at += 1
-                continue
-            self.window(start, length)
+            if not self.holds(start, length):
+                if length > self.limit // 4:
+                    yield slice(at, at + 1)
+                    at += 1
+                    continue
+                self.window(start, length)
             first, window = self.held
-            stop = first + len(window)
-            # Differences, since sums may overflow.
             rest = slice(at, at + MOST_TOGETHER)
-            inside = (offsets[rest] >= first) & (lengths[rest] <= stop - offsets[rest])
-            inside &= lengths[rest] >= 0
+            # Differences, since sums may overflow.
+            inside = (offsets[rest] >= first) & (lengths[rest] >= 0)
+            inside &= lengths[rest] <= first + len(window) - offsets[rest]
             count = len(inside) if inside.all() else int(inside.argmin())
             yield slice(at, at + count)
             at += count
@@ -286,7 +289,3 @@ class Body:
             if count < 0 or start < 0:
                 raise FormatError(f"{count} bytes at {start}: negative")
             raise FormatError(f"it ends after {self.size} bytes, before {count} bytes at {start}")
-
-
-MOST_TOGETHER = 1 << 16
-"""Records that are looked at together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from numcrc._light import NamedTuple
@@ -31,6 +31,49 @@ class Records(NamedTuple):
     """The checksum that each record should have, as an unsigned integer."""
     name: Callable[[int], str]
     """Returns the name of record i for a message, such as ``member 'a.npy'``."""
+
+
+class Batch:
+    """Collects records for one `Records`.
+
+    Parameters
+    ----------
+    algorithm : str
+        Their CRC.
+
+    Examples
+    --------
+    >>> batch = Batch("crc32")
+    >>> batch.add("member 'a'", 0, 9, 0xCBF43926)
+    >>> [(records.lengths, records.name(0)) for records in batch.records()], batch.starts
+    ([([9], "member 'a'")], [])
+    """
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self._clear()
+
+    def _clear(self) -> None:
+        self.names = list[str]()
+        self.starts = list[int]()
+        self.lengths = list[int]()
+        self.stored = list[int]()
+
+    def add(self, name: str, start: int, length: int, stored: int) -> None:
+        """Add a record."""
+        self.names.append(name)
+        self.starts.append(start)
+        self.lengths.append(length)
+        self.stored.append(stored)
+
+    def records(self) -> Iterator[Records]:
+        """Yield the records since the last call, if there are any."""
+        if self.starts:
+            names = self.names
+            yield Records(
+                self._algorithm, self.starts, self.lengths, self.stored, names.__getitem__
+            )
+            self._clear()
 
 
 class Finding(NamedTuple):

@@ -172,7 +172,7 @@ def _checksums(body: Body, algorithm: Algorithm, offsets: Any, lengths: Any) -> 
     found = np.empty(len(offsets), np.uint64)
     for chosen in body.batches(offsets, lengths):
         start, length = int(offsets[chosen.start]), int(lengths[chosen.start])
-        if length > body.limit:
+        if not body.holds(start, length):
             found[chosen] = crc_of(algorithm.name, body.pieces(start, length))
         else:
             first, window = body.held

@@ -17,7 +17,8 @@ from numcrc.store.objects import State
 
 _NAME = re.compile(r"(?:.*/)?(?:\d{6,}\.log|MANIFEST-\d{6,})", re.DOTALL)
 _BLOCK, _HEADER = 32 << 10, 7
-_CRC = 4
+_COVERED = 6
+"""Bytes of a header that its CRC does not cover."""
 _TYPES = {1, 2, 3, 4}
 
 
@@ -34,20 +35,19 @@ def _check(body: Body) -> Iterator[Found]:
     number = 0
     for first in range(0, body.size, _BLOCK):
         size = min(_BLOCK, body.size - first)
-        block = bytes(body.window(first, size)[:size])
-        starts, lengths, problem = _records(block)
-        if starts:
-            stored = unmasked(body.values([first + at for at in starts], "<u4"))
+        starts, lengths, problem = _records(bytes(body.window(first, size)[:size]))
+        places = [first + at for at in starts]
+        if places:
             yield Records(
                 "crc32c",
-                [first + at + _CRC + 2 for at in starts],
+                [at + _COVERED for at in places],
                 [1 + length for length in lengths],
-                stored,
-                _namer(number, [first + at for at in starts]),
+                unmasked(body.values(places, "<u4")),
+                _namer(number, places),
             )
-            number += len(starts)
+            number += len(places)
         if problem:
-            at = first + (starts[-1] + _HEADER + lengths[-1] if starts else 0)
+            at = places[-1] + _HEADER + lengths[-1] if places else first
             yield Finding(State.DIFFER, f"record {number} at byte {at}", detail=problem)
 
 

@@ -1,21 +1,22 @@
-"""Undo the masking of CRC-32C in TFRecord and LevelDB, where data may contain CRCs of their own."""
+"""Undo the masking of CRC-32C in TFRecord and LevelDB, whose data may contain CRCs of their own."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 _DELTA = 0xA282EAD8
+_ONES = 0xFFFFFFFF
 
 
 def unmasked(stored: Any) -> Any:
-    """Return the CRCs, as uint32, that are stored as ``(crc >> 15 | crc << 17) + 0xa282ead8``.
+    """Return the CRC, or an array of them as uint64, stored as ``(crc >> 15 | crc << 17) + DELTA``.
 
     Examples
     --------
-    >>> hex(unmasked(0xF1A6B0BB))
-    '0x8a9136aa'
+    >>> hex(unmasked(0xC78AB0E5))
+    '0xe3069283'
     """
-    rotated = np.asarray(stored, np.uint32) - np.uint32(_DELTA)
-    return (rotated >> np.uint32(17)) | (rotated << np.uint32(15))
+    if not isinstance(stored, int):
+        stored = stored.astype("u8")
+    rotated = stored + (_ONES + 1 - _DELTA) & _ONES
+    return (rotated >> 17 | rotated << 15) & _ONES

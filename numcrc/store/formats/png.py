@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from numcrc.store.formats.body import Body, FormatError
-from numcrc.store.formats.format import Finding, Format, Found, Records, ends_with, nearly
+from numcrc.store.formats.format import Batch, Finding, Format, Found, ends_with, nearly
 from numcrc.store.objects import State
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -19,42 +19,28 @@ def _recognises(body: Body) -> bool:
 def _check(body: Body) -> Iterator[Found]:
     if body.head[: len(_MAGIC)] != _MAGIC:
         raise FormatError("it does not begin as PNG does")
-    at, number, kind = len(_MAGIC), 0, ""
-    while kind != "IEND":
-        # A batch of chunks that are in memory together, or one that is longer.
-        window = body.window(at, _HEADER)
-        first, names, starts, sizes = number + 1, list[str](), list[int](), list[int]()
-        place = 0
-        while place + _HEADER <= len(window) and kind != "IEND":
-            size = int.from_bytes(window[place : place + 4], "big")
-            stop = place + _HEADER + size + _CRC
-            if stop > len(window) and names:
-                break
-            number += 1
-            kind = _kind(bytes(window[place + 4 : place + 8]), number, at + place)
-            if stop > body.size - at:
-                label = f"chunk {number}, {kind}, at byte {at + place}"
-                raise FormatError(f"{label}: it is cut, or its length is damaged")
-            names.append(kind)
-            starts.append(at + place + 4)
-            sizes.append(4 + size)
-            place = stop
-        stored = body.values([s + n for s, n in zip(starts, sizes, strict=True)], ">u4")
-        yield Records("crc32", starts, sizes, stored, _namer(first, names, starts))
-        at += place
+    at, number, kind, batch = len(_MAGIC), 0, b"", Batch("crc32")
+    while kind != b"IEND":
+        if not body.holds(at, _HEADER):
+            yield from batch.records()
+        number += 1
+        try:
+            header = body.window(at, _HEADER)
+            size, kind = int.from_bytes(header[:4], "big"), bytes(header[4:_HEADER])
+            if not kind.isalpha():
+                raise FormatError(f"what follows chunk {number - 1}, at byte {at}, is not a chunk")
+            name = f"chunk {number}, {kind.decode()}, at byte {at}"
+            if size + _CRC > body.size - at - _HEADER:
+                raise FormatError(f"{name}: it is cut, or its length is damaged")
+        except FormatError:
+            yield from batch.records()
+            raise
+        stored = int.from_bytes(body.view(at + _HEADER + size, _CRC), "big")
+        batch.add(name, at + 4, 4 + size, stored)
+        at += _HEADER + size + _CRC
+    yield from batch.records()
     if left := body.size - at:
         yield Finding(State.NO_CHECKSUM, detail=f"{left} bytes after the end")
-
-
-def _kind(name: bytes, number: int, at: int) -> str:
-    """Return the type of a chunk: four letters."""
-    if not name.isalpha():
-        raise FormatError(f"what follows chunk {number - 1}, at byte {at}, is not a chunk")
-    return name.decode("ascii")
-
-
-def _namer(first: int, names: list[str], starts: list[int]) -> Callable[[int], str]:
-    return lambda i: f"chunk {first + i}, {names[i]}, at byte {starts[i] - 4}"
 
 
 FORMAT = Format("png", "PNG images; CRC-32 of each chunk", _recognises, _check)

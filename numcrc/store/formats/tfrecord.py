@@ -26,15 +26,17 @@ def _recognises(body: Body) -> bool:
     if ends_with(body.key, ".tfrecord", ".tfrecords", ".tfrec"):
         return True
     head = body.head[:_HEADER]
-    return len(head) == _HEADER and _length_crc(head) == int(unmasked(_stored(head[_LENGTH:])))
+    return len(head) == _HEADER and _length_crc(head) == _stored(head[_LENGTH:])
 
 
 def _length_crc(header: bytes) -> int:
     return crc_of("crc32c", [header[:_LENGTH]])
 
 
-def _stored(data: bytes | memoryview) -> np.uint32:
-    return np.frombuffer(data, "<u4")[0]  # type: ignore[no-any-return]
+def _stored(data: bytes | memoryview) -> int:
+    """Return the CRC that is stored as *data*."""
+    crc: int = unmasked(int.from_bytes(data, "little"))
+    return crc
 
 
 def _check(body: Body) -> Iterator[Found]:
@@ -92,11 +94,11 @@ def _long(body: Body, at: int, number: int) -> Iterator[Found]:
         raise FormatError(f"{label}: it is cut")
     header = bytes(body.view(at, _HEADER))
     length = int.from_bytes(header[:_LENGTH], "little")
-    actual, expected = _length_crc(header), int(unmasked(_stored(header[_LENGTH:])))
+    actual, expected = _length_crc(header), _stored(header[_LENGTH:])
     fits = length <= left - _AROUND
     if actual == expected and not fits:
         raise FormatError(f"{label}: it is cut")
-    stored = int(unmasked(_stored(body.view(at + _HEADER + length, _CRC)))) if fits else 0
+    stored = _stored(body.view(at + _HEADER + length, _CRC)) if fits else 0
     if actual != expected:
         found = f"length: crc32c {actual:08x}, expected {expected:08x}"
         # If the data end where the length says, its checksum is damaged rather than itself.

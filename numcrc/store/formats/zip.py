@@ -16,10 +16,10 @@ from struct import Struct
 from numcrc._light import NamedTuple
 from numcrc.store.formats.body import Body, FormatError
 from numcrc.store.formats.format import (
+    Batch,
     Finding,
     Format,
     Found,
-    Records,
     crc_of,
     ends_with,
     verdict,
@@ -199,7 +199,7 @@ class _Members:
     def __init__(self, body: Body, directory: _Directory) -> None:
         self._body = body
         self._left = directory.start - directory.shift
-        self._stored: list[tuple[int, _Member]] = []
+        self._stored = Batch("crc32")
         self._computed = False
         """Whether the CRC of any member is not 0."""
         self._zero: list[Finding] = []
@@ -214,13 +214,13 @@ class _Members:
                 raise FormatError("its members overlap")
             self._computed |= member.crc != 0
             if not body.holds(member.offset, _LOCAL.size):
-                yield from self._judge()
+                yield from self._stored.records()
             try:
                 start = _start(body, member)
                 yield from self._found(start, member)
             except FormatError as error:
                 yield Finding(State.DIFFER, member.label, detail=str(error))
-        yield from self._judge()
+        yield from self._stored.records()
 
     def end(self) -> Iterator[Finding]:
         """Yield what is in members whose CRC is given as 0: it may not have been computed."""
@@ -247,7 +247,7 @@ class _Members:
             crc = crc_of("crc32", self._body.pieces(start, member.size))
             yield from self._one(member, crc)
         else:
-            self._stored.append((start, member))
+            self._stored.add(member.label, start, member.size, member.crc)
 
     def _one(self, member: _Member, actual: int) -> Iterator[Finding]:
         finding = verdict(member.label, "crc32", member.crc, actual)
@@ -257,18 +257,6 @@ class _Members:
         self._zeros += 1
         if len(self._zero) < 4:
             self._zero.append(finding)
-
-    def _judge(self) -> Iterator[Records]:
-        """Yield the stored members so far."""
-        if self._stored:
-            stored, self._stored = self._stored, []
-            yield Records(
-                "crc32",
-                [start for start, _ in stored],
-                [member.size for _, member in stored],
-                [member.crc for _, member in stored],
-                lambda i: stored[i][1].label,
-            )
 
 
 def _start(body: Body, member: _Member) -> int:

@@ -82,7 +82,7 @@ def groups(data: bytes) -> list[Group]:
     """
     try:
         # One after another: the structs of a group take a hundred times its bytes.
-        fields = _Compact(data).struct({_GROUPS: _group})
+        fields = Compact(data).struct({_GROUPS: _group})
     except IndexError:
         raise ValueError("invalid footer") from None
     found: list[Group] = fields.get(_GROUPS) or []
@@ -188,7 +188,7 @@ def _header(file: Any, start: int, end: int) -> tuple[_Struct, int]:
     while True:
         file.seek(start)
         data = file.read(min(size, end - start))
-        reader = _Compact(data)
+        reader = Compact(data)
         try:
             return reader.struct(), reader.at
         except IndexError:
@@ -197,7 +197,7 @@ def _header(file: Any, start: int, end: int) -> tuple[_Struct, int]:
             size *= 8
 
 
-class _Compact:
+class Compact:
     """Reads Thrift's compact protocol; IndexError is an early end."""
 
     def __init__(self, data: bytes) -> None:
