@@ -25,6 +25,8 @@ MOST_PARSED = 32 << 20
 """Bytes of the objects of which a run remembers what was in them."""
 MOST_REMEMBERED = 4096
 """Objects of which a run remembers this."""
+FEW = 32
+"""Records for which a call of NumPy takes longer than one for each."""
 MOST_TOGETHER = 1 << 16
 """Records that are looked at together."""
 

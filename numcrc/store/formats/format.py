@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numcrc._light import NamedTuple
 from numcrc.registry import algorithms
@@ -23,11 +23,11 @@ class Records(NamedTuple):
 
     algorithm: str
     """A CRC of at most 64 bits, by any name that `numcrc.algorithms` knows."""
-    offsets: npt.ArrayLike
+    offsets: Sequence[int] | npt.NDArray[Any]
     """Where each record begins in the object, in bytes."""
-    lengths: npt.ArrayLike
+    lengths: Sequence[int] | npt.NDArray[Any]
     """Bytes of each record."""
-    stored: npt.ArrayLike
+    stored: Sequence[int] | npt.NDArray[Any]
     """The checksum that each record should have, as an unsigned integer."""
     name: Callable[[int], str]
     """Returns the name of record i for a message, such as ``member 'a.npy'``."""

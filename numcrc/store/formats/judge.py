@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numcrc.checksums import SHORT_NAMES, find
-from numcrc.store.formats.body import Body, FormatError
-from numcrc.store.formats.format import Finding, Format, Records, crc_of
+from numcrc.store.formats.body import FEW, Body, FormatError
+from numcrc.store.formats.format import Finding, Format, Records, crc_of, verdict
 from numcrc.store.objects import Result, State
 from numcrc.store.retries import StoppedError
 from numcrc.store.source import StoreError
@@ -100,32 +100,68 @@ class _Summary:
         algorithm = find(records.algorithm).crc
         if algorithm is None or algorithm.width > 64:
             raise ValueError(f"{records.algorithm} is not a CRC of at most 64 bits")
-        offsets = np.asarray(records.offsets, np.int64)
-        lengths = np.asarray(records.lengths, np.int64)
-        stored = np.asarray(records.stored, np.uint64)
-        if not len(offsets) == len(lengths) == len(stored):
+        numbers = records.offsets, records.lengths, records.stored
+        if len({len(each) for each in numbers}) > 1:
             raise ValueError("records have offsets, lengths and checksums of different number")
+        if len(records.offsets) <= FEW:
+            self._judge_few(records, algorithm, *map(_integers, numbers))
+            return
+        offsets, lengths = (np.asarray(each, np.int64) for each in numbers[:2])
+        stored = np.asarray(records.stored, np.uint64)
         wrong = (lengths < 0) | (offsets < 0) | (offsets > self._body.size - lengths)
         if wrong.any():
             one = int(wrong.argmax())
-            name = records.name(one)
-            raise FormatError(f"{name}: {lengths[one]} bytes at {offsets[one]} are outside of it")
+            self._check(records, one, int(offsets[one]), int(lengths[one]))
         # A float, since a sum of integers may overflow.
-        self._left -= float(lengths.sum(dtype=np.float64))
-        if self._left < 0:
-            raise FormatError("its records overlap")
+        self._spend(float(lengths.sum(dtype=np.float64)))
         found = _checksums(self._body, algorithm, offsets, lengths)
         differs = np.flatnonzero(found != stored)
         self._counts[State.MATCH] += len(stored) - len(differs)
-        if not len(differs):
-            return
-        self._counts[State.DIFFER] += len(differs)
-        kept = self._first.setdefault(State.DIFFER, [])
-        digits = (algorithm.width + 3) // 4
-        for one in differs[: MOST_NAMED - len(kept)].tolist():
-            expected, actual = (f"{int(value):0{digits}x}" for value in (stored[one], found[one]))
-            name = SHORT_NAMES.get(algorithm.name, algorithm.name)
-            kept.append(Finding(State.DIFFER, records.name(one), name, expected, actual))
+        for one in differs[:MOST_NAMED].tolist():
+            self._differs(records, one, algorithm, int(stored[one]), int(found[one]))
+        if left := len(differs[MOST_NAMED:]):
+            self._counts[State.DIFFER] += left
+
+    def _judge_few(
+        self,
+        records: Records,
+        algorithm: Algorithm,
+        offsets: list[int],
+        lengths: list[int],
+        stored: list[int],
+    ) -> None:
+        """Do what `judge` does, without NumPy, whose calls take longer than few records do."""
+        body, good = self._body, 0
+        for one, (start, length, expected) in enumerate(zip(offsets, lengths, stored, strict=True)):
+            self._check(records, one, start, length)
+            self._spend(length)
+            if not body.holds(start, length) and length <= body.limit // 4:
+                body.window(start, length)
+            if body.holds(start, length):
+                first, window = body.held
+                found = algorithm.function(window[start - first :][:length])
+            else:
+                found = crc_of(algorithm.name, body.pieces(start, length))
+            if found == expected:
+                good += 1
+            else:
+                self._differs(records, one, algorithm, expected, found)
+        self._counts[State.MATCH] += good
+
+    def _check(self, records: Records, one: int, start: int, length: int) -> None:
+        if length < 0 or start < 0 or start > self._body.size - length:
+            raise FormatError(f"{records.name(one)}: {length} bytes at {start} are outside of it")
+
+    def _spend(self, size: float) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise FormatError("its records overlap")
+
+    def _differs(
+        self, records: Records, one: int, algorithm: Algorithm, expected: int, actual: int
+    ) -> None:
+        name = SHORT_NAMES.get(algorithm.name, algorithm.name)
+        self.add(verdict(records.name(one), name, expected, actual, algorithm.width))
 
     def result(self, form: str) -> Result:
         """Return the result of the object."""
@@ -146,6 +182,11 @@ class _Summary:
             *(key, state, size, first.algorithm, first.expected, first.actual),
             detail=f"{form}: {'; '.join(texts)}",
         )
+
+
+def _integers(numbers: Any) -> list[int]:
+    found: list[int] = numbers.tolist() if isinstance(numbers, np.ndarray) else list(numbers)
+    return found
 
 
 def _text(finding: Finding) -> str:

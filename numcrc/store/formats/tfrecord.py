@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import pairwise
 from struct import Struct
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from numcrc.registry import algorithms
-from numcrc.store.formats.body import Body, FormatError
+from numcrc.store.formats.body import FEW, MOST_TOGETHER, Body, FormatError
 from numcrc.store.formats.format import Finding, Format, Found, Records, crc_of, ends_with
 from numcrc.store.formats.masked import unmasked
 from numcrc.store.objects import State
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _LENGTH, _HEADER, _CRC = 8, 12, 4
 _AROUND = _HEADER + _CRC
-_TOGETHER = 1 << 16
-"""Records that are judged together."""
 
 
 def _recognises(body: Body) -> bool:
@@ -40,54 +40,82 @@ def _stored(data: bytes | memoryview) -> int:
 
 
 def _check(body: Body) -> Iterator[Found]:
-    crc32c = algorithms["crc32c"]
     at = number = 0
     while at < body.size:
-        window = body.window(at, min(_HEADER, body.size - at))
-        starts = _starts(window)
-        if not len(starts):
-            yield from _long(body, at, number)
+        header = body.window(at, min(_HEADER, body.size - at))
+        size = _AROUND + int.from_bytes(header[:_LENGTH], "little")
+        good = 0
+        if size <= min(body.limit, body.size - at):
+            ends = _ends(body.window(at, size))
+            good = yield from _together(body, at, ends, number)
+            number += good
+            at += ends[good]
+        if not good:
+            yield from _alone(body, at, number)
             number += 1
-            at += _AROUND + int.from_bytes(body.window(at, _LENGTH)[:_LENGTH], "little")
-            continue
-        places = starts[:-1]
-        headers = unmasked(body.values(places + at + _LENGTH, "<u4"))
-        bad = np.flatnonzero(crc32c.segments(window, places, _LENGTH, threads=1) != headers)
-        good = int(bad[0]) if len(bad) else len(places)
-        if good:
-            offsets, lengths = places[:good] + (at + _HEADER), np.diff(starts)[:good] - _AROUND
-            stored = unmasked(body.values(offsets + lengths, "<u4"))
-            # Of each record two checksums; those of the lengths are good.
-            yield Finding(State.MATCH, records=good)
-            yield Records("crc32c", offsets, lengths, stored, _namer(number, offsets))
-        number += good
-        at += int(starts[good])
-        if good < len(places):
-            yield from _long(body, at, number)
-            number += 1
-            at += _AROUND + int.from_bytes(body.window(at, _LENGTH)[:_LENGTH], "little")
+            at += size
 
 
-def _starts(window: memoryview) -> Array:
+def _together(body: Body, at: int, ends: list[int], number: int) -> Generator[Found, None, int]:
+    """Yield what is in records that are in memory, up to one whose length is damaged.
+
+    *ends* has where each begins, after *at*, and the last one ends. Return how many they are.
+    """
+    good = _good_lengths(body.window(at, ends[-1]), ends)
+    if not good:
+        return 0
+    # Of each record two checksums; those of the lengths are good.
+    yield Finding(State.MATCH, records=good)
+    if good <= FEW:
+        starts = [at + _HEADER + place for place in ends[:good]]
+        lengths = [end - start - _AROUND for start, end in pairwise(ends[: good + 1])]
+        window = body.window(at, ends[good])
+        stored = [_stored(window[end - _CRC : end]) for end in ends[1 : good + 1]]
+        yield Records("crc32c", starts, lengths, stored, _namer(number, starts))
+    else:
+        places = np.array(ends[: good + 1], np.int64) + at
+        stops = places[1:] - _CRC
+        offsets = places[:-1] + _HEADER
+        crcs = unmasked(body.values(stops, "<u4"))
+        yield Records("crc32c", offsets, stops - offsets, crcs, _namer(number, offsets))
+    return good
+
+
+def _good_lengths(window: memoryview, ends: list[int]) -> int:
+    """Return how many records there are before one whose length is damaged."""
+    places, crc = ends[:-1], algorithms["crc32c"]
+    if len(places) > FEW:
+        starts = np.array(places, np.int64)
+        raw = np.frombuffer(window, np.uint8)
+        stored = raw[starts[:, None] + np.arange(_LENGTH, _HEADER)].view("<u4")[:, 0]
+        differs = crc.segments(window, starts, _LENGTH, threads=1) != unmasked(stored)
+        return int(differs.argmax()) if differs.any() else len(places)
+    for number, place in enumerate(places):
+        header = window[place : place + _HEADER]
+        if crc.function(header[:_LENGTH]) != _stored(header[_LENGTH:]):
+            return number
+    return len(places)
+
+
+def _ends(window: memoryview) -> list[int]:
     """Return where the records that are wholly in *window* begin, and the last one ends.
 
-    It believes lengths that are not judged yet. The array is empty if the first is not whole.
+    It believes lengths that are not judged yet. The first record is whole.
     """
-    unpack, end = Struct("<Q").unpack_from, len(window)
+    unpack, last = Struct("<Q").unpack_from, len(window) - _AROUND
     found, at = list[int](), 0
-    while at + _AROUND <= end and len(found) < _TOGETHER:
-        following = at + _AROUND + unpack(window, at)[0]
-        if following > end:
+    while at <= last and len(found) < MOST_TOGETHER:
+        following = at + unpack(window, at)[0]
+        if following > last:
             break
         found.append(at)
-        at = following
-    if found:
-        found.append(at)
-    return np.array(found, np.int64)
+        at = following + _AROUND
+    found.append(at)
+    return found
 
 
-def _long(body: Body, at: int, number: int) -> Iterator[Found]:
-    """Yield what is in a record that is not wholly in memory, or whose length is damaged."""
+def _alone(body: Body, at: int, number: int) -> Iterator[Found]:
+    """Yield what is in a record that is longer than a window, or whose length is damaged."""
     label = f"record {number} at byte {at}"
     left = body.size - at
     if left < _HEADER:
@@ -111,7 +139,7 @@ def _long(body: Body, at: int, number: int) -> Iterator[Found]:
     yield Records("crc32c", [at + _HEADER], [length], [stored], lambda _: label)
 
 
-def _namer(first: int, offsets: Array) -> Callable[[int], str]:
+def _namer(first: int, offsets: Sequence[int] | npt.NDArray[np.int64]) -> Callable[[int], str]:
     return lambda i: f"record {first + i} at byte {int(offsets[i]) - _HEADER}"
 
 
