@@ -92,7 +92,10 @@ class _Summary:
         """Add a finding."""
         self._counts[finding.state] += finding.records
         kept = self._first.setdefault(finding.state, [])
-        if len(kept) < MOST_NAMED and finding.state not in (State.MATCH, State.SKIPPED):
+        if finding.state in (State.MATCH, State.SKIPPED):
+            return
+        # What is wrong with the whole is shown even after many records.
+        if len(kept) < MOST_NAMED or (not finding.record and len(kept) < 2 * MOST_NAMED):
             kept.append(finding)
 
     def judge(self, records: Records) -> None:

@@ -22,6 +22,7 @@ from numcrc.store.formats.format import (
     Found,
     crc_of,
     ends_with,
+    nearly,
     verdict,
 )
 from numcrc.store.objects import State
@@ -75,9 +76,8 @@ def _recognises(body: Body) -> bool:
         return True
     if ends_with(body.key, ".zip", ".npz", ".whl", ".jar"):
         return True
-    # Files of these names may be of other formats; one byte of the mark may be damaged.
-    marked = len(head) >= 4 and sum(map(int.__eq__, head, b"PK\3\4")) == 3
-    return marked and ends_with(body.key, ".pt", ".pth", ".ckpt", ".keras", ".docx", ".xlsx")
+    # Files of these names may be of other formats.
+    return nearly(head, b"PK\3\4") and ends_with(body.key, ".pt", ".pth", ".ckpt", ".keras")
 
 
 def _check(body: Body) -> Iterator[Found]:
@@ -211,6 +211,7 @@ class _Members:
         for member in batch:
             self._left -= _LOCAL.size + len(member.name) + member.size
             if self._left < 0:
+                yield from self._stored.records()
                 raise FormatError("its members overlap")
             self._computed |= member.crc != 0
             if not body.holds(member.offset, _LOCAL.size):
