@@ -6,6 +6,7 @@ from fuzz import (
     algebra,
     answers,
     arrays,
+    formats,
     inventories,
     lines,
     manifests,
@@ -19,7 +20,7 @@ from fuzz.kinds import ByteTarget, CallTarget
 TARGETS: dict[str, ByteTarget | CallTarget] = {
     target.name: target
     for module in (
-        *(lines, manifests, tables, inventories, reports, states),
+        *(lines, manifests, tables, inventories, reports, states, formats),
         *(answers, arrays, algebra, races),
     )
     for target in module.TARGETS
