@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from numcrc._light import cache
 from numcrc.process import imported
 from numcrc.store.formats.body import Body, FormatError
 from numcrc.store.formats.format import (
@@ -74,6 +75,7 @@ def formats(names: Sequence[str] | None = None) -> tuple[Format, ...]:
     return tuple(each for name, each in known.items() if name in names)
 
 
+@cache
 def _others() -> list[Format]:
     """Return the formats of other packages, in the order of their names."""
     from importlib.metadata import entry_points

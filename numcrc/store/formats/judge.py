@@ -134,17 +134,21 @@ class _Summary:
         stored: list[int],
     ) -> None:
         """Do what `judge` does, without NumPy, whose calls take longer than few records do."""
-        body, good = self._body, 0
+        body, good, crc = self._body, 0, algorithm.function
+        first, window = body.held
         for one, (start, length, expected) in enumerate(zip(offsets, lengths, stored, strict=True)):
             self._check(records, one, start, length)
             self._spend(length)
-            if not body.holds(start, length) and length <= body.limit // 4:
-                body.window(start, length)
-            if body.holds(start, length):
+            if start < first or start + length > first + len(window):
+                if length <= body.limit // 4:
+                    body.window(start, length)
                 first, window = body.held
-                found = algorithm.function(window[start - first :][:length])
+            at = start - first
+            if at >= 0 and at + length <= len(window):
+                found = crc(window[at : at + length])
             else:
                 found = crc_of(algorithm.name, body.pieces(start, length))
+                first, window = body.held
             if found == expected:
                 good += 1
             else:

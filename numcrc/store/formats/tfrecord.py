@@ -70,7 +70,8 @@ def _together(body: Body, at: int, ends: list[int], number: int) -> Generator[Fo
         starts = [at + _HEADER + place for place in ends[:good]]
         lengths = [end - start - _AROUND for start, end in pairwise(ends[: good + 1])]
         window = body.window(at, ends[good])
-        stored = [_stored(window[end - _CRC : end]) for end in ends[1 : good + 1]]
+        unpack = Struct("<L").unpack_from
+        stored = [unmasked(unpack(window, end - _CRC)[0]) for end in ends[1 : good + 1]]
         yield Records("crc32c", starts, lengths, stored, _namer(number, starts))
     else:
         places = np.array(ends[: good + 1], np.int64) + at
@@ -90,9 +91,10 @@ def _good_lengths(window: memoryview, ends: list[int]) -> int:
         stored = raw[starts[:, None] + np.arange(_LENGTH, _HEADER)].view("<u4")[:, 0]
         differs = crc.segments(window, starts, _LENGTH, threads=1) != unmasked(stored)
         return int(differs.argmax()) if differs.any() else len(places)
+    function, unpack = crc.function, Struct("<L").unpack_from
     for number, place in enumerate(places):
-        header = window[place : place + _HEADER]
-        if crc.function(header[:_LENGTH]) != _stored(header[_LENGTH:]):
+        stop = place + _LENGTH
+        if function(window[place:stop]) != unmasked(unpack(window, stop)[0]):
             return number
     return len(places)
 
