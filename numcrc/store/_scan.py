@@ -12,7 +12,7 @@ from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.formats import Format
 from numcrc.store.formats import formats as known_formats
 from numcrc.store.manifests.output import partial_path
-from numcrc.store.manifests.reports import read_results, report_writer
+from numcrc.store.manifests.reports import ReportPart, read_results, report_writer
 from numcrc.store.merge import Spool
 from numcrc.store.named_files import NamedFiles
 from numcrc.store.objects import Entry, Result, State
@@ -124,18 +124,19 @@ def scan(
         sinks.append(spool.append)
     if on_result is not None:
         sinks.append(on_result)
+    part = ReportPart(selection.share, selection.keys)
     ended = Flag()
 
     def stopped() -> bool:
         return stop.is_set() or ended.is_set()
 
     def entries(source: Source) -> Iterator[Entry]:
-        return selection.of(named.entries(source), ended.is_set)
+        return selection.of(named.entries(source, selection.range), ended.is_set)
 
     try:
         # The order of these, and of those inside, is that of `verify`.
         with (
-            nullcontext() if report is None else report_writer(report) as write,
+            nullcontext() if report is None else report_writer(report, part=part) as write,
             ended,
             call_in_thread(partial(opened, source), stopped) as here,
         ):
@@ -151,6 +152,7 @@ def scan(
                 "patterns": [list(selection.include), list(selection.exclude)],
                 "shard": selection.shard and list(selection.shard),
                 "sample": selection.sample,
+                "keys": selection.keys and list(selection.keys),
             }
             with (
                 nullcontext() if progress is None else progress.counting(partial(entries, here)),

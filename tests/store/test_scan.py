@@ -179,6 +179,18 @@ def test_selection_and_shards(folder: Path) -> None:
     assert states(found) == {"good.npz": "match"}
 
 
+def test_ranges_of_keys_and_their_merged_report(folder: Path) -> None:
+    for name, keys in (("1.csv", (None, "good")), ("2.csv", ("good", None))):
+        store.scan(folder, selection=Selection(keys=keys), report=name)
+    merged = store.merge_reports(["1.csv", "2.csv"], "all.csv")
+    assert states(merged) == states(store.scan(folder))
+    assert merged.exit_code == 1
+    (folder / "bad.npz").unlink()
+    store.scan(folder, selection=Selection(keys=(None, "good")), report="1.csv")  # nothing
+    store.scan(folder, selection=Selection(keys=("good", None)), report="2.csv")
+    assert store.merge_reports(["1.csv", "2.csv"], "all.csv").ok
+
+
 def test_a_sibling_is_read_once_for_a_thread(folder: Path) -> None:
     def check(body: Body):  # type: ignore[no-untyped-def]
         found = body.sibling(f"{body.key.rpartition('/')[0]}/sums", lengths)
