@@ -119,13 +119,24 @@ class LargeObject:
     threads that are reading one. These depend on no other thread, for a thread that waits here
     reads nothing. So some thread always makes progress, even if each of them began a large
     object of its own.
+
+    With *size*, only these bytes from *start* on are read.
     """
 
-    def __init__(self, source: Source, entry: Entry, tally: Tally, step: int) -> None:
-        assert entry.size is not None
-        self._source, self._entry, self._size = source, entry, entry.size
+    def __init__(
+        self,
+        source: Source,
+        entry: Entry,
+        tally: Tally,
+        step: int,
+        start: int = 0,
+        size: int | None = None,
+    ) -> None:
+        size = entry.size if size is None else size
+        assert size is not None
+        self._source, self._entry, self._start, self._size = source, entry, start, size
         self._tally = tally
-        self._step = entry.size if tally.sequential else step
+        self._step = size if tally.sequential else step
         self._next = self._reading = 0
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -149,7 +160,8 @@ class LargeObject:
             self._reading += 1
         end = min(start + self._step, self._size)
         try:
-            self._tally.add(start, reader.pieces(self._source, self._entry, start, end))
+            first, last = self._start + start, self._start + end
+            self._tally.add(start, reader.pieces(self._source, self._entry, first, last))
         except BaseException as error:
             self._error = error
             if not isinstance(error, StoreError):

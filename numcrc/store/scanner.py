@@ -10,12 +10,13 @@ from numcrc.store.compare import Outcome, error_result
 from numcrc.store.formats import Format, FormatError
 from numcrc.store.formats.body import MOST_VIEW, Body, Siblings
 from numcrc.store.formats.judge import scan_body
+from numcrc.store.hashing import Tally
 from numcrc.store.keys import is_folder
 from numcrc.store.merge import Pair
-from numcrc.store.objects import Entry, Result, State
+from numcrc.store.objects import Checksum, Entry, Result, State
 from numcrc.store.pipeline import DEFAULT_LIMITS, Limits, examine_pairs
 from numcrc.store.progress import Progress
-from numcrc.store.reader import BodyReader
+from numcrc.store.reader import BodyReader, LargeObject
 from numcrc.store.source import ChangedError, MissingError, Source, StoreError
 from numcrc.store.state import StateFile
 from numcrc.store.workers import Workers
@@ -107,6 +108,7 @@ class Scanner:
         self._source = source
         self._formats = formats
         self._workers = workers
+        self._buffer_size = buffer_size
         self._limit = min(buffer_size, WINDOW) if source.local else buffer_size
         self._progress = progress
         self._siblings: dict[int, Siblings] = {}
@@ -156,7 +158,14 @@ class Scanner:
             area = reader.buffer[:count] if into is None else into
             return reader.range(source, entry, start, area)
 
-        body = Body(pair.key, size, load, self._limit, self._siblings_of(reader))
+        def long_crc(algorithm: str, start: int, count: int) -> int:
+            tally = Tally(count, (Checksum(algorithm, b""),))
+            part = LargeObject(source, entry, tally, self._buffer_size, start, count)
+            self._workers.read(part, reader)
+            return int.from_bytes(tally.found()[0].value or b"", "big")
+
+        siblings = self._siblings_of(reader)
+        body = Body(pair.key, size, load, self._limit, siblings, long_crc)
         return scan_body(body, self._formats)._replace(version=entry.version)
 
     def _siblings_of(self, reader: BodyReader) -> Siblings:

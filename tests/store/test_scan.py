@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,19 @@ def test_every_format_by_ranges_and_whole(limits: Limits) -> None:
     assert {result.state for result in results.values()} == {State.DIFFER}
     for key, (_, _, _, record) in files.items():
         assert f": {record}: " in results[key].detail
+
+
+def test_long_records_are_read_by_several_threads() -> None:
+    numbers = random.Random(1)
+    data = tfrecord((10, 3_000_000, 70_000, 900_000, 5))
+    source = FakeSource({"a.tfrecord": data, "b.npz": npz()})
+    source.before = lambda key: time.sleep(0.001)
+    assert states(store.scan(source, limits=LITTLE)) == {"a.tfrecord": "match", "b.npz": "match"}
+    assert len(source.threads) == 2
+    for _ in range(5):
+        source.objects["a.tfrecord"] = damaged(data, numbers.randrange(50, 3_000_000))
+        bad, _ = store.scan(source, limits=LITTLE)
+        assert bad.detail.startswith("tfrecord: record 1 at byte 26: crc32c ")
 
 
 def test_a_large_object_of_no_known_format_is_not_read() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from numcrc._light import NamedTuple
+from numcrc.registry import algorithms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,8 @@ MOST_PARSED = 32 << 20
 """Bytes of the objects of which a run remembers what was in them."""
 MOST_REMEMBERED = 4096
 """Objects of which a run remembers this."""
+LONG = 4
+"""Windows that are worth reading with several threads."""
 FEW = 32
 """Records for which a call of NumPy takes longer than one for each."""
 MOST_TOGETHER = 1 << 16
@@ -91,6 +94,21 @@ class Siblings:
             return _Remembered(size, None, FormatError(f"{key}: {error}"))
 
 
+def crc_of(algorithm: str, pieces: Iterable[bytes | memoryview]) -> int:
+    """Return the CRC of the concatenation of *pieces*.
+
+    Examples
+    --------
+    >>> hex(crc_of("crc32", [b"12345", b"6789"]))
+    '0xcbf43926'
+    """
+    crc = algorithms[algorithm]
+    value = crc.function(b"")
+    for piece in pieces:
+        value = crc.function(piece, value)
+    return value
+
+
 class Body:
     """The bytes of one object, of which a part is in memory.
 
@@ -104,12 +122,15 @@ class Body:
     size : int
         Its bytes.
     load : callable
-        ``load(start, into)`` returns ``len(into)`` bytes from *start* on, in *into* or elsewhere;
-        without *into*, *count* bytes in the window's buffer: ``load(start, None, count)``.
+        ``load(start, into, count)`` returns *count* bytes from *start* on, in *into* or elsewhere;
+        if *into* is None, in the window's buffer.
     limit : int
         Bytes that the window's buffer holds.
     siblings : Siblings
         Other objects of the same source.
+    long_crc : callable, optional
+        ``long_crc(algorithm, start, count)`` returns the CRC of these bytes, which several threads
+        read. It may use the window's buffer.
 
     Attributes
     ----------
@@ -137,12 +158,14 @@ class Body:
         load: Callable[[int, memoryview | None, int], memoryview],
         limit: int,
         siblings: Siblings,
+        long_crc: Callable[[str, int, int], int] | None = None,
     ) -> None:
         self.key = key
         self.size = size
         self.limit = limit
         self._load = load
         self._siblings = siblings
+        self._long_crc = long_crc
         self._window, self._start = memoryview(b""), 0
         self._small, self._small_start = memoryview(b""), 0
 
@@ -226,6 +249,17 @@ class Body:
             piece = self.window(start, 1)[: end - start]
             start += len(piece)
             yield piece
+
+    def crc(self, algorithm: str, start: int, count: int) -> int:
+        """Return the CRC of *count* bytes from *start* on; it is no longer known what is in memory.
+
+        *algorithm* is any name that `numcrc.algorithms` knows.
+        """
+        self._check(start, count)
+        if self._long_crc is None or count < LONG * self.limit:
+            return crc_of(algorithm, self.pieces(start, count))
+        self._window = memoryview(b"")
+        return self._long_crc(algorithm, start, count)
 
     def batches(self, offsets: Any, lengths: Any) -> Iterator[slice]:
         """Yield slices of records in ascending order that are in one window, after loading it.

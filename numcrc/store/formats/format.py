@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numcrc._light import NamedTuple
-from numcrc.registry import algorithms
 from numcrc.store.formats.body import Body
+from numcrc.store.formats.body import crc_of as crc_of
 from numcrc.store.objects import State
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Batch:
     --------
     >>> batch = Batch("crc32")
     >>> batch.add("member 'a'", 0, 9, 0xCBF43926)
-    >>> [(records.lengths, records.name(0)) for records in batch.records()], batch.starts
-    ([([9], "member 'a'")], [])
+    >>> [(records.lengths, records.name(0)) for records in batch.records()], len(batch)
+    ([([9], "member 'a'")], 0)
     """
 
     def __init__(self, algorithm: str) -> None:
@@ -58,6 +58,9 @@ class Batch:
         self.starts = list[int]()
         self.lengths = list[int]()
         self.stored = list[int]()
+
+    def __len__(self) -> int:
+        return len(self.starts)
 
     def add(self, name: str, start: int, length: int, stored: int) -> None:
         """Add a record."""
@@ -118,21 +121,6 @@ class Format(NamedTuple):
 
     It may raise `FormatError`. If it yields nothing, the object has no checksum.
     """
-
-
-def crc_of(algorithm: str, pieces: Iterable[bytes | memoryview]) -> int:
-    """Return the CRC of the concatenation of *pieces*.
-
-    Examples
-    --------
-    >>> hex(crc_of("crc32", [b"12345", b"6789"]))
-    '0xcbf43926'
-    """
-    crc = algorithms[algorithm]
-    value = crc.function(b"")
-    for piece in pieces:
-        value = crc.function(piece, value)
-    return value
 
 
 def verdict(record: str, algorithm: str, expected: int, actual: int, width: int = 32) -> Finding:

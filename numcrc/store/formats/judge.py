@@ -10,7 +10,7 @@ import numpy as np
 
 from numcrc.checksums import SHORT_NAMES, find
 from numcrc.store.formats.body import FEW, Body, FormatError
-from numcrc.store.formats.format import Finding, Format, Records, crc_of, verdict
+from numcrc.store.formats.format import Finding, Format, Records, verdict
 from numcrc.store.objects import Result, State
 from numcrc.store.retries import StoppedError
 from numcrc.store.source import StoreError
@@ -147,7 +147,7 @@ class _Summary:
             if at >= 0 and at + length <= len(window):
                 found = crc(window[at : at + length])
             else:
-                found = crc_of(algorithm.name, body.pieces(start, length))
+                found = body.crc(algorithm.name, start, length)
                 first, window = body.held
             if found == expected:
                 good += 1
@@ -221,7 +221,7 @@ def _checksums(body: Body, algorithm: Algorithm, offsets: Any, lengths: Any) -> 
     for chosen in body.batches(offsets, lengths):
         start, length = int(offsets[chosen.start]), int(lengths[chosen.start])
         if not body.holds(start, length):
-            found[chosen] = crc_of(algorithm.name, body.pieces(start, length))
+            found[chosen] = body.crc(algorithm.name, start, length)
         else:
             first, window = body.held
             found[chosen] = algorithm.segments(

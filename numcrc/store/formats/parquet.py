@@ -18,8 +18,8 @@ from numcrc.store.objects import State
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _END = 8
 """Bytes of the footer's length, and the mark."""
-_LARGEST_FOOTER = 32 << 20
-"""Bytes of a footer to read. In memory it takes several times as much."""
+_LARGEST_FOOTER = 8 << 20
+"""Bytes of a footer to read. A hostile one takes 70 times as much in memory."""
 _HEADER, _LONGEST_HEADER = 512, 4 << 20
 _TOGETHER = 4096
 """Pages that are judged together."""
@@ -145,7 +145,7 @@ class _Pages:
             raise FormatError("its columns overlap")
         number = 0
         while at < end and not self.hopeless:
-            if not self._body.holds(at, _HEADER) or len(self._batch.starts) == _TOGETHER:
+            if not self._body.holds(at, _HEADER) or len(self._batch) == _TOGETHER:
                 yield from self._batch.records()
             place = f"{label}, page {number} at byte {at}"
             try:

@@ -10,6 +10,8 @@ from numcrc.store.objects import State
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _HEADER, _CRC = 8, 4
+_TOGETHER = 4096
+"""Chunks that are judged together."""
 
 
 def _recognises(body: Body) -> bool:
@@ -21,7 +23,7 @@ def _check(body: Body) -> Iterator[Found]:
         raise FormatError("it does not begin as PNG does")
     at, number, kind, batch = len(_MAGIC), 0, b"", Batch("crc32")
     while kind != b"IEND":
-        if not body.holds(at, _HEADER):
+        if not body.holds(at, _HEADER) or len(batch) == _TOGETHER:
             yield from batch.records()
         number += 1
         try:

@@ -245,7 +245,7 @@ class _Members:
         elif member.size != member.full_size:
             raise FormatError(f"it has {member.size} bytes, expected {member.full_size}")
         elif not member.crc and member.size:
-            crc = crc_of("crc32", self._body.pieces(start, member.size))
+            crc = self._body.crc("crc32", start, member.size)
             yield from self._one(member, crc)
         else:
             self._stored.add(member.label, start, member.size, member.crc)
