@@ -15,7 +15,7 @@ from support import run_python
 from numcrc import store
 from numcrc.cli import main
 from numcrc.store import Limits, Selection, State
-from numcrc.store.formats import Body, Finding, Format, formats
+from numcrc.store.formats import Body, Finding, Format, body, formats
 from numcrc.store.source import RetryError, StoreError
 from store.fakes import FakeSource
 from store.faulty import FaultyServer
@@ -84,7 +84,8 @@ def test_every_format_by_ranges_and_whole(limits: Limits) -> None:
         assert f": {record}: " in results[key].detail
 
 
-def test_long_records_are_read_by_several_threads() -> None:
+def test_long_records_are_read_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "LONG", 1 << 20)
     numbers = random.Random(1)
     data = tfrecord((10, 3_000_000, 70_000, 900_000, 5))
     source = FakeSource({"a.tfrecord": data, "b.npz": npz()})
@@ -207,15 +208,15 @@ def test_ranges_of_keys_and_their_merged_report(folder: Path) -> None:
 
 
 def test_a_sibling_is_read_once_for_a_thread(folder: Path) -> None:
-    def check(body: Body):  # type: ignore[no-untyped-def]
-        found = body.sibling(f"{body.key.rpartition('/')[0]}/sums", lengths)
-        state = State.MATCH if found == body.size else State.DIFFER
+    def check(each: Body):  # type: ignore[no-untyped-def]
+        found = each.sibling(f"{each.key.rpartition('/')[0]}/sums", lengths)
+        state = State.MATCH if found == each.size else State.DIFFER
         yield Finding(state, "body", detail=str(found))
 
     def lengths(content: bytes | None) -> int | None:
         return None if content is None else int(content)
 
-    sized = Format("sized", "", lambda body: not body.key.endswith("sums"), check)
+    sized = Format("sized", "", lambda each: not each.key.endswith("sums"), check)
     source = FakeSource({f"a/{n:03}": b"123" for n in range(50)} | {"a/sums": b"3", "b/x": b"123"})
     found = states(store.scan(source, formats=[sized], limits=Limits(threads=1)))
     assert found.pop("a/sums") == "skipped"

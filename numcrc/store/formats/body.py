@@ -26,8 +26,8 @@ MOST_PARSED = 32 << 20
 """Bytes of the objects of which a run remembers what was in them."""
 MOST_REMEMBERED = 4096
 """Objects of which a run remembers this."""
-LONG = 4
-"""Windows that are worth reading with several threads."""
+LONG = 16 << 20
+"""Bytes of a record that are worth reading with several threads."""
 FEW = 32
 """Records for which a call of NumPy takes longer than one for each."""
 MOST_TOGETHER = 1 << 16
@@ -251,12 +251,12 @@ class Body:
             yield piece
 
     def crc(self, algorithm: str, start: int, count: int) -> int:
-        """Return the CRC of *count* bytes from *start* on; it is no longer known what is in memory.
+        """Return the CRC of *count* bytes from *start* on, any number of them.
 
-        *algorithm* is any name that `numcrc.algorithms` knows.
+        *algorithm* is any name that `numcrc.algorithms` knows. The window may move.
         """
         self._check(start, count)
-        if self._long_crc is None or count < LONG * self.limit:
+        if self._long_crc is None or count < LONG:
             return crc_of(algorithm, self.pieces(start, count))
         self._window = memoryview(b"")
         return self._long_crc(algorithm, start, count)
