@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -50,7 +49,7 @@ class _Remembered(NamedTuple):
 class Siblings:
     """Other objects of the same source, read and parsed once for many that need them.
 
-    Any thread may use it. What was used last is remembered, within `MOST_PARSED` bytes.
+    One thread uses it. What was used last is remembered, within `MOST_PARSED` bytes.
 
     Parameters
     ----------
@@ -63,23 +62,18 @@ class Siblings:
         self._read = read
         self._known: OrderedDict[tuple[str, object], _Remembered] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
 
     def get(self, key: str, parse: Callable[[bytes | None], T]) -> T:
         """Return ``parse(content)`` of an object, None for one that is missing."""
         place = key, parse
-        with self._lock:
-            found = self._known.get(place)
-            if found is not None:
-                self._known.move_to_end(place)
+        found = self._known.get(place)
         if found is None:
-            found = self._parsed(key, parse)
-            with self._lock:
-                if place not in self._known:
-                    self._known[place] = found
-                    self._bytes += found.size
-                while self._bytes > MOST_PARSED or len(self._known) > MOST_REMEMBERED:
-                    self._bytes -= self._known.popitem(last=False)[1].size
+            found = self._known[place] = self._parsed(key, parse)
+            self._bytes += found.size
+            while self._bytes > MOST_PARSED or len(self._known) > MOST_REMEMBERED:
+                self._bytes -= self._known.popitem(last=False)[1].size
+        else:
+            self._known.move_to_end(place)
         if found.error is not None:
             raise FormatError(str(found.error))
         return cast("T", found.value)

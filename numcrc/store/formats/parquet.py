@@ -44,8 +44,11 @@ class _Column(NamedTuple):
 
 
 def _recognises(body: Body) -> bool:
-    if body.head[:4] in (_MAGIC, _ENCRYPTED):
+    start = body.head[:4]
+    if start == _MAGIC:
         return True
+    if start == _ENCRYPTED and body.size >= _END:  # a text may begin with it
+        return bytes(body.view(body.size - 4, 4)) == _ENCRYPTED
     return ends_with(body.key, ".parquet", ".parq") or (
         ends_with(body.key, ".pq") and nearly(body.head, _MAGIC)
     )
