@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from functools import partial
 from threading import Event
@@ -11,13 +10,11 @@ from threading import Event
 from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.formats import Format
 from numcrc.store.formats import formats as known_formats
-from numcrc.store.manifests.output import partial_path
-from numcrc.store.manifests.reports import ReportPart, read_results, report_writer
-from numcrc.store.merge import Spool
 from numcrc.store.named_files import NamedFiles
-from numcrc.store.objects import Entry, Result, State
+from numcrc.store.objects import Entry, Result
 from numcrc.store.pipeline import DEFAULT_LIMITS, Limits
 from numcrc.store.progress import Progress
+from numcrc.store.recording import Recording
 from numcrc.store.report import Report
 from numcrc.store.retries import StoppedError
 from numcrc.store.scanner import scan_entries
@@ -103,28 +100,11 @@ def scan(
     a.zip match zip: 1 record
     b.zip differ zip: member 'text': crc32 8c5443f6, expected cbf43926
     """
-    if max_errors is not None and max_errors < 1:
-        raise ValueError(f"max_errors must be at least 1, not {max_errors}")
     chosen = _formats(formats)
-    start = time.monotonic()
     stop = stop or Event()
+    recording = Recording(report, selection, max_errors, on_result, keep)
     named = NamedFiles(state=state, report=report)
-    spool: Spool[Result] = Spool()
-    file = None if report is None or report == "-" else partial_path(report)
     whole = False
-
-    def kept() -> Iterable[Result]:
-        if file is None or report is None or not found.objects:
-            return spool
-        return read_results(report) if whole else read_results(file, partial=True)
-
-    found = Report(kept if keep else None, selection.allow_empty)
-    sinks: list[Callable[[Result], object]] = [found.count]
-    if keep and file is None:
-        sinks.append(spool.append)
-    if on_result is not None:
-        sinks.append(on_result)
-    part = ReportPart(selection.share, selection.keys)
     ended = Flag()
 
     def stopped() -> bool:
@@ -136,12 +116,11 @@ def scan(
     try:
         # The order of these, and of those inside, is that of `verify`.
         with (
-            nullcontext() if report is None else report_writer(report, part=part) as write,
+            recording.file() as write,
             ended,
             call_in_thread(partial(opened, source), stopped) as here,
         ):
-            if write is not None:
-                sinks.append(write)
+            recording.write_to(write)
             named.check_sources(here)
             if not here.listable:
                 raise StoreError(f"{here.url} cannot be listed, so it cannot be scanned")
@@ -149,10 +128,7 @@ def scan(
                 "command": "scan",
                 "source": here.url,
                 "formats": [each.name for each in chosen],
-                "patterns": [list(selection.include), list(selection.exclude)],
-                "shard": selection.shard and list(selection.shard),
-                "sample": selection.sample,
-                "keys": selection.keys and list(selection.keys),
+                **selection.identity,
             }
             with (
                 nullcontext() if progress is None else progress.counting(partial(entries, here)),
@@ -170,24 +146,13 @@ def scan(
                 ) as results,
                 ended,
             ):
-                left = max_errors
-                for result in results:
-                    for sink in sinks:
-                        sink(result)
-                    if left is not None and result.state not in (State.MATCH, State.SKIPPED):
-                        left -= 1
-                        if not left:
-                            found.stopped = f"stopped after {max_errors} results other than match"
-                            break
+                recording.take(results)
             if stop.is_set():
                 raise StoppedError
         whole = True
     except StoppedError:
-        found.stopped = "stopped early"
-        if file is not None and found.objects:
-            found.stopped += f"; the results so far are in {file}"
-    found.seconds = time.monotonic() - start
-    return found
+        pass
+    return recording.end(whole)
 
 
 def _formats(chosen: Sequence[str | Format] | None) -> tuple[Format, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from threading import Event
@@ -12,13 +11,12 @@ from threading import Event
 from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.keys import KeyRange, key_bytes
 from numcrc.store.manifests import read_manifest
-from numcrc.store.manifests.output import partial_path
-from numcrc.store.manifests.reports import ReportPart, read_results, report_writer
-from numcrc.store.merge import Spool, full_join, pair_folders, sorted_entries
+from numcrc.store.merge import full_join, pair_folders, sorted_entries
 from numcrc.store.named_files import NamedFiles
-from numcrc.store.objects import Entry, Result, State
+from numcrc.store.objects import Entry, Result
 from numcrc.store.pipeline import DEFAULT_LIMITS, MODES, Limits, check_pairs
 from numcrc.store.progress import Progress
+from numcrc.store.recording import Recording
 from numcrc.store.report import Report
 from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
@@ -127,27 +125,11 @@ def verify(
         raise ValueError("expected one of manifest and against, got both")
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-    if max_errors is not None and max_errors < 1:
-        raise ValueError(f"max_errors must be at least 1, not {max_errors}")
-    start = time.monotonic()
     stop = stop or Event()
+    recording = Recording(report, selection, max_errors, on_result, keep)
+    found = recording.found
     named = NamedFiles(manifest=manifest, state=state, report=report)
-    spool: Spool[Result] = Spool()
-    file = None if report is None or report == "-" else partial_path(report)
     whole = False
-
-    def kept() -> Iterable[Result]:
-        if file is None or report is None or not found.objects:
-            return spool
-        return read_results(report) if whole else read_results(file, partial=True)
-
-    found = Report(kept if keep else None, selection.allow_empty)
-    sinks: list[Callable[[Result], object]] = [found.count]
-    if keep and file is None:
-        sinks.append(spool.append)
-    if on_result is not None:
-        sinks.append(on_result)
-    part = ReportPart(selection.share, selection.keys)
     ended = Flag()
 
     def stopped() -> bool:
@@ -160,15 +142,14 @@ def verify(
     try:
         # Not an ExitStack: an interrupt of its Python code can leave files open.
         with (
-            nullcontext() if report is None else report_writer(report, part=part) as write,
+            recording.file() as write,
             ended,
             call_in_thread(partial(opened, source, allow_outside=allow_outside), stopped) as here,
             nullcontext()
             if against is None
             else call_in_thread(partial(opened, against), stopped) as there,
         ):
-            if write is not None:
-                sinks.append(write)
+            recording.write_to(write)
             named.check_sources(here, there)
             own = manifest is None and there is None
             listed = here.listable and (own or not (one_way or allow_outside))
@@ -206,10 +187,7 @@ def verify(
                 "other source": None if there is None else there.url,
                 "mode": mode,
                 "algorithm": algorithm,
-                "patterns": [list(selection.include), list(selection.exclude)],
-                "shard": selection.shard and list(selection.shard),
-                "sample": selection.sample,
-                "keys": selection.keys and list(selection.keys),
+                **selection.identity,
                 "one_way": not listed,
             }
             with (
@@ -240,34 +218,13 @@ def verify(
                 ) as results,
                 ended,  # first, so that threads in the way of closing the others end
             ):
-                _record(results, found, sinks, max_errors)
+                recording.take(results)
             if stop.is_set():
                 raise StoppedError
         whole = True
     except StoppedError:
-        found.stopped = "stopped early"
-        if file is not None and found.objects:
-            found.stopped += f"; the results so far are in {file}"
-    found.seconds = time.monotonic() - start
-    return found
-
-
-def _record(
-    results: Iterable[Result],
-    found: Report,
-    sinks: Sequence[Callable[[Result], object]],
-    max_errors: int | None,
-) -> None:
-    """Call each of *sinks* with each of *results*, until *max_errors* are not a match."""
-    left = max_errors
-    for result in results:
-        for sink in sinks:
-            sink(result)
-        if left is not None and result.state is not State.MATCH:
-            left -= 1
-            if not left:
-                found.stopped = f"stopped after {max_errors} results other than match"
-                return
+        pass
+    return recording.end(whole)
 
 
 def _exists(source: Source, retries: Retries, key: str) -> bool:

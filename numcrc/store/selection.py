@@ -87,6 +87,16 @@ class Selection:
         """Whether every key is selected."""
         return not (self.include or self.exclude or self._hashed or self._bounded)
 
+    @property
+    def identity(self) -> dict[str, object]:
+        """What JSON can hold of the selection, to tell one job from another."""
+        return {
+            "patterns": [list(self.include), list(self.exclude)],
+            "shard": self.shard and list(self.shard),
+            "sample": self.sample,
+            "keys": self.keys and list(self.keys),
+        }
+
     def within(self, keys: KeyRange, share: tuple[int, int] | None = None) -> Selection:
         """Return the selection of those keys that are in a range, too.
 
