@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numcrc import files as files
     from numcrc import store as store
     from numcrc import xarray as xarray
+    from numcrc import zarr as zarr
     from numcrc._info import info
     from numcrc.algorithm import Algorithm
     from numcrc.crc.catalogue import UnknownAlgorithmError
@@ -56,7 +57,7 @@ _HOME = {
     "new": "numcrc.registry",
 }
 _NATIVE = ("crc32", "crc32c", "crc64nvme")
-_MODULES = ("dask", "files", "store", "xarray")
+_MODULES = ("dask", "files", "store", "xarray", "zarr")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,53 @@
-"""Check the chunks of Zarr arrays, and give Zarr codecs that append a CRC."""
+"""Check the chunks of Zarr arrays, and give Zarr codecs that append a CRC.
+
+`verify` needs no other package; the codecs need zarr (``pip install 'numcrc[zarr]'``).
+"""
+
+from __future__ import annotations
+
+from numcrc.process import imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numcrc.zarr.codecs import ChecksumError, Crc32cCodec, Crc32Codec, Crc64NvmeCodec
+    from numcrc.zarr.codecs_v2 import CRC32, CRC32C, CRC64NVME
+    from numcrc.zarr.pipeline import ChunkNamingPipeline, enable
+
+__all__ = [
+    "CRC32",
+    "CRC32C",
+    "CRC64NVME",
+    "ChecksumError",
+    "ChunkNamingPipeline",
+    "Crc32Codec",
+    "Crc32cCodec",
+    "Crc64NvmeCodec",
+    "enable",
+]
+
+_HOME = {
+    **dict.fromkeys(("CRC32", "CRC32C", "CRC64NVME"), "codecs_v2"),
+    **dict.fromkeys(("ChecksumError", "Crc32Codec", "Crc32cCodec", "Crc64NvmeCodec"), "codecs"),
+    **dict.fromkeys(("ChunkNamingPipeline", "enable"), "pipeline"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'numcrc.zarr' has no attribute {name!r}")
+    try:
+        value = getattr(imported(f"numcrc.zarr.{_HOME[name]}"), name)
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("zarr", "numcodecs"):
+            raise
+        needs = f"numcrc.zarr.{name} needs {package}: pip install 'numcrc[zarr]'"
+        raise ImportError(needs, name=package) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
