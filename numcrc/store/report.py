@@ -73,6 +73,9 @@ class Report:
     unmarked : str
         The name of the manifest, if nothing in it says whether it is whole, and objects that it
         lacks are not looked for; else empty.
+    absent : int
+        The number of chunks of Zarr arrays that do not exist, which may be as intended; counted
+        by `numcrc.zarr.verify` only.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Report:
         self.stopped = ""
         self.malformed = Malformed()
         self.unmarked = ""
+        self.absent = 0
 
     def set_unmarked(self, name: str) -> None:
         """Note that nothing in the manifest called *name* says whether it is whole."""
@@ -158,6 +162,8 @@ class Report:
         text += f" in {self.seconds:.1f} s"
         if states:
             text += f": {states}"
+        if self.absent:
+            text += f"; {self.absent} absent chunk{'' if self.absent == 1 else 's'}"
         return f"{text}; {self.stopped}" if self.stopped else text
 
     def __repr__(self) -> str:

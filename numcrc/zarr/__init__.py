@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from numcrc.zarr._verify import verify
     from numcrc.zarr.codecs import ChecksumError, Crc32cCodec, Crc32Codec, Crc64NvmeCodec
     from numcrc.zarr.codecs_v2 import CRC32, CRC32C, CRC64NVME
     from numcrc.zarr.pipeline import ChunkNamingPipeline, enable
@@ -25,12 +26,14 @@ __all__ = [
     "Crc32cCodec",
     "Crc64NvmeCodec",
     "enable",
+    "verify",
 ]
 
 _HOME = {
     **dict.fromkeys(("CRC32", "CRC32C", "CRC64NVME"), "codecs_v2"),
     **dict.fromkeys(("ChecksumError", "Crc32Codec", "Crc32cCodec", "Crc64NvmeCodec"), "codecs"),
     **dict.fromkeys(("ChunkNamingPipeline", "enable"), "pipeline"),
+    "verify": "_verify",
 }
 
 

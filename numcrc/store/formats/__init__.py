@@ -42,7 +42,7 @@ __all__ = [
 
 GROUP = "numcrc.formats"
 """The group of entry points, each of which is a `Format`."""
-OWN = ("zip", "png", "gzip", "parquet", "leveldb", "tfrecord")
+OWN = ("zarr", "zip", "png", "gzip", "parquet", "leveldb", "tfrecord")
 """The modules here with a ``FORMAT``, in the order in which an object is compared with them."""
 
 
