@@ -46,6 +46,7 @@ MOST_INNER = 1 << 20
 _Room: TypeAlias = tuple[int, ...] | None
 """The part of a chunk, along each axis, that is inside the array, where all of its inner chunks
 must exist; None if they need not."""
+_FEW = 4
 _ABSENT = 0xFFFF_FFFF_FFFF_FFFF
 _ALONE = re.compile(r"c|(?:c\.)?[0-9]+(?:\.[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
@@ -155,40 +156,7 @@ def _chunk(
     elif isinstance(encoding, Shard):
         yield from _shard(body, encoding, label, start, size, room)
     else:
-        yield from _summed(body, encoding, [start], [size], lambda _: label)
-
-
-def _summed(
-    body: Body, how: Sum, offsets: Any, lengths: Any, name: Callable[[int], str]
-) -> Iterator[Found]:
-    """Yield records with their checksums; *offsets* ascend, *lengths* include the checksums."""
-    import numpy as np
-
-    offsets, lengths = np.asarray(offsets, np.int64), np.asarray(lengths, np.int64)
-    short = lengths < how.size
-    for one in np.flatnonzero(short).tolist():
-        detail = f"it has {lengths[one]} bytes, fewer than its checksum"
-        yield Finding(State.DIFFER, name(one), how.algorithm, detail=detail)
-    kept = np.flatnonzero(~short)
-    offsets, lengths = offsets[kept], lengths[kept] - how.size
-    if how.algorithm in _OTHERS:
-        for one, start, length in zip(
-            kept.tolist(), offsets.tolist(), lengths.tolist(), strict=True
-        ):
-            yield _judged(body, how, name(one), start, length)
-        return
-    records = offsets if how.at_end else offsets + how.size
-    sums = offsets + lengths if how.at_end else offsets
-    for chosen in body.batches(offsets, lengths + how.size):
-        stored = body.values(sums[chosen], f"<u{how.size}")
-        names = kept[chosen].tolist()
-        yield Records(
-            how.algorithm,
-            records[chosen],
-            lengths[chosen],
-            stored,
-            lambda one, names=names: name(names[one]),  # type: ignore[misc]
-        )
+        yield _judged(body, encoding, label, start, size)
 
 
 def _adler32(pieces: Iterable[memoryview]) -> int:
@@ -205,13 +173,54 @@ _OTHERS: dict[str, Callable[[Iterable[memoryview]], int]] = {
 """The checksums that are not CRCs."""
 
 
-def _judged(body: Body, how: Sum, label: str, start: int, length: int) -> Finding:
-    """Return the finding for the checksum, which is no CRC, of *length* bytes and its own."""
-    at = start + length if how.at_end else start
-    expected = int.from_bytes(body.view(at, how.size), "little")
-    pieces = body.pieces(start if how.at_end else start + how.size, length)
-    actual = _OTHERS[how.algorithm](pieces)
+def _computed(algorithm: str, pieces: Iterable[memoryview]) -> int:
+    compute = _OTHERS.get(algorithm)
+    return crc_of(algorithm, pieces) if compute is None else compute(pieces)
+
+
+def _judged(body: Body, how: Sum, label: str, start: int, size: int) -> Finding:
+    """Return the finding for *size* bytes at *start*, which are a checksum and what it is of."""
+    if size < how.size:
+        detail = f"it has {size} bytes, fewer than its checksum"
+        return Finding(State.DIFFER, label, how.algorithm, detail=detail)
+    count = size - how.size
+    if how.at_end:  # the last piece is in memory with the checksum
+        actual = _computed(how.algorithm, body.pieces(start, count))
+        stored = body.window(start + count, how.size)[: how.size]
+        expected = int.from_bytes(stored, "little")
+    else:
+        expected = int.from_bytes(body.window(start, how.size)[: how.size], "little")
+        actual = _computed(how.algorithm, body.pieces(start + how.size, count))
     return verdict(label, how.algorithm, expected, actual, 8 * how.size)
+
+
+def _records(
+    body: Body, how: Sum, offsets: Any, lengths: Any, name: Callable[[int], str]
+) -> Iterator[Found]:
+    """Yield inner chunks at ascending *offsets*; *lengths* include their checksums."""
+    import numpy as np
+
+    # Of few records in a window, one at a time takes less.
+    if how.algorithm in _OTHERS or _FEW * lengths.mean() > body.limit:
+        for one, (start, size) in enumerate(zip(offsets.tolist(), lengths.tolist(), strict=True)):
+            yield _judged(body, how, name(one), start, size)
+        return
+    short = np.flatnonzero(lengths < how.size)
+    for one in short.tolist():
+        yield _judged(body, how, name(one), int(offsets[one]), int(lengths[one]))
+    kept = np.flatnonzero(lengths >= how.size)
+    offsets, counts = offsets[kept], lengths[kept] - how.size
+    begins = offsets if how.at_end else offsets + how.size
+    sums = offsets + counts if how.at_end else offsets
+    for chosen in body.batches(offsets, counts + how.size):
+        stored = body.values(sums[chosen], f"<u{how.size}")
+        yield Records(
+            how.algorithm,
+            begins[chosen],
+            counts[chosen],
+            stored,
+            lambda one, numbers=kept[chosen]: name(int(numbers[one])),  # type: ignore[misc]
+        )
 
 
 def _shard(
@@ -237,8 +246,7 @@ def _shard(
         yield Finding(State.NO_CHECKSUM, f"index of {label}", detail="it has no checksum")
     else:
         expected = int.from_bytes(index[16 * count :], "little")
-        compute = _OTHERS.get(how.index_sum.algorithm) or partial(crc_of, how.index_sum.algorithm)
-        actual = compute([table])
+        actual = _computed(how.index_sum.algorithm, [table])
         width = 8 * how.index_sum.size
         checked = verdict(f"index of {label}", how.index_sum.algorithm, expected, actual, width)
         yield checked
@@ -286,7 +294,7 @@ def _shard(
         return name(int(there[one]))
 
     if isinstance(how.inner, Sum):
-        yield from _summed(body, how.inner, offsets + start, lengths, named)
+        yield from _records(body, how.inner, offsets + start, lengths, named)
     elif isinstance(how.inner, Shard):
         for one, begin in enumerate((offsets + start).tolist()):
             inside_array = None if room is None else _inner_room(how, room, int(there[one]))
