@@ -146,10 +146,10 @@ def _source_of(store: Any) -> Any:
     try:
         module: Any = imported("numcrc.zarr.source")
     except ImportError as error:
-        if error.name != "zarr":
+        if (error.name or "").partition(".")[0] != "zarr":
             raise
         kind = type(store).__name__
-        needs = f"a {kind} as source needs zarr: pip install 'numcrc[zarr]'"
+        needs = f"a source of type {kind} needs zarr: pip install 'numcrc[zarr]'"
         raise ImportError(needs, name="zarr") from error
     return module.source_of(store)
 
