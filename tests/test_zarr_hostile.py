@@ -387,3 +387,43 @@ def test_verify_needs_no_zarr():
         print("done")
         """
     )
+
+
+# The command line
+
+
+@pytest.fixture
+def stored(folder):
+    """Write an array of two chunks, of which one exists."""
+    chunk = folder / "data/a/c/1/0"
+    chunk.parent.mkdir(parents=True)
+    chunk.write_bytes(CHUNK)
+    folder.joinpath("data/a/zarr.json").write_text(json.dumps(V3))
+    return chunk
+
+
+def test_the_command_counts_absent_chunks(run, stored):
+    assert run("scan", "data", "-q") == (0, "", "")
+    status, out, err = run("scan", "data", "--format", "zarr")
+    assert (status, out) == (0, "")
+    assert err.endswith("1 match, 1 skipped; 1 absent chunk\n")
+
+
+def test_the_command_may_expect_complete_arrays(run, stored):
+    status, out, err = run("scan", "data", "--expect-complete")
+    assert status == 1
+    assert out.startswith("a/c/0/0: missing (")
+    assert out.count("\n") == 1
+    assert err.endswith("1 match, 1 missing, 1 skipped; 1 absent chunk\n")
+    assert run("scan", "data", "--expect-complete", "--format", "zip")[0] == 2
+
+
+def test_the_command_names_the_chunk(run, stored):
+    stored.write_bytes(b"?" + CHUNK[1:])
+    status, out, _ = run("scan", "data", "-q")
+    assert status == 1
+    expected = numcrc.crc32c(BODY)
+    actual = numcrc.crc32c(b"?" + BODY[1:])
+    assert out == (
+        f"a/c/1/0: differ (zarr: chunk (1, 0): crc32c {actual:08x}, expected {expected:08x})\n"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from numcrc import zarr
 from numcrc.checkfiles.names import escaped
 from numcrc.checkfiles.reader import MOST_SHOWN
 from numcrc.cli.arguments import (
@@ -34,6 +35,7 @@ from numcrc.store.report import Report, objects_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
 
 EPILOG = f"""\
 The formats, which are recognised by their contents or by the name of an object:
@@ -45,6 +47,7 @@ Every object but those that match or are skipped is printed, with the damaged re
   differ                 a checksum differs, or the structure of the object is damaged
   no-checksum            its format is known, but a record has no checksum
   unsupported-algorithm  a record cannot be checked; it is encrypted, for instance
+  extra, missing         a chunk of a Zarr array is outside of it, or does not exist
   error, archived, changed-during-read
 
 examples:
@@ -59,17 +62,23 @@ objects were skipped. If several apply, 1 goes before 3.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc scan`` and return its exit status."""
-    options = parsed_with_source(_parser(), arguments)
+    parser = _parser()
+    options = parsed_with_source(parser, arguments)
+    if options.expect_complete and set(options.format) - {"zarr"}:
+        parser.error("--expect-complete is for --format zarr alone")
     return guarded(partial(_scan, options, arguments))
 
 
 def _scan(options: Namespace, arguments: list[str]) -> int:
     interruption = Interruption(resume_hint("scan", arguments, options.state))
     progress = new_progress(options)
+    call: Callable[..., Report] = partial(scan, formats=options.format or None)
+    if options.expect_complete or options.format == ["zarr"]:
+        # It also counts chunks that do not exist.
+        call = partial(zarr.verify, expect_complete=options.expect_complete)
     with interruption.handled(), objects_bar(progress, True):
-        report = scan(
+        report = call(
             options.source,
-            formats=options.format or None,
             report=options.report,
             state=options.state,
             max_errors=options.max_errors,
@@ -129,6 +138,11 @@ def _parser() -> ArgumentParser:
         action="append",
         default=[],
         help="only objects of this format (repeatable); see below",
+    )
+    add(
+        "--expect-complete",
+        action="store_true",
+        help="chunks of Zarr arrays that do not exist are missing; implies --format zarr",
     )
     add(
         "--report",

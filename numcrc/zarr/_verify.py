@@ -129,7 +129,7 @@ def verify(
             keep=keep,
             stop=stop,
         )
-        if not found.stopped and selection == EVERYTHING:
+        if not found.stopped and selection.everything:
             arrays = _arrays(here, metadata, retries)
             found.absent = max(0, sum(prod(array.grid) for array in arrays.values()) - present)
     return found
