@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -599,6 +600,19 @@ def test_options_are_those_of_verify(tmp_path):
     (tmp_path / "a/c/1/1").unlink()
     report = numcrc.zarr.verify(tmp_path / "a", selection=only, expect_complete=True)
     assert report.counts == {State.MATCH: 3, State.MISSING: 1}
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_stop_ends_the_run(tmp_path, complete):
+    create(tmp_path)
+    stop = Event()
+    report = numcrc.zarr.verify(
+        tmp_path, stop=stop, on_result=lambda _: stop.set(), expect_complete=complete
+    )
+    assert report.stopped == "stopped early"
+    assert report.absent == 0
+    report = numcrc.zarr.verify(tmp_path, stop=stop, expect_complete=complete)
+    assert (report.stopped, report.objects) == ("stopped early", 0)
 
 
 def test_too_many_chunks_are_not_expected(tmp_path):

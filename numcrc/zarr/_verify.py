@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import product
 from math import prod
 from threading import Event
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from numcrc.process import imported
 from numcrc.store import scan
+from numcrc.store.background import Flag, call_in_thread
 from numcrc.store.formats import FormatError
 from numcrc.store.formats.body import MOST_VIEW
 from numcrc.store.formats.zarr import COMPLETE, FORMAT, PARSERS
@@ -20,7 +23,7 @@ from numcrc.store.objects import Entry, Result, State
 from numcrc.store.pipeline import DEFAULT_LIMITS, Limits
 from numcrc.store.progress import Progress
 from numcrc.store.report import Report
-from numcrc.store.retries import Retries
+from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import MissingError, Source
 from numcrc.store.sources import StrPath, opened
@@ -102,8 +105,13 @@ def verify(
     >>> report.ok, report.absent
     (True, 1)
     """
-    retries = Retries(limits.attempts, (stop or Event()).wait)
-    with _opened(source) as here:
+    ended = Flag()
+    retries = Retries(limits.attempts, ended.wait)
+
+    def stopped() -> bool:
+        return ended.is_set() or (stop is not None and stop.is_set())
+
+    with call_in_thread(partial(_opened, source), ended.is_set) as here, ended:
         metadata = []
         present = 0
 
@@ -117,7 +125,7 @@ def verify(
                 on_result(result)
 
         found = scan(
-            _Complete(here, retries) if expect_complete else here,
+            _Complete(here, retries, stopped) if expect_complete else here,
             formats=[COMPLETE if expect_complete else FORMAT],
             report=report,
             state=state,
@@ -130,8 +138,10 @@ def verify(
             stop=stop,
         )
         if not found.stopped and selection.everything:
-            arrays = _arrays(here, metadata, retries)
-            found.absent = max(0, sum(prod(array.grid) for array in arrays.values()) - present)
+            with suppress(StoppedError):
+                arrays = call_in_thread(partial(_arrays, here, metadata, retries), stopped)
+                chunks = sum(prod(array.grid) for array in arrays.values())
+                found.absent = max(0, chunks - present)
     return found
 
 
@@ -180,16 +190,17 @@ class _Complete:
     Reading one that does not exist is a `MissingError`.
     """
 
-    def __init__(self, source: Source, retries: Retries) -> None:
+    def __init__(self, source: Source, retries: Retries, stopped: Callable[[], bool]) -> None:
         self._source = source
         self._retries = retries
+        self._stopped = stopped
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every object, and every chunk that does not exist, in the order of their keys."""
-        listed = self._source.entries()
+        listed = EVERYTHING.of(self._source.entries(), self._stopped)
         keys = [entry.key for entry in listed if entry.key.rpartition("/")[2] in PARSERS]
         arrays = _arrays(self._source, keys, self._retries)
         for folder, array in arrays.items():
@@ -198,11 +209,12 @@ class _Complete:
                     f"{folder or self._source.url}: cannot expect {prod(array.grid)} chunks; "
                     f"at most {MOST_EXPECTED}"
                 )
-        expected = sorted_entries(
+        chunks = (
             Entry(folder + array.key(coordinates))
             for folder, array in arrays.items()
             for coordinates in product(*map(range, array.grid))
         )
+        expected = sorted_entries(EVERYTHING.of(chunks, self._stopped))
         for _, present, absent in full_join(self._source.entries(), expected):
             entry = present or absent
             assert entry is not None
