@@ -177,6 +177,7 @@ def test_damaged_metadata_of_zarr_2_is_named(metadata, text):
     [
         (with_(V3, chunk_grid="rectilinear"), "chunk grid 'rectilinear' is not known"),
         (with_(V3, chunk_key_encoding="fanout"), "chunk key encoding 'fanout' is not known"),
+        (with_(V3, storage_transformers=["encrypt"]), "storage_transformers ['encrypt']"),
     ],
 )
 def test_arrays_of_unknown_extensions_are_not_good(metadata, text):

@@ -188,6 +188,43 @@ def test_absent_chunks_are_counted_or_missing(tmp_path):
     assert report.absent == 12
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_random_arrays(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    for case in range(4):
+        place = tmp_path / f"{case}/x"
+        axes = int(random.integers(1, 4))
+        inner = random.integers(1, 5, axes)
+        counts = random.integers(1, 4, axes)
+        shape = tuple(map(int, random.integers(1, 14, axes)))
+        options = {"shape": shape, "dtype": str(random.choice(["<i4", ">f8", "u1"]))}
+        name, separator = random.choice(["default", "v2"]), random.choice(["/", "."])
+        options["chunk_key_encoding"] = {"name": str(name), "separator": str(separator)}
+        chunks = tuple(map(int, inner * counts))
+        location = str(random.choice(["start", "end"]))
+        if random.random() < 0.6:
+            codecs = (
+                [BytesCodec(), ZstdCodec(), CRC] if random.random() < 0.5 else [BytesCodec(), CRC]
+            )
+            options["serializer"] = ShardingCodec(
+                chunk_shape=tuple(map(int, inner)), codecs=codecs, index_location=location
+            )
+            options |= {"chunks": chunks, "compressors": None}
+        else:
+            options |= {"chunks": chunks, "compressors": [CRC]}
+        array = zarr.create_array(place, **options)
+        array[...] = random.integers(1, 100, shape)
+        found, report = results(tmp_path / str(case), expect_complete=True)
+        assert report.ok, report
+        assert report.absent == 0
+        key = str(random.choice(list(found)))
+        path = tmp_path / str(case) / key
+        change(path, int(random.integers(path.stat().st_size)))
+        detail = the_only(tmp_path / str(case), key, State.DIFFER)
+        numbers = key.removeprefix("x/").removeprefix("c").strip("/.").replace(".", "/").split("/")
+        assert f"chunk ({', '.join(numbers)})" in detail
+
+
 def test_a_scalar_has_one_chunk(tmp_path):
     for name, options in {
         "a": {},

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.zarr._verify import verify
-    from numcrc.zarr.codecs import ChecksumError, Crc32cCodec, Crc32Codec, Crc64NvmeCodec
+    from numcrc.zarr.codecs import Crc32cCodec, Crc32Codec, Crc64NvmeCodec
     from numcrc.zarr.codecs_v2 import CRC32, CRC32C, CRC64NVME
+    from numcrc.zarr.errors import ChecksumError
     from numcrc.zarr.pipeline import ChunkNamingPipeline, enable
 
 __all__ = [
@@ -31,8 +32,9 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("CRC32", "CRC32C", "CRC64NVME"), "codecs_v2"),
-    **dict.fromkeys(("ChecksumError", "Crc32Codec", "Crc32cCodec", "Crc64NvmeCodec"), "codecs"),
+    **dict.fromkeys(("Crc32Codec", "Crc32cCodec", "Crc64NvmeCodec"), "codecs"),
     **dict.fromkeys(("ChunkNamingPipeline", "enable"), "pipeline"),
+    "ChecksumError": "errors",
     "verify": "_verify",
 }
 

@@ -31,8 +31,8 @@ from numcrc.store.sources import StrPath, opened
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-MOST_EXPECTED = 1 << 32
-"""Chunks of an array that may be expected to exist."""
+MOST_EXPECTED = 1 << 28
+"""Chunks that may be expected to exist: their keys are sorted on disk."""
 
 
 def verify(
@@ -84,7 +84,7 @@ def verify(
     TypeError
         *source* is none of these.
     ValueError, OSError
-        As for `numcrc.store.scan`; or *expect_complete* is true and an array has more than 2**32
+        As for `numcrc.store.scan`; or *expect_complete* is true and the arrays have more than 2**28
         chunks.
 
     Examples
@@ -203,12 +203,9 @@ class _Complete:
         listed = EVERYTHING.of(self._source.entries(), self._stopped)
         keys = [entry.key for entry in listed if entry.key.rpartition("/")[2] in PARSERS]
         arrays = _arrays(self._source, keys, self._retries)
-        for folder, array in arrays.items():
-            if prod(array.grid) > MOST_EXPECTED:
-                raise ValueError(
-                    f"{folder or self._source.url}: cannot expect {prod(array.grid)} chunks; "
-                    f"at most {MOST_EXPECTED}"
-                )
+        count = sum(prod(array.grid) for array in arrays.values())
+        if count > MOST_EXPECTED:
+            raise ValueError(f"cannot expect {count} chunks; at most {MOST_EXPECTED}")
         chunks = (
             Entry(folder + array.key(coordinates))
             for folder, array in arrays.items()

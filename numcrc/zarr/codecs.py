@@ -10,6 +10,7 @@ from zarr import codecs as zarr_codecs
 from zarr.abc.codec import BytesBytesCodec
 
 from numcrc.registry import algorithms
+from numcrc.zarr.errors import ChecksumError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
     from numcrc.algorithm import Algorithm
-
-
-class ChecksumError(ValueError):
-    """The stored CRC of a chunk is not the CRC of its bytes."""
-
-    __module__ = "numcrc.zarr"
 
 
 class CrcCodec(BytesBytesCodec):

@@ -9,6 +9,7 @@ from numcodecs.abc import Codec
 from numcodecs.compat import ensure_contiguous_ndarray, ndarray_copy
 
 from numcrc.registry import algorithms
+from numcrc.zarr.errors import ChecksumError
 
 if TYPE_CHECKING:
     from numcrc.algorithm import Algorithm
@@ -45,21 +46,19 @@ class CrcCodec(Codec):
 
         Raises
         ------
-        ValueError
-            *buf* is shorter than a CRC.
-        RuntimeError
-            The CRC does not match.
+        ChecksumError
+            The CRC does not match, or *buf* is shorter than a CRC.
         """
         data, size = ensure_contiguous_ndarray(buf).view("u1"), self._crc_size
         if len(data) < size:
-            raise ValueError(
+            raise ChecksumError(
                 f"{self.codec_id}: the chunk has {len(data)} bytes, fewer than its CRC"
             )
         body, crc = self._split(data)
         stored, computed = int.from_bytes(crc.tobytes(), "little"), self.algorithm(body)
         if stored != computed:
             digits = 2 * size
-            raise RuntimeError(
+            raise ChecksumError(
                 f"{self.codec_id}: stored {stored:0{digits}x}, "
                 f"computed {computed:0{digits}x} from {len(body)} bytes"
             )

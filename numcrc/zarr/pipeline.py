@@ -8,7 +8,8 @@ import zarr
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import register_codec, register_pipeline
 
-from numcrc.zarr.codecs import ChecksumError, Crc32cCodec, Crc32Codec, Crc64NvmeCodec
+from numcrc.zarr.codecs import Crc32cCodec, Crc32Codec, Crc64NvmeCodec
+from numcrc.zarr.errors import ChecksumError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -157,6 +157,8 @@ def parse_v3(content: bytes | None) -> Array | Unsupported | None:
         return None
     if node.get("node_type") != "array":
         raise FormatError(f"invalid node_type: {_shown(node.get('node_type'))}")
+    if node.get("storage_transformers"):
+        return Unsupported(f"storage_transformers {_shown(node['storage_transformers'])}")
     shape = _lengths(node, "shape")
     name, configuration = _extension(node.get("chunk_grid"), "chunk_grid")
     if name != "regular":
