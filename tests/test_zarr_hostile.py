@@ -70,12 +70,15 @@ SHARD = shard((0, 54), (54, 54), data=HALF + OTHER)
 
 
 def examine(data, metadata, key="a/c/1/0", name=None, form=FORMAT, **others):
-    """Return the result of one chunk of an array in the folder a."""
+    """Return the result of one chunk of an array in the folder a, the same by ranges."""
     if name is None:
         name = ".zarray" if isinstance(metadata, dict) and "chunks" in metadata else "zarr.json"
     content = metadata if isinstance(metadata, bytes) else json.dumps(metadata).encode()
     siblings = {f"a/{name}": content, **others}
-    return scan_body(Body.of(data, key, siblings), [form])
+    result = scan_body(Body.of(data, key, siblings), [form])
+    for limit in (32, 100):
+        assert scan_body(Body.of(data, key, siblings, limit=limit), [form]) == result
+    return result
 
 
 def test_samples_match():

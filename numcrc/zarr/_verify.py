@@ -194,9 +194,11 @@ class _Complete:
         self._source = source
         self._retries = retries
         self._stopped = stopped
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+        self.url, self.listable, self.local = source.url, source.listable, source.local
+        self.inventory_prefix = source.inventory_prefix
+        self.stat, self.read, self.fetch = source.stat, source.read, source.fetch
+        self.close = source.close
+        self.interrupt = getattr(source, "interrupt", lambda: None)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every object, and every chunk that does not exist, in the order of their keys."""

@@ -147,7 +147,7 @@ def test_a_source_that_cannot_be_listed(folder: Path) -> None:
 
 
 def test_arguments(folder: Path) -> None:
-    with pytest.raises(ValueError, match="unknown format 'tar': expected one of zip, "):
+    with pytest.raises(ValueError, match="unknown format 'tar': expected one of zarr, "):
         store.scan(folder, formats=["tar"])
     with pytest.raises(ValueError, match="at least one format"):
         store.scan(folder, formats=[])

@@ -200,19 +200,19 @@ def _records(
     """Yield inner chunks at ascending *offsets*; *lengths* include their checksums."""
     import numpy as np
 
-    # Of few records in a window, one at a time takes less.
-    if how.algorithm in _OTHERS or _FEW * lengths.mean() > body.limit:
-        for one, (start, size) in enumerate(zip(offsets.tolist(), lengths.tolist(), strict=True)):
-            yield _judged(body, how, name(one), start, size)
-        return
-    short = np.flatnonzero(lengths < how.size)
-    for one in short.tolist():
+    for one in np.flatnonzero(lengths < how.size).tolist():
         yield _judged(body, how, name(one), int(offsets[one]), int(lengths[one]))
     kept = np.flatnonzero(lengths >= how.size)
-    offsets, counts = offsets[kept], lengths[kept] - how.size
+    offsets, lengths = offsets[kept], lengths[kept]
+    # Of few records in a window, one at a time takes less.
+    if how.algorithm in _OTHERS or _FEW * lengths.sum() > body.limit * len(kept):
+        for one, start, size in zip(kept.tolist(), offsets.tolist(), lengths.tolist(), strict=True):
+            yield _judged(body, how, name(one), start, size)
+        return
+    counts = lengths - how.size
     begins = offsets if how.at_end else offsets + how.size
     sums = offsets + counts if how.at_end else offsets
-    for chosen in body.batches(offsets, counts + how.size):
+    for chosen in body.batches(offsets, lengths):
         stored = body.values(sums[chosen], f"<u{how.size}")
         yield Records(
             how.algorithm,
