@@ -504,6 +504,20 @@ def test_shards_are_read_in_ranges(tmp_path):
         change(path, offset + length - 1)
 
 
+def test_a_large_chunk_is_read_by_several_threads(tmp_path):
+    size = 9 << 20
+    create_options = {"shape": size, "chunks": size, "dtype": "u1", "compressors": [CRC]}
+    array = zarr.create_array(tmp_path, **create_options)
+    array[:] = np.random.default_rng(3).integers(0, 255, size, "u1")
+    limits = numcrc.store.Limits(threads=2)
+    all_match(tmp_path, 1, limits=limits)
+    for place in (0, 5 << 20, size, -1):
+        change(tmp_path / "c/0", place)
+        detail = the_only(tmp_path, "c/0", State.DIFFER, limits=limits)
+        assert detail.startswith("zarr: chunk (0): crc32c ")
+        change(tmp_path / "c/0", place)
+
+
 # Stores of the zarr package
 
 

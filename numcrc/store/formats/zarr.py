@@ -17,14 +17,13 @@ from math import prod
 from typing import Any, TypeAlias
 from zlib import adler32
 
-from numcrc.store.formats.body import MOST_VIEW, Body, FormatError
+from numcrc.store.formats.body import MOST_VIEW, Body, FormatError, crc_of
 from numcrc.store.formats.fletcher32 import fletcher32
 from numcrc.store.formats.format import (
     Finding,
     Format,
     Found,
     Records,
-    crc_of,
     verdict,
 )
 from numcrc.store.formats.zarr_metadata import (
@@ -173,9 +172,11 @@ _OTHERS: dict[str, Callable[[Iterable[memoryview]], int]] = {
 """The checksums that are not CRCs."""
 
 
-def _computed(algorithm: str, pieces: Iterable[memoryview]) -> int:
+def _computed(body: Body, algorithm: str, start: int, count: int) -> int:
     compute = _OTHERS.get(algorithm)
-    return crc_of(algorithm, pieces) if compute is None else compute(pieces)
+    if compute is None:
+        return body.crc(algorithm, start, count)
+    return compute(body.pieces(start, count))
 
 
 def _judged(body: Body, how: Sum, label: str, start: int, size: int) -> Finding:
@@ -185,12 +186,12 @@ def _judged(body: Body, how: Sum, label: str, start: int, size: int) -> Finding:
         return Finding(State.DIFFER, label, how.algorithm, detail=detail)
     count = size - how.size
     if how.at_end:  # the last piece is in memory with the checksum
-        actual = _computed(how.algorithm, body.pieces(start, count))
+        actual = _computed(body, how.algorithm, start, count)
         stored = body.window(start + count, how.size)[: how.size]
         expected = int.from_bytes(stored, "little")
     else:
         expected = int.from_bytes(body.window(start, how.size)[: how.size], "little")
-        actual = _computed(how.algorithm, body.pieces(start + how.size, count))
+        actual = _computed(body, how.algorithm, start + how.size, count)
     return verdict(label, how.algorithm, expected, actual, 8 * how.size)
 
 
@@ -246,7 +247,8 @@ def _shard(
         yield Finding(State.NO_CHECKSUM, f"index of {label}", detail="it has no checksum")
     else:
         expected = int.from_bytes(index[16 * count :], "little")
-        actual = _computed(how.index_sum.algorithm, [table])
+        compute = _OTHERS.get(how.index_sum.algorithm) or partial(crc_of, how.index_sum.algorithm)
+        actual = compute([table])
         width = 8 * how.index_sum.size
         checked = verdict(f"index of {label}", how.index_sum.algorithm, expected, actual, width)
         yield checked
