@@ -127,7 +127,7 @@ INNER = ("codecs", 0, "configuration")
         (with_(V3, shape=[20, True]), "invalid shape: [20, True]"),
         (with_(V3, shape=[20, 1e3]), "invalid shape: [20, 1000.0]"),
         (with_(V3, shape=[20, 2**63]), "invalid shape"),
-        (with_(V3, shape=[1] * 65), "invalid shape"),
+        (with_(V3, shape=[1] * 33), "invalid shape"),
         (with_(V3, chunk_grid=None), "invalid chunk_grid: None"),
         (with_(V3, chunk_grid={"name": "regular"}), "invalid chunk_shape: None"),
         (set_in(V3, ("chunk_grid", "configuration", "chunk_shape"), [0, 10]), "invalid chunk_sh"),
@@ -278,7 +278,14 @@ def test_a_large_index_is_read_once():
     result = scan_body(body, [FORMAT])
     assert result.state is State.DIFFER
     assert "overlap another inner chunk" in result.detail
+    assert result.detail.endswith(f"; and {count - 4} more")
     assert len(result.detail) < 1000
+    # All entries outside of the shard, or too short: few are named.
+    for entry in ((ABSENT, 0), (0, 2)):
+        body = Body.of(shard(*[entry] * count, data=record), "a/c/0", siblings)
+        result = scan_body(body, [FORMAT])
+        assert result.state is State.DIFFER
+        assert result.detail.endswith(f"; and {count - 4} more")
 
 
 def test_metadata_that_is_missing_or_of_a_group():

@@ -26,6 +26,7 @@ from numcrc.store.formats.format import (
     Records,
     verdict,
 )
+from numcrc.store.formats.judge import MOST_NAMED
 from numcrc.store.formats.zarr_metadata import (
     Array,
     Encoding,
@@ -46,6 +47,7 @@ _Room: TypeAlias = tuple[int, ...] | None
 """The part of a chunk, along each axis, that is inside the array, where all of its inner chunks
 must exist; None if they need not."""
 _FEW = 4
+"""Records in a window."""
 _ABSENT = 0xFFFF_FFFF_FFFF_FFFF
 _ALONE = re.compile(r"c|(?:c\.)?[0-9]+(?:\.[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
@@ -195,25 +197,39 @@ def _judged(body: Body, how: Sum, label: str, start: int, size: int) -> Finding:
     return verdict(label, how.algorithm, expected, actual, 8 * how.size)
 
 
+def _damaged(
+    numbers: Any, name: Callable[[int], str], detail: Callable[[int], str]
+) -> Iterator[Finding]:
+    """Yield findings for some of the damaged inner chunks with these *numbers*, and their count."""
+    for one in numbers[:MOST_NAMED].tolist():
+        yield Finding(State.DIFFER, name(one), detail=detail(one))
+    if len(numbers) > MOST_NAMED:
+        following = name(int(numbers[MOST_NAMED]))
+        yield Finding(State.DIFFER, following, records=len(numbers) - MOST_NAMED)
+
+
 def _records(
     body: Body, how: Sum, offsets: Any, lengths: Any, name: Callable[[int], str]
 ) -> Iterator[Found]:
     """Yield inner chunks at ascending *offsets*; *lengths* include their checksums."""
     import numpy as np
 
-    for one in np.flatnonzero(lengths < how.size).tolist():
-        yield _judged(body, how, name(one), int(offsets[one]), int(lengths[one]))
+    yield from _damaged(
+        np.flatnonzero(lengths < how.size),
+        name,
+        lambda one: f"it has {lengths[one]} bytes, fewer than its checksum",
+    )
     kept = np.flatnonzero(lengths >= how.size)
-    offsets, lengths = offsets[kept], lengths[kept]
+    offsets, sizes = offsets[kept], lengths[kept]
     # Of few records in a window, one at a time takes less.
-    if how.algorithm in _OTHERS or _FEW * lengths.sum() > body.limit * len(kept):
-        for one, start, size in zip(kept.tolist(), offsets.tolist(), lengths.tolist(), strict=True):
+    if how.algorithm in _OTHERS or _FEW * sizes.sum() > body.limit * len(kept):
+        for one, start, size in zip(kept.tolist(), offsets.tolist(), sizes.tolist(), strict=True):
             yield _judged(body, how, name(one), start, size)
         return
-    counts = lengths - how.size
+    counts = sizes - how.size
     begins = offsets if how.at_end else offsets + how.size
     sums = offsets + counts if how.at_end else offsets
-    for chosen in body.batches(offsets, lengths):
+    for chosen in body.batches(offsets, sizes):
         stored = body.values(sums[chosen], f"<u{how.size}")
         yield Records(
             how.algorithm,
@@ -256,14 +272,14 @@ def _shard(
             return
 
     entries = np.frombuffer(table, how.index_dtype).astype(np.uint64).reshape(count, 2)
-    there = np.flatnonzero((entries != _ABSENT).any(axis=1))
+    present = np.flatnonzero((entries != _ABSENT).any(axis=1))
 
     def name(number: int) -> str:
         return f"{label}: inner chunk {_text(_by_axis(how, np.unravel_index(number, how.counts)))}"
 
     if room is not None:
         absent = np.ones(how.counts, bool)
-        absent.reshape(-1)[there] = False
+        absent.reshape(-1)[present] = False
         steps = zip(how.axes, how.shape, strict=True)
         absent = absent[tuple(slice(-(-room[axis] // step)) for axis, step in steps)]
         if missing := int(absent.sum()):
@@ -272,29 +288,33 @@ def _shard(
 
     # The inner chunks are outside of the index.
     low, high = (0, size - length) if how.at_end else (length, size)
-    begins, sizes = entries[there].T
+    begins, sizes = entries[present].T
     outside = (begins < low) | (begins > high) | (sizes > np.uint64(high) - begins)
-    for one in np.flatnonzero(outside).tolist():
-        detail = f"{sizes[one]} bytes at {begins[one]} are outside of the shard's chunks"
-        yield Finding(State.DIFFER, name(int(there[one])), detail=detail)
+    yield from _damaged(
+        np.flatnonzero(outside),
+        lambda one: name(int(present[one])),
+        lambda one: f"{sizes[one]} bytes at {begins[one]} are outside of the shard's chunks",
+    )
     inside = np.flatnonzero(~outside)
     inside = inside[np.argsort(begins[inside], kind="stable")]
-    there, offsets = there[inside], begins[inside].astype(np.int64)
+    there, offsets = present[inside], begins[inside].astype(np.int64)
     lengths = sizes[inside].astype(np.int64)
-    if len(there) > 1:
-        ends = np.maximum.accumulate(offsets + lengths)
-        overlaps = np.append(False, (offsets[1:] < ends[:-1]) & (lengths[1:] > 0))
-        for one in np.flatnonzero(overlaps).tolist():
-            detail = f"its {lengths[one]} bytes at {offsets[one]} overlap another inner chunk"
-            yield Finding(State.DIFFER, name(int(there[one])), detail=detail)
-        apart = np.flatnonzero(~overlaps)
-        there, offsets, lengths = there[apart], offsets[apart], lengths[apart]
-    if not len(there):
-        return
 
     def named(one: int) -> str:
         return name(int(there[one]))
 
+    if len(there) > 1:
+        ends = np.maximum.accumulate(offsets + lengths)
+        overlaps = np.append(False, (offsets[1:] < ends[:-1]) & (lengths[1:] > 0))
+        yield from _damaged(
+            np.flatnonzero(overlaps),
+            named,
+            lambda one: f"its {lengths[one]} bytes at {offsets[one]} overlap another inner chunk",
+        )
+        apart = np.flatnonzero(~overlaps)
+        there, offsets, lengths = there[apart], offsets[apart], lengths[apart]
+    if not len(there):
+        return
     if isinstance(how.inner, Sum):
         yield from _records(body, how.inner, offsets + start, lengths, named)
     elif isinstance(how.inner, Shard):

@@ -9,8 +9,8 @@ from numcrc._light import NamedTuple
 from numcrc.checkfiles.strict_json import loads
 from numcrc.store.formats.body import FormatError
 
-MOST_AXES = 64
-"""More axes than arrays of NumPy may have."""
+MOST_AXES = 32
+"""As arrays of NumPy had before 2.0."""
 
 
 class Sum(NamedTuple):
