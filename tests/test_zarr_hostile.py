@@ -8,6 +8,7 @@ import random
 import struct
 
 import pytest
+from store.fakes import FakeSource
 from support import passes
 
 import numcrc
@@ -15,6 +16,7 @@ from numcrc.store import State
 from numcrc.store.formats import Body, scan_body
 from numcrc.store.formats.body import MOST_VIEW
 from numcrc.store.formats.zarr import COMPLETE, FORMAT, MOST_INNER
+from numcrc.store.source import RetryError
 
 BODY = bytes(range(100))
 CHUNK = BODY + numcrc.crc32c(BODY).to_bytes(4, "little")
@@ -398,6 +400,42 @@ def test_verify_needs_no_zarr():
         print("done")
         """
     )
+
+
+# Sources that are far away
+
+
+def test_a_chunk_is_one_request():
+    metadata = with_(V3, shape=[200, 10])
+    objects = {f"a/c/{i}/0": CHUNK for i in range(20)}
+    source = FakeSource({"a/zarr.json": json.dumps(metadata).encode(), **objects})
+    report = numcrc.zarr.verify(source, limits=numcrc.store.Limits(threads=1))
+    assert report.counts == {State.MATCH: 20, State.SKIPPED: 1}
+    assert report.absent == 0
+    assert {source.reads[key] for key in objects} == {1}
+    assert not source.asks.keys() & objects.keys()
+    # For the chunks, as an object, and to count the chunks.
+    assert source.reads["a/zarr.json"] == 3
+    source.faults["a/c/3/0"] = [RetryError("busy")]
+    assert numcrc.zarr.verify(source).ok
+
+
+def test_a_shard_is_read_once_from_its_index_on():
+    inner = 300_000
+    body = bytes(inner)
+    chunk = body + numcrc.crc32c(body).to_bytes(4, "little")
+    metadata = with_(
+        V3,
+        shape=[10 * inner],
+        chunk_grid={"name": "regular", "configuration": {"chunk_shape": [10 * inner]}},
+        codecs=[sharding(["bytes", "crc32c"], [inner])],
+    )
+    data = shard(*((i * len(chunk), len(chunk)) for i in range(10)), data=chunk * 10)
+    source = FakeSource({"a/zarr.json": json.dumps(metadata).encode(), "a/c/0": data})
+    limits = numcrc.store.Limits(threads=1, max_in_flight=1 << 20)
+    assert numcrc.zarr.verify(source, limits=limits).ok
+    assert source.bytes["a/c/0"] < 1.5 * len(data)
+    assert source.reads["a/c/0"] <= 8
 
 
 # The command line
