@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from numcrc.zarr._verify import verify
+    from numcrc.zarr.chunks import verify
     from numcrc.zarr.codecs import Crc32cCodec, Crc32Codec, Crc64NvmeCodec
     from numcrc.zarr.codecs_v2 import CRC32, CRC32C, CRC64NVME
     from numcrc.zarr.errors import ChecksumError
@@ -35,7 +35,7 @@ _HOME = {
     **dict.fromkeys(("Crc32Codec", "Crc32cCodec", "Crc64NvmeCodec"), "codecs"),
     **dict.fromkeys(("ChunkNamingPipeline", "enable"), "pipeline"),
     "ChecksumError": "errors",
-    "verify": "_verify",
+    "verify": "chunks",
 }
 
 
