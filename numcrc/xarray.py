@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["crcs"]
 
 _PIECE = 1 << 26
-"""Bytes of a variable that are read at a time."""
+"""Bytes of a variable that are read at a time, unless a chunk of its file is larger."""
 
 
 def crcs(
@@ -55,6 +55,9 @@ def crcs(
     TypeError
         *dataset* is neither, or a variable holds Python objects (as strings may be), or is not
         made of NumPy arrays; the message has its name.
+    ValueError
+        The sizes of a variable's chunks are unknown, or a DataArray has the name of one of its
+        coordinates and other values.
 
     Notes
     -----
@@ -76,7 +79,12 @@ def crcs(
     """
     algorithm = resolved(algorithm)
     if isinstance(dataset, xr.DataArray):
-        variables = {**dataset.coords.variables, dataset.name: dataset.variable}
+        variables, name = dict(dataset.coords.variables), dataset.name
+        if name in variables and not variables[name].equals(dataset.variable):
+            raise ValueError(
+                f"the DataArray {name!r} has a coordinate of the same name: pass its .rename(...)"
+            )
+        variables[name] = dataset.variable
     elif isinstance(dataset, xr.Dataset):
         variables = dict(dataset.variables)
     else:
@@ -87,8 +95,9 @@ def crcs(
     for name, variable in variables.items():
         try:
             found[name] = _crc(variable, algorithm)
-        except TypeError as error:
-            raise TypeError(f"variable {name!r}: {error}") from None
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"variable {name!r}: {error}") from error
     if not compute or all(isinstance(crc, int) for crc in found.values()):
         return found
     from dask.base import compute as computed
@@ -97,35 +106,43 @@ def crcs(
 
 
 def _crc(variable: xr.Variable, algorithm: Algorithm) -> Any:
-    if variable.dtype.hasobject:
+    dtype = variable.dtype
+    if not isinstance(dtype, np.dtype) or dtype.hasobject:
+        what = "holds Python objects" if isinstance(dtype, np.dtype) else "is an array of pandas"
         raise TypeError(
-            f"it holds Python objects (dtype {variable.dtype}), not plain data: convert it with"
-            " .astype, or leave it out with .drop_vars"
+            f"it {what} (dtype {dtype}), not plain data: convert it with .astype, or leave it out"
+            " with .drop_vars"
         )
     if variable.chunks is not None:
         from numcrc.dask import crc
 
         return crc(variable.data, algorithm)
-    value = None
-    for piece in _pieces(variable.shape, variable.dtype.itemsize):
-        value = algorithm(_plain(variable[piece].data), value)
-    return algorithm(b"", value)
+    total = algorithm.zeros(algorithm(b""), dtype.itemsize * variable.size)
+    for block in _blocks(variable):
+        data = _plain(variable[block].data)
+        total ^= algorithm.contribution(data, variable.shape, tuple(axis.start for axis in block))
+    return total
 
 
-def _pieces(shape: tuple[int, ...], size: int) -> Iterator[tuple[int | slice, ...]]:
-    """Yield the indices of pieces of at most `_PIECE` bytes, which are in C order."""
-    if not shape or size * math.prod(shape) <= _PIECE:
-        yield ()
-        return
-    one = size * math.prod(shape[1:])
-    if one > _PIECE:
-        for i in range(shape[0]):
-            for piece in _pieces(shape[1:], size):
-                yield i, *piece
-        return
-    step = _PIECE // one
-    for start in range(0, shape[0], step):
-        yield (slice(start, start + step),)
+def _blocks(variable: xr.Variable) -> Iterator[tuple[slice, ...]]:
+    """Yield the places of blocks of about `_PIECE` bytes, or of one chunk if that is larger.
+
+    They have whole chunks of the file, so that each chunk is read once.
+    """
+    chunks, shape = variable.encoding.get("preferred_chunks", {}), variable.shape
+    steps = [int(np.max(chunks.get(axis, 1), initial=1)) for axis in variable.dims]
+    steps = [min(step, max(1, length)) for step, length in zip(steps, shape, strict=True)]
+    more = _PIECE // max(1, variable.dtype.itemsize * math.prod(steps))
+    for axis in reversed(range(len(shape))):
+        times = max(1, min(more, -(-shape[axis] // steps[axis])))
+        steps[axis] *= times
+        more //= times
+    counts = [-(-length // step) for length, step in zip(shape, steps, strict=True)]
+    for place in np.ndindex(*counts):
+        yield tuple(
+            slice(i * step, min((i + 1) * step, length))
+            for i, step, length in zip(place, steps, shape, strict=True)
+        )
 
 
 def _plain(data: Any) -> npt.NDArray[Any]:
