@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -77,7 +76,7 @@ def refuse_masked(array: object, what: str) -> None:
 
 def _array_of_view(view: memoryview) -> npt.NDArray[Any]:
     # Names of fields stand between colons; outside of them, O stands for a Python object.
-    if "O" in re.sub(":[^:]*:", "", view.format):
+    if any("O" in types for types in view.format.split(":")[::2]):
         raise TypeError(f"a buffer of format {view.format!r} holds Python objects, not plain data")
     dtype, shape = f"V{view.itemsize}", view.shape or ()
     if not view.nbytes:

@@ -133,24 +133,36 @@ class _Owned:
 def arrow_chunks(data: Any) -> list[Chunk]:
     """Return the chunks of an Arrow array, of an array of chunks, or of a Series."""
     kind = type(data)
-    if kind.__module__.partition(".")[0] == "pyarrow" and hasattr(data, "chunks"):
-        # One by one: only so pyarrow tells the sizes of buffers.
-        return [chunk for part in data.chunks for chunk in arrow_chunks(part)]
+    package = kind.__module__.partition(".")[0]
+    if package == "pyarrow" and hasattr(data, "chunks"):
+        # One by one: only so pyarrow gives the sizes of buffers.
+        parts = data.chunks or [data.combine_chunks()]  # an empty one has the type
+        return [chunk for part in parts for chunk in arrow_chunks(part)]
+    if package == "polars" and str(getattr(data, "dtype", "")) == "Object":
+        # Its Arrow array has the addresses of the objects.
+        raise TypeError("the Series holds Python objects, not plain data: pass its .to_list()")
     if not hasattr(kind, "__arrow_c_array__"):
         return list(_of_stream(data.__arrow_c_stream__()))
     schema, array = capsules = data.__arrow_c_array__()
     chunk = Chunk(
-        _Schema.from_address(_pointer_in(schema, b"arrow_schema")),
-        _Array.from_address(_pointer_in(array, b"arrow_array")),
+        _not_released(_Schema.from_address(_pointer_in(schema, b"arrow_schema"))),
+        _not_released(_Array.from_address(_pointer_in(array, b"arrow_array"))),
         capsules,
     )
-    if kind.__module__.partition(".")[0] == "pyarrow" and hasattr(data, "buffers"):
+    if package == "pyarrow" and hasattr(data, "buffers"):
         chunk.know_sizes(data)
     return [chunk]
 
 
+def _not_released(structure: Any) -> Any:
+    """Return *structure*, unless another consumer of its capsule has released it."""
+    if not structure.release:
+        raise ValueError("the Arrow data are released: another consumer has taken them")
+    return structure
+
+
 def _of_stream(capsule: Any) -> Iterator[Chunk]:
-    stream = _Stream.from_address(_pointer_in(capsule, b"arrow_array_stream"))
+    stream = _not_released(_Stream.from_address(_pointer_in(capsule, b"arrow_array_stream")))
 
     def call(name: str, structure: Any) -> _Owned:
         status = getattr(stream, name)(ctypes.byref(stream), ctypes.byref(structure))
@@ -249,14 +261,27 @@ class Chunk:
                 "an Arrow array of values of any length has one CRC for each: use batch"
             )
         if self.format.startswith("+w:"):
-            size = int(self.format[3:])
-            child = Chunk(self._schema.children[0][0], self._array.children[0][0], self._owner)
             self._refuse_nulls()
-            first = self._offset * size
-            return child.plain()[first : first + self.length * size].reshape(self.length, size)
+            items = self._child(int(self.format[3:])).plain()
+            return items.reshape(self.length, int(self.format[3:]), *items.shape[1:])
         size = _size(self.format)
         self._refuse_nulls()
         return self._buffer(1, self._offset + self.length, size)[self._offset :]
+
+    def _child(self, size: int) -> Chunk:
+        """Return the items of the lists, each of *size* items."""
+        array = self._array.children[0][0]
+        child = Chunk(self._schema.children[0][0], array, self._owner)
+        child._offset += self._offset * size
+        child.length = self.length * size
+        if self._sizes is not None:
+            child._sizes = self._sizes[1:]
+        if self._offset * size + child.length > array.length:
+            raise ValueError(
+                f"the lists of the Arrow array have {array.length} items, not"
+                f" {self._offset * size + child.length}"
+            )
+        return child
 
     def _refuse_nulls(self) -> None:
         if self.valid() is not None:
@@ -330,7 +355,7 @@ class Chunk:
         else:
             sizes = _memory(self._array.buffers[more + 2], (more,), 8, self._owner).view(np.int64)
             wrong = sizes.take(number) - lengths < offset
-            wrong &= far
+        wrong &= far
         if wrong.any():
             i = int(np.argmax(wrong))
             raise ValueError(f"the Arrow array's record {first + i} is outside its buffers")

@@ -144,9 +144,20 @@ def test_series_of_pandas(crc, nulls):
         assert crc.batch(series[2:7]).tolist() == crcs(crc, items[2:7])
     with pytest.raises(TypeError, match="buffer 1: data must be bytes-like or an array, not float"):
         crc.batch(pd.Series([b"a", 1.5], dtype=object))
+    assert crc.batch(pd.Index(plain, dtype=object)).tolist() == crcs(crc, items)
     if nulls:
         with pytest.raises(ValueError, match="cannot use out with nulls in a Series"):
             crc.batch(found[0], out=np.zeros(len(items), crc.batch([]).dtype))
+
+
+def test_objects_of_polars_are_refused():
+    """Its Arrow array has their addresses."""
+    pl = pytest.importorskip("polars")
+    series = pl.Series([b"a", b"b"], dtype=pl.Object)
+    for call in (CRC, CRC.rows, CRC.batch):
+        with pytest.raises(TypeError, match=r"Series holds Python objects.*pass its \.to_list\(\)"):
+            call(series)
+    assert CRC.batch(series.to_list()).tolist() == crcs(CRC, [b"a", b"b"])
 
 
 WITHOUT_PYARROW = """
@@ -202,6 +213,28 @@ def test_rows_of_lists_of_one_size():
     assert CRC.rows(array[2:5]).tolist() == expected[2:5]
     assert CRC.rows(pa.chunked_array([array[:1], array[1:]])).tolist() == expected
     assert CRC(array) == CRC(numbers)
+    assert CRC.rows(pa.chunked_array([], array.type)).shape == (0,)
+
+
+def test_rows_of_lists_of_lists():
+    pa = pytest.importorskip("pyarrow")
+    numbers = np.arange(24, dtype="f4").reshape(4, 2, 3)
+    array = pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), 3)
+    array = pa.FixedSizeListArray.from_arrays(array, 2)
+    for data, expected in ((array, numbers), (array[1:3], numbers[1:3])):
+        assert CRC(data) == CRC(expected)
+        for axis in (-1, 0, (1, 2)):
+            assert CRC.rows(data, axis).tolist() == CRC.rows(expected, axis).tolist()
+
+
+def test_nulls_beside_a_slice_of_lists_do_not_count():
+    pa = pytest.importorskip("pyarrow")
+    kind = pa.list_(pa.int32(), 2)
+    array = pa.array([[1, None], None, [3, 4], [5, 6], None], kind)
+    assert CRC(array[2:4]) == CRC(np.array([3, 4, 5, 6], "i4"))
+    for wrong in (array[:1], array[1:3], array[3:]):
+        with pytest.raises(TypeError, match="the Arrow array has nulls"):
+            CRC(wrong)
 
 
 def test_numbers_of_polars():
@@ -290,6 +323,7 @@ def words(*numbers: int) -> bytes:
         ("binary_view", 1, [words(13, 0, 0, 8), b"a" * 20], "record 0 is outside its buffers"),
         ("binary_view", 1, [words(13, 0, 0, -1), b"a" * 20], "record 0 is outside its buffers"),
         ("binary_view", 1, [words(13, 0, 0, 0)], "record 0 is outside its buffers"),
+        ("binary_view", 2, [words(0, 0, 0, 0, 13, 0, 0, 0)], "record 1 is outside its buffers"),
         ("binary_view", 1, [words(-1, 0, 0, 0), b"a" * 20], "record 0 has a negative length"),
     ],
 )
@@ -304,6 +338,15 @@ def test_buffers_that_are_too_short():
     chunk._sizes = [0, 23]
     with pytest.raises(ValueError, match="buffer 1 of the Arrow array has 23 bytes, not 24"):
         chunk.plain()
+    for size, length, message in (
+        (31, 8, "buffer 1 of the Arrow array has 31 bytes, not 32"),
+        (32, 7, "the lists of the Arrow array have 7 items, not 8"),
+    ):
+        chunk = exchange.arrow_chunks(pa.array([[1, 2, 3, 4]] * 2, pa.list_(pa.int32(), 4)))[0]
+        chunk._sizes = [0, 0, size]
+        chunk._array.children[0][0].length = length
+        with pytest.raises(ValueError, match=message):
+            chunk.plain()
 
 
 def test_indices_outside_the_dictionary():
@@ -374,6 +417,7 @@ class Producer:
             get_schema=fields["get_schema"](self._get_schema),
             get_next=fields["get_next"](self._get_next),
             get_last_error=fields["get_last_error"](lambda stream: ctypes.addressof(self.message)),
+            release=1,  # the capsule, which has no destructor, does not call it
         )
         return _new_capsule(ctypes.addressof(self.stream), b"arrow_array_stream", None)
 
@@ -398,6 +442,31 @@ def test_a_stream_that_fails():
         CRC.batch(producer)
     gc.collect()
     assert producer.released == {"schema": 1, "array": 1}
+
+
+def test_what_another_consumer_has_taken():
+    pa = pytest.importorskip("pyarrow")
+
+    class Once:
+        """It returns the same capsules each time."""
+
+        def __init__(self) -> None:
+            self.capsules = pa.array([b"a"]).__arrow_c_array__()
+
+        def __arrow_c_array__(self, requested_schema: object = None) -> Any:
+            return self.capsules
+
+    class OneStream:
+        def __init__(self) -> None:
+            self.capsule = pa.chunked_array([pa.array([b"a"])]).__arrow_c_stream__()
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+            return self.capsule
+
+    for data, take in ((Once(), pa.array), (OneStream(), pa.chunked_array)):
+        take(data)
+        with pytest.raises(ValueError, match="the Arrow data are released"):
+            CRC.batch(data)
 
 
 def test_memory_that_is_absent():

@@ -153,7 +153,7 @@ def _pandas(compiled: Compiled, series: Any, value: Any, out: Any, threads: int 
     try:
         return batch(compiled, items, value, out, threads)
     except TypeError:
-        nulls = series.isna().to_numpy()  # takes as long as the CRCs
+        nulls = np.asarray(series.isna())  # takes as long as the CRCs
         if not nulls.any():
             raise
     if out is not None:
