@@ -215,8 +215,13 @@ def test_unknown_chunks_once_they_are_known():
 def test_chunks_that_are_not_what_dask_expects(function, kind, message):
     x = da.arange(10, chunks=5, dtype="i8")
     x = x.map_blocks(function, dtype=x.dtype, meta=x._meta)
-    with pytest.raises(kind, match=message):
-        numcrc_dask.crc(x, "crc32").compute()
+    for lazy in (
+        numcrc_dask.crc(x, "crc32"),
+        numcrc_dask.chunk_crcs(x, "crc32"),
+        numcrc_dask.verify_chunks(x, [0, 0], "crc32"),
+    ):
+        with pytest.raises(kind, match=message):
+            lazy.compute()
 
 
 def test_scalars_that_computations_give():
@@ -243,6 +248,23 @@ def test_a_table_must_be_computed():
     x = da.arange(10, chunks=5)
     with pytest.raises(TypeError, match=r"pass table.compute\(\)"):
         numcrc_dask.verify_chunks(x, numcrc_dask.chunk_crcs(x, "crc32"), "crc32")
+
+
+def test_tasks_share_an_algorithm(monkeypatch):
+    """Each task has a copy. To make its functions takes milliseconds if it is not a catalogue's."""
+    own, made = numcrc.Algorithm(31, 0x04C11DB7, 6, True, False, 1), []
+
+    def compiled(model):
+        made.append(model)
+        return numcrc.compiled.Compiled(model)
+
+    monkeypatch.setattr(numcrc.algorithm, "Compiled", compiled)
+    copies = [pickle.loads(pickle.dumps(own)) for _ in range(5)]
+    for copy in copies:
+        assert numcrc_dask.arrays._contribution(
+            np.arange(4), (slice(0, 4),), copy, np.dtype("i8"), (4,)
+        )[0] == own.linear(np.arange(4))
+    assert made == [own.model] * 5 + [own.linear.model] * 2
 
 
 @pytest.fixture

@@ -90,6 +90,15 @@ def test_a_contribution_may_be_far_from_the_end():
 
 
 @pytest.mark.parametrize("crc", [CRC, WIDE], ids=["32", "82"])
+def test_rows_of_a_contribution_may_be_any_distance_apart(crc):
+    linear = crc.linear
+    expected = linear.zeros(linear(b"a"), 2**65 - 1) ^ linear.zeros(linear(b"b"), 2**64 - 1)
+    assert crc.contribution(
+        np.frombuffer(b"ab", "u1").reshape(2, 1, 1), (2, 2**62, 4), (0, 0, 0)
+    ) == (expected)
+
+
+@pytest.mark.parametrize("crc", [CRC, WIDE], ids=["32", "82"])
 @pytest.mark.parametrize(
     ("block", "shape", "start", "kind", "message"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -179,6 +179,7 @@ def verify_chunks(x: da.Array, table: npt.ArrayLike, algorithm: Algorithm | str)
         *(x, axes, ArraySliceDep(x.chunks), axes),
         *(ArrayValuesDep(x.chunks, places), axes),
         algorithm=algorithm,
+        expected=x.dtype,
         dtype=x.dtype,
         meta=x._meta,
         align_arrays=False,
@@ -214,6 +215,12 @@ def _one_for_each_chunk(
 # What workers compute. The threads are the workers'.
 
 
+@lru_cache(maxsize=32)
+def _kept(algorithm: Algorithm) -> Algorithm:
+    """Return the first of equal algorithms: each task has a copy, whose functions are not made."""
+    return algorithm
+
+
 def _contribution(
     chunk: Any,
     place: tuple[slice, ...],
@@ -222,7 +229,7 @@ def _contribution(
     shape: tuple[int, ...],
 ) -> Array:
     array, start = _plain(chunk, place, expected), tuple(axis.start for axis in place)
-    found = algorithm.contribution(array, shape, start, threads=1)
+    found = _kept(algorithm).contribution(array, shape, start, threads=1)
     return np.full((1,) * array.ndim, found, dtype_of(algorithm._compiled))
 
 
@@ -230,14 +237,18 @@ def _whole(
     chunk: Any, place: tuple[slice, ...], algorithm: Algorithm, expected: np.dtype[Any]
 ) -> Array:
     array = _plain(chunk, place, expected)
-    return np.full((1,) * array.ndim, algorithm(array), dtype_of(algorithm._compiled))
+    return np.full((1,) * array.ndim, _kept(algorithm)(array), dtype_of(algorithm._compiled))
 
 
 def _verified(
-    chunk: Any, place: tuple[slice, ...], wanted: tuple[tuple[int, ...], int], algorithm: Algorithm
+    chunk: Any,
+    place: tuple[slice, ...],
+    wanted: tuple[tuple[int, ...], int],
+    algorithm: Algorithm,
+    expected: np.dtype[Any],
 ) -> Any:
     number, crc = wanted
-    found = algorithm(_plain(chunk, place, None))
+    found = _kept(algorithm)(_plain(chunk, place, expected))
     if found != crc:
         digits = -(-algorithm.width // 4)
         raise ChecksumError(
@@ -283,7 +294,7 @@ def _advice(x: Any) -> str:
     return ""
 
 
-def _plain(chunk: Any, place: tuple[slice, ...], expected: np.dtype[Any] | None) -> Array:
+def _plain(chunk: Any, place: tuple[slice, ...], expected: np.dtype[Any]) -> Array:
     """Return *chunk* as an array if it is what Dask expects at *place*."""
     where = ", ".join(f"{axis.start}:{axis.stop}" for axis in place)
     if isinstance(chunk, np.ma.MaskedArray) or not isinstance(chunk, (np.ndarray, np.generic)):
@@ -291,7 +302,7 @@ def _plain(chunk: Any, place: tuple[slice, ...], expected: np.dtype[Any] | None)
     array, shape = np.asarray(chunk), tuple(axis.stop - axis.start for axis in place)
     if array.shape != shape:
         raise ValueError(f"chunk [{where}] has shape {array.shape}, but Dask expects {shape}")
-    if expected is not None and array.dtype != expected:
+    if array.dtype != expected:
         raise TypeError(f"chunk [{where}] has dtype {array.dtype}, but Dask expects {expected}")
     return array
 

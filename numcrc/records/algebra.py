@@ -96,7 +96,7 @@ def join_last_axis(compiled: Compiled, values: Array, sizes: Array | int) -> Arr
     or int64 of the same shape, C-contiguous.
     """
     out = np.empty(values.shape[:-1], values.dtype)
-    if compiled.width > 64:
+    if compiled.width > 64 or (isinstance(sizes, int) and sizes >= 2**63):
         _join_wide(compiled, values, sizes, out)
         return out
     each = values.shape[-1]
