@@ -129,7 +129,7 @@ def _blocks(variable: xr.Variable) -> Iterator[tuple[slice, ...]]:
 
     They have whole chunks of the file, so that each chunk is read once.
     """
-    chunks, shape = variable.encoding.get("preferred_chunks", {}), variable.shape
+    chunks, shape = variable.encoding.get("preferred_chunks") or {}, variable.shape
     steps = [int(np.max(chunks.get(axis, 1), initial=1)) for axis in variable.dims]
     steps = [min(step, max(1, length)) for step, length in zip(steps, shape, strict=True)]
     more = _PIECE // max(1, variable.dtype.itemsize * math.prod(steps))

@@ -15,6 +15,7 @@ from strategies import algorithms, few
 from support import in_c_order
 
 import numcrc
+from numcrc.records import blocks as blocks_module
 
 CRC = numcrc.algorithms["CRC-32/ISO-HDLC"]
 WIDE = numcrc.algorithms["CRC-82/DARC"]
@@ -63,8 +64,10 @@ def blocks(shape: tuple[int, ...], numbers: random.Random) -> list[tuple[slice, 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", range(10))
-def test_contributions_of_blocks_add_up(name, seed):
+def test_contributions_of_blocks_add_up(name, seed, monkeypatch):
     crc, numbers = numcrc.algorithms[name], random.Random(seed)
+    if seed % 2:
+        monkeypatch.setattr("numcrc.records.blocks.MOST_ROWS", 3)
     for _ in range(10):
         shape = tuple(numbers.randrange(8) for _ in range(numbers.randrange(6)))
         dtype = np.dtype(numbers.choice(["u1", ">i2", "f4", "c16", "M8[s]", "V3"]))
@@ -87,6 +90,24 @@ def test_a_contribution_may_be_far_from_the_end():
     expected = CRC.linear.zeros(first, behind) ^ CRC.linear.zeros(second, behind - 2**30)
     assert CRC.contribution(block, shape, start) == expected
     assert CRC.contribution(block, tuple(map(np.int64, shape)), np.array(start)) == expected
+
+
+def test_a_contribution_of_short_rows_takes_little_memory(monkeypatch):
+    """A row may be one byte, its CRC several words."""
+    counts, join = [], blocks_module.join_last_axis
+
+    def counted(compiled, values, stride):
+        counts.append(values.size)
+        return join(compiled, values, stride)
+
+    monkeypatch.setattr(blocks_module, "join_last_axis", counted)
+    monkeypatch.setattr(blocks_module, "MOST_ROWS", 100)
+    a = np.arange(5000).astype("u1").reshape(20, 50, 5)
+    total = CRC.zeros(CRC(b""), a.nbytes)
+    for start in range(5):
+        total ^= CRC.contribution(a[:, :, start : start + 1], a.shape, (0, 0, start))
+    assert total == CRC(a)
+    assert max(counts) <= 100
 
 
 @pytest.mark.parametrize("crc", [CRC, WIDE], ids=["32", "82"])

@@ -9,6 +9,7 @@ of the blocks cost anything.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from numcrc.records.slices import rows
 
 if TYPE_CHECKING:
     from numcrc.compiled import Compiled
+
+MOST_ROWS = 1 << 20
+"""Rows whose CRCs are held in memory at a time: rows may be as short as one byte."""
 
 
 def contribution(compiled: Compiled, data: Any, shape: Any, start: Any, threads: int | None) -> int:
@@ -47,6 +51,14 @@ def contribution(compiled: Compiled, data: Any, shape: Any, start: Any, threads:
     while whole and block.shape[whole - 1] == shape[whole - 1]:
         whole -= 1
     outer = max(whole - 1, 0)
+    if math.prod(block.shape[:outer]) > MOST_ROWS:
+        axis = int(np.argmax(block.shape[:outer]))
+        half = block.shape[axis] // 2
+        later = (*start[:axis], start[axis] + half, *start[axis + 1 :])
+        first, second = np.split(block, [half], axis)
+        return contribution(compiled, first, shape, start, threads) ^ contribution(
+            compiled, second, shape, later, threads
+        )
     values = rows(compiled, block, tuple(range(outer, block.ndim)), None, None, threads)
     if outer:
         values = values.astype(np.uint64 if compiled.width <= 64 else object)
