@@ -308,8 +308,8 @@ class Chunk:
         if count and (lengths.min() < 0 or ends[0] < 0):
             i = int(np.argmax((lengths < 0) | (ends[:-1] < 0)))
             raise ValueError(
-                f"the Arrow array's record {first + i} at {ends[i]} has the negative length"
-                f" {lengths[i]}"
+                f"the Arrow array's record {first + i} has invalid offsets: {ends[i]},"
+                f" {ends[i + 1]}"
             )
         if self._sizes is not None and count and ends[-1] > self._sizes[2]:
             raise ValueError(

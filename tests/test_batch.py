@@ -178,7 +178,7 @@ def test_arrow_with_nulls(kind):
 def test_arrow_arrays_whose_offsets_decrease():
     pa = pytest.importorskip("pyarrow")
     buffers = [None, pa.py_buffer(np.array([0, 4, 2, 8], np.int32)), pa.py_buffer(b"abcdefgh")]
-    with pytest.raises(ValueError, match="record 1 at 4 has the negative length"):
+    with pytest.raises(ValueError, match="record 1 has invalid offsets: 4, 2"):
         CRC.batch(pa.Array.from_buffers(pa.binary(), 3, buffers))
 
 

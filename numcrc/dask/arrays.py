@@ -36,6 +36,8 @@ class ChecksumError(ValueError):
         The chunk's place among the chunks, as an index of ``x.blocks``.
     """
 
+    __module__ = "numcrc.dask"
+
     def __init__(self, message: str, chunk: tuple[int, ...]) -> None:
         super().__init__(message, chunk)
         self.chunk = chunk
@@ -159,7 +161,7 @@ def verify_chunks(x: da.Array, table: npt.ArrayLike, algorithm: Algorithm | str)
     >>> damaged = dask.array.where(x == 5, 6, x)
     >>> numcrc.dask.verify_chunks(damaged, table, "crc32c").sum().compute()
     Traceback (most recent call last):
-    numcrc.dask.arrays.ChecksumError: chunk (1,) has CRC-32/ISCSI 3237a553, expected f90b9430
+    numcrc.dask.ChecksumError: chunk (1,) has CRC-32/ISCSI 3237a553, expected f90b9430
     """
     algorithm, x = resolved(algorithm), _checked(x)
     if isinstance(table, da.Array):
