@@ -135,7 +135,7 @@ def test_series_of_pandas(crc, nulls):
     pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
     items = with_nulls(TEXTS) if nulls else TEXTS
     plain = [None if item is None else item.encode() for item in items]
-    found = [pd.Series(plain, dtype=object)]
+    found = [pd.Series(plain, dtype=object), pd.Series(items, dtype=object)]
     if hasattr(pd.Series, "__arrow_c_stream__"):  # since pandas 3
         found += [pd.Series(items, dtype=kind) for kind in ("str", "category")]
         found.append(pd.Series(plain, dtype=pd.ArrowDtype(pa.binary())))
@@ -144,6 +144,11 @@ def test_series_of_pandas(crc, nulls):
         assert crc.batch(series[2:7]).tolist() == crcs(crc, items[2:7])
     with pytest.raises(TypeError, match="buffer 1: data must be bytes-like or an array, not float"):
         crc.batch(pd.Series([b"a", 1.5], dtype=object))
+    with pytest.raises(TypeError, match="buffer 2: data must be bytes-like or an array, not float"):
+        crc.batch(pd.Series(["a", None, 1.5], dtype=object))
+    out = np.zeros(2, crc.batch([]).dtype)
+    assert crc.batch(pd.Series(["a", b"b"], dtype=object), out=out) is out
+    assert out.tolist() == [crc(b"a"), crc(b"b")]
     assert crc.batch(pd.Index(plain, dtype=object)).tolist() == crcs(crc, items)
     if nulls:
         with pytest.raises(ValueError, match="cannot use out with nulls in a Series"):

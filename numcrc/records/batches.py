@@ -148,15 +148,19 @@ def _places(chunks: list[Chunk], valid: list[Array | None]) -> Iterator[tuple[in
 
 
 def _pandas(compiled: Compiled, series: Any, value: Any, out: Any, threads: int | None) -> Any:
-    """Compute the CRCs of the objects of a pandas Series; those of nulls are masked."""
+    """Compute the CRCs of the objects of a pandas Series, texts too; those of nulls are masked."""
     items = series.to_numpy(dtype=object)
     try:
         return batch(compiled, items, value, out, threads)
     except TypeError:
         nulls = np.asarray(series.isna())  # takes as long as the CRCs
-        if not nulls.any():
+        if not (nulls.any() or any(isinstance(item, str) for item in items)):
             raise
-    if out is not None:
+    if out is not None and nulls.any():
         raise ValueError("cannot use out with nulls in a Series: the result is masked")
-    items = np.where(nulls, b"", items)
-    return np.ma.MaskedArray(batch(compiled, items, value, None, threads), mask=nulls)
+    items = [
+        b"" if null else item.encode() if isinstance(item, str) else item
+        for item, null in zip(items, nulls.tolist(), strict=True)
+    ]
+    found = batch(compiled, items, value, out, threads)
+    return np.ma.MaskedArray(found, mask=nulls) if nulls.any() else found
