@@ -464,6 +464,8 @@ def _of_dlpack(data: Any) -> Array:
     size, rest = divmod(tensor.bits * tensor.lanes, 8)
     if rest:
         raise TypeError(f"an item of the {name} has {tensor.bits * tensor.lanes} bits, not bytes")
+    if tensor.ndim and not tensor.shape:
+        raise ValueError(f"the shape of the {name} is absent")
     shape = tuple(tensor.shape[: tensor.ndim]) if tensor.ndim else ()
     strides = None
     if tensor.strides and tensor.ndim:

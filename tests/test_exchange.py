@@ -482,6 +482,9 @@ def test_memory_that_is_absent():
     tensor.managed.data = None
     with pytest.raises(ValueError, match=r"the memory of an array of shape \(2, 3\) is absent"):
         CRC(tensor)
+    tensor.managed.shape = None
+    with pytest.raises(ValueError, match="the shape of the Brain is absent"):
+        CRC(tensor)
 
 
 def test_memory_of_pyarrow_is_released():
