@@ -238,6 +238,17 @@ def test_wrong_statistics_are_noticed(tmp_path: Path) -> None:
         keys_of(path, KeyRange(b"", b"x"))
 
 
+def test_wrong_counts_of_keys_that_are_not_utf8_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    table = pa.table({"key": ["b", "\ufffd"], "key_base64": [None, "/w=="]})
+    pq.write_table(table, path, row_group_size=2)
+    changed_bounds(path, b"6\x02(\x04/w==", b"6\x04(\x04/w==")  # two nulls, not one
+    with open(path, "rb") as file:
+        assert groups(footer(file) or b"")[0].keys == (b"b", b"\xef\xbf\xbd")
+    with pytest.raises(ManifestError, match="a key that is not UTF-8, and the footer says"):
+        keys_of(path, KeyRange(b"b", b"c"))
+
+
 def test_statistics_in_another_order_are_not_used(tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     pq.write_table(pa.table({"key": ["b", "m", "y"]}), path, write_statistics=False)
@@ -284,13 +295,36 @@ def test_manifests_that_are_not_sorted_are_not_cut(tmp_path: Path, small_groups:
             assert cuts is None
     with open_cuts("s3://bucket/m.parquet") as cuts:
         assert cuts is None
-    mixed = entries(50)
-    random.Random(4).shuffle(mixed)
-    write_manifest(path, mixed, "parquet")
+
+
+def test_keys_within_a_row_group_may_be_in_any_order(tmp_path: Path, small_groups: None) -> None:
+    path = tmp_path / "m"
+    first, second = entries(100)[:50], entries(100)[50:]
+    for mixed in (first, second):
+        random.Random(4).shuffle(mixed)
+    write_manifest(path, first + second, "parquet")
     with open_cuts(path) as cuts:
         assert cuts is not None
-        with pytest.raises(ManifestError, match="row group 0 is not in order of its keys"):
+        found = [cuts.share(number, 3) for number in (1, 2, 3)]
+        assert [each.end for each in found] == [b"k00033", b"k00066", None]
+        assert [each.end for each in cuts.ranges(40)] == [b"k00040", b"k00080", None]
+    assert [len(keys_of(path, each)) for each in found] == [33, 33, 34]
+
+
+def test_row_counts_that_the_footer_has_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    pq.write_table(pa.table({"key": ["b", "m", "y"]}), path)
+    changed_bounds(path, b"\x16\x06&\x08", b"\x16\x0e&\x08")
+    with open_cuts(path) as cuts:
+        assert cuts is not None
+        with pytest.raises(ManifestError, match="row group 0 has 3 rows, and 7 in the footer"):
             cuts.share(1, 2)
+
+
+@pytest.mark.parametrize("nested", [b"\x19", b"\x1b\x01\x99"], ids=["lists", "maps"])
+def test_nested_lists_in_a_footer_are_an_error(nested: bytes) -> None:
+    with pytest.raises(ValueError, match="nested too deep"):
+        groups(nested * 10_000 + bytes(9))
 
 
 @pytest.fixture

@@ -249,15 +249,15 @@ def key_bounds(stream: FileStream, file: Any) -> list[tuple[int, tuple[bytes, by
     return bounds
 
 
-def keys_of_group(stream: FileStream, file: Any, k: int) -> Iterator[bytes]:
-    """Yield the keys of a row group, which `key_bounds` has.
+def keys_of_group(stream: FileStream, file: Any, k: int) -> list[bytes]:
+    """Return the keys of a row group, which `key_bounds` has, in order.
 
     Raises
     ------
     ManifestError
-        They are not in order, or not within their bounds.
+        One is missing, or not within their bounds.
     """
-    last = b""
+    found: list[bytes] = []
     with _blaming(stream, "Parquet"):
         group = _groups(_footer(stream.file))[k]
         assert group.keys is not None
@@ -267,12 +267,15 @@ def keys_of_group(stream: FileStream, file: Any, k: int) -> Iterator[bytes]:
                 if _size(rows) > LONGEST_LINE:
                     raise ManifestError(stream.name, f"longer than {LONGEST_LINE >> 20} MiB")
                 for key in key_column(rows).to_pylist():
-                    if key is None or not last <= key or not group.keys[0] <= key <= group.keys[1]:
-                        raise ManifestError(
-                            stream.name, f"row group {k} is not in order of its keys"
-                        )
-                    yield key
-                    last = key
+                    if key is None or not group.keys[0] <= key <= group.keys[1]:
+                        problem = f"the footer has wrong bounds of the keys in row group {k}"
+                        raise ManifestError(stream.name, problem)
+                    found.append(key)
+        if len(found) != group.rows:
+            problem = f"row group {k} has {len(found)} rows, and {group.rows} in the footer"
+            raise ManifestError(stream.name, problem)
+    found.sort()
+    return found
 
 
 def _has_key_bounds(file: Any) -> bool:
@@ -405,7 +408,10 @@ def _numbered(
 ) -> Iterable[tuple[int, Row]]:
     """Return (row number, row) of a batch, without some whose keys are outside of *keys*."""
     numbers: Iterable[int] = range(before + 1, before + 1 + len(rows))
-    if keys != EVERY_KEY and (texts := key_column(rows)) is not None:
+    texts = None if keys == EVERY_KEY else key_column(rows)
+    if texts is None and bounds is not None and keys != EVERY_KEY:
+        raise ValueError("a row has a key that is not UTF-8, and the footer says that none has")
+    if texts is not None:
         if bounds is not None:
             # A row outside of them may be missing in other ranges, which include it.
             found = pc.min_max(texts).as_py()

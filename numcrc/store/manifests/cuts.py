@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 from numcrc.store.keys import KeyRange, key_text
@@ -15,7 +14,7 @@ from numcrc.store.sources import StrPath
 
 
 class Cuts:
-    """The rows of a Parquet manifest that is sorted by key, from `open_cuts`.
+    """The rows of a Parquet manifest whose row groups are in the order of keys, from `open_cuts`.
 
     Ranges depend on the manifest only. They have all keys there can be, each in one range: those
     before the first row and after the last one, too.
@@ -45,7 +44,7 @@ class Cuts:
         first = b""
         before, at = 0, size
         for group, (rows, _) in enumerate(self._bounds):
-            for key in islice(self._keys(group), at - before, None, size):
+            for key in self._keys(group)[at - before :: size]:
                 if key > first:
                     yield KeyRange(first, key)
                     first = key
@@ -57,12 +56,11 @@ class Cuts:
         """Return the key of a row, from 0; empty if there are not so many."""
         for group, (rows, _) in enumerate(self._bounds):
             if row < rows:
-                # All of them, so that every share finds out if they are not in order.
-                return list(self._keys(group))[row]
+                return self._keys(group)[row]
             row -= rows
         return b""
 
-    def _keys(self, group: int) -> Iterator[bytes]:
+    def _keys(self, group: int) -> list[bytes]:
         from numcrc.store.manifests import arrow
 
         return arrow.keys_of_group(self._stream, self._file, group)
@@ -71,6 +69,8 @@ class Cuts:
 @contextmanager
 def open_cuts(manifest: StrPath) -> Iterator[Cuts | None]:
     """Yield the rows of a manifest, or None if it is not a local Parquet file in order of keys.
+
+    Keys within a row group may be in any order.
 
     Raises
     ------

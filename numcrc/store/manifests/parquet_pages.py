@@ -27,7 +27,7 @@ _COUNT = 1  # of values, in all of these
 _ENCODING = {_DATA: 2, _DATA_V2: 4}
 # The types of Thrift's compact protocol.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
-_DEEPEST = 8
+_DEEPEST = 16
 # The fields of a footer: row groups, their columns, and the details of a column.
 _GROUPS, _ORDERS = 4, 7
 _COLUMNS, _ROWS = 1, 3
@@ -210,9 +210,7 @@ class Compact:
 
         *each* has functions that replace every item of a list, by the number of its field.
         """
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise ValueError("invalid page header: nested too deep")
+        self._enter()
         found: _Struct = {}
         field = 0
         while byte := self._byte():
@@ -220,6 +218,11 @@ class Compact:
             found[field] = self._value(byte & 15, each.get(field))
         self._depth -= 1
         return found
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError("invalid page header: nested too deep")
 
     def _value(self, kind: int, each: Callable[[Any], Any] | None = None) -> Any:
         if kind in (_I16, _I32, _I64):
@@ -247,11 +250,13 @@ class Compact:
     def _values(
         self, count: int, *kinds: int, each: Callable[[Any], Any] | None = None
     ) -> list[Any]:
+        self._enter()
         found = []
         for _ in range(count):
             for kind in kinds:
                 value = self._value(_BYTE if kind in (_TRUE, _FALSE) else kind)
                 found.append(value if each is None else each(value))
+        self._depth -= 1
         return found
 
     def _byte(self) -> int:
