@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -14,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from numcrc._light import NamedTuple
-from numcrc.store._verify import manifest_identity
+from numcrc.store._verify import exists, manifest_identity
 from numcrc.store._verify import verify as verify_here
 from numcrc.store.keys import KeyRange, key_bytes
 from numcrc.store.manifests import read_manifest, write_manifest
@@ -27,7 +29,7 @@ from numcrc.store.pipeline import DEFAULT_LIMITS, MODES, Limits
 from numcrc.store.progress import Progress
 from numcrc.store.report import Report
 from numcrc.store.report_folder import Commit, ReportFolder
-from numcrc.store.retries import StoppedError
+from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import MissingError, StoreError
 from numcrc.store.sources import StrPath, opened, without_login
@@ -44,11 +46,12 @@ _PROBED = 3
 _AHEAD = 4
 # Seconds between looks at a stop, and at the number of workers.
 _POLL, _RECOUNT = 0.2, 5.0
+# Bytes of a file that are hashed at a time.
+_PIECE = 1 << 20
 # How often a part is tried whose task raises an exception.
 _ATTEMPTS = 3
 # A script for local workers: a terminal interrupts them too, but only the client is to react.
 _IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-_COPY = ".manifest.parquet"
 _KILLED = "the worker died each time that it checked this part of the keys"
 
 
@@ -170,24 +173,28 @@ def verify(
             raise ValueError(f"report {folder.path}: it is inside of the source")
         limits = limits._replace(threads=limits.threads or 1)
     found = Report(lambda: _results(folder, done), selection.allow_empty)
-    plan = _plan(manifest, folder, url, keys_per_task, algorithm, found)
-    ranges = [keys.common(selection.range) for keys in plan.ranges]
-    ranges = [keys for keys in ranges if not keys.ends_before(keys.first)]
+    identified = manifest_identity(manifest)
+    with _planned(
+        manifest, folder, url, keys_per_task, algorithm, selection, limits, found
+    ) as plan:
+        ranges = [keys.common(selection.range) for keys in plan.ranges]
+        ranges = [keys for keys in ranges if not keys.ends_before(keys.first)]
+        identity = folder.begin(
+            {
+                "source": url,
+                "manifest": [*identified, *plan.digest],
+                "mode": mode,
+                "algorithm": algorithm,
+                **selection.identity,
+                "one_way": one_way,
+                "keys per task": keys_per_task,
+                "parts": len(ranges),
+            }
+        )
+        listed = folder.keep_manifest(plan.manifest) if plan.copied else plan.manifest
     if not one_way and "://" not in url:
         found.unmarked = ""  # objects that it lacks are extra
-    identity = folder.begin(
-        {
-            "source": url,
-            "manifest": manifest_identity(manifest),
-            "mode": mode,
-            "algorithm": algorithm,
-            **selection.identity,
-            "one_way": one_way,
-            "keys per task": keys_per_task,
-            "parts": len(ranges),
-        }
-    )
-    job = _Job(url, plan.manifest, folder.path, identity, mode, one_way, selection, limits)
+    job = _Job(url, listed, folder.path, identity, mode, one_way, selection, limits)
     done: dict[int, Commit] = {}
     if progress is not None:
         progress.expect(plan.rows)
@@ -262,27 +269,36 @@ def _results(folder: ReportFolder, done: Iterable[int]) -> Iterator[Result]:
 
 class _Plan(NamedTuple):
     manifest: str
-    """The path of a Parquet file that is sorted by key."""
+    """The path of a Parquet file in the order of its keys."""
     ranges: list[KeyRange]
     rows: int
+    copied: bool = False
+    """Whether that file is a copy, which is removed unless it is kept."""
+    digest: list[str] = []  # noqa: RUF012
+    """That of the copy, if the manifest is not a local file: it may change, and keep its name."""
 
 
-def _plan(
+@contextmanager
+def _planned(
     manifest: str,
     folder: ReportFolder,
     source: str,
     keys_per_task: int,
     algorithm: str | None,
+    selection: Selection,
+    limits: Limits,
     found: Report,
-) -> _Plan:
+) -> Iterator[_Plan]:
     """Divide the keys; copy a manifest that is not Parquet in the order of its keys."""
     with open_cuts(manifest) as cuts:
+        plan = None
         if cuts is not None:
-            return _Plan(os.path.abspath(manifest), list(cuts.ranges(keys_per_task)), cuts.rows)
-    if os.path.exists(manifest) and "://" not in source and _is_inside(manifest, source):
-        raise ValueError(f"manifest {manifest}: it is inside of the source, and not sorted Parquet")
-    with opened(source) as here:
-        prefix = here.inventory_prefix
+            ranges = list(cuts.ranges(keys_per_task))
+            plan = _Plan(os.path.abspath(manifest), ranges, cuts.rows)
+    if plan is not None:
+        yield plan
+        return
+    _check_is_outside(manifest, source, selection)
     firsts = [b""]
 
     def counted(entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -295,17 +311,42 @@ def _plan(
                 firsts.append(key_bytes(entry.key))
             yield entry
 
-    entries = read_manifest(
-        manifest,
-        algorithm=algorithm,
-        prefix=prefix,
-        on_malformed=found.malformed.add,
-        on_unmarked=found.set_unmarked,
-    )
     os.makedirs(folder.path, exist_ok=True)
-    copy = os.path.join(folder.path, _COPY)
-    rows = write_manifest(copy, counted(sorted_entries(entries)))
-    return _Plan(copy, list(map(KeyRange, firsts, [*firsts[1:], None])), rows)
+    copy = folder.temporary_manifest()
+    try:
+        with opened(source) as here:
+            entries = read_manifest(
+                manifest,
+                algorithm=algorithm,
+                prefix=here.inventory_prefix,
+                on_malformed=found.malformed.add,
+                on_unmarked=found.set_unmarked,
+                exists=partial(exists, here, Retries(limits.attempts, time.sleep)),
+            )
+            rows = write_manifest(copy, counted(sorted_entries(entries)))
+        digest = [] if os.path.isfile(manifest) else [_digest(copy)]
+        yield _Plan(copy, list(map(KeyRange, firsts, [*firsts[1:], None])), rows, True, digest)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(copy)
+
+
+def _check_is_outside(manifest: str, source: str, selection: Selection) -> None:
+    """Raise ValueError if a manifest is an object of the source: workers read a copy of it."""
+    if "://" in source:
+        start = f"{source.rstrip('/')}/"
+        if manifest.startswith(start) and selection(manifest[len(start) :]):
+            raise ValueError(f"manifest {manifest}: it is an object of the source: exclude it")
+    elif os.path.exists(manifest) and _is_inside(manifest, source):
+        raise ValueError(f"manifest {manifest}: it is inside of the source, and not sorted Parquet")
+
+
+def _digest(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 # Tasks, which run in workers
@@ -341,9 +382,9 @@ def _check_part(job: _Job, number: int, keys: KeyRange) -> Commit | _Failure:
     return commit
 
 
-def _sizes(source: str, keys: Sequence[str]) -> list[int | str | None] | _Failure:
+def _sizes(source: str, keys: Sequence[str]) -> list[int | str | _Failure | None] | _Failure:
     """Return the sizes of some objects; the text of the error for those that are missing."""
-    sizes: list[int | str | None] = []
+    sizes: list[int | str | _Failure | None] = []
     try:
         with opened(source) as here:
             for key in keys:
@@ -351,6 +392,8 @@ def _sizes(source: str, keys: Sequence[str]) -> list[int | str | None] | _Failur
                     sizes.append(here.stat(key).size)
                 except MissingError as error:
                     sizes.append(str(error))
+                except StoreError as error:
+                    sizes.append(_failure(error))
     except (StoreError, OSError, ValueError, ImportError) as error:
         return _failure(error)
     return sizes
@@ -419,13 +462,15 @@ class _Tasks:
             self._cancel()
         if isinstance(there, distributed.KilledWorker):
             raise StoreError("the first worker died when it opened the source") from there
-        if isinstance(there, _Failure):
-            raise StoreError(f"a worker cannot use the source: {there.text}")
+        failures = [there] if isinstance(there, _Failure) else there
+        if failures and all(isinstance(found, _Failure) for found in failures):
+            raise StoreError(f"a worker cannot use the source: {failures[0].text}")
         if isinstance(here, _Failure):  # such as without credentials
             return
         for size, found in zip(here, there, strict=True):
-            if isinstance(found, str) and not isinstance(size, str):
-                raise StoreError(f"a worker does not see the objects of the source: {found}")
+            if not isinstance(size, (str, _Failure)) and isinstance(found, (str, _Failure)):
+                problem = found.text if isinstance(found, _Failure) else found
+                raise StoreError(f"a worker does not see the objects of the source: {problem}")
 
     def run(self, numbers: Iterable[int], finish: Callable[[Commit], object]) -> list[int]:
         """Do the parts *numbers*, and return those that end their worker each time.
@@ -491,7 +536,8 @@ class _Tasks:
         elif future.status == "error":
             result = future.exception()
             if not isinstance(result, distributed.KilledWorker):
-                raise StoreError(f"part {number}: {type(result).__name__}: {result}") from result
+                what = f"part {number}" if number >= 0 else "a worker cannot run tasks"
+                raise StoreError(f"{what}: {type(result).__name__}: {result}") from result
         else:
             raise StoreError("the scheduler is gone, or has cancelled the tasks")
         future.release()
@@ -525,10 +571,10 @@ def _write_killed(
     counts: Counter[State] = Counter()
     written = folder.temporary(number)
     with report_writer(written, part=ReportPart(keys=selection.keys)) as add:
-        for entry in read_manifest(job.manifest, keys=keys):
-            if selection(entry.key):
-                add(Result(entry.key, State.ERROR, entry.size, detail=_KILLED))
-                counts[State.ERROR] += 1
+        entries = (e for e in read_manifest(job.manifest, keys=keys) if selection(e.key))
+        for entry in sorted_entries(entries):
+            add(Result(entry.key, State.ERROR, entry.size, detail=_KILLED))
+            counts[State.ERROR] += 1
     if counts:
         commit = Commit(number, dict(counts), 0)
         folder.commit(written, commit)

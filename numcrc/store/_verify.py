@@ -165,7 +165,7 @@ def verify(
                     prefix=here.inventory_prefix,
                     on_malformed=found.malformed.add,
                     on_unmarked=None if listed else found.set_unmarked,
-                    exists=partial(_exists, here, Retries(limits.attempts, ended.wait)),
+                    exists=partial(exists, here, Retries(limits.attempts, ended.wait)),
                     keys=selection.range,
                 )
                 entries = selected(named.expected(here, rows))
@@ -227,7 +227,8 @@ def verify(
     return recording.end(whole)
 
 
-def _exists(source: Source, retries: Retries, key: str) -> bool:
+def exists(source: Source, retries: Retries, key: str) -> bool:
+    """Return whether an object is known to exist."""
     try:
         retries(source.stat, key)
     except StoreError:

@@ -23,6 +23,9 @@ from numcrc.store.state import RETRIED
 FORMAT = "numcrc-report-1"
 JOB = "job.json"
 _COMMIT = re.compile(r"part-(\d{6,9})\.json")
+_MANIFEST = ".manifest.parquet"
+# The beginnings of the names of files that are being written.
+_TEMPORARY = (".part-", ".manifest-")
 # Bytes of a file of JSON here.
 _LARGEST = 1 << 20
 
@@ -103,6 +106,17 @@ class ReportFolder:
         """Return a path that no other process uses, for results that are not whole."""
         return os.path.join(self.path, f".part-{number:06}-{uuid4().hex[:12]}.parquet")
 
+    def temporary_manifest(self) -> str:
+        """Return a path that no other process uses, for a copy of the manifest."""
+        return os.path.join(self.path, f".manifest-{uuid4().hex[:12]}.parquet")
+
+    def keep_manifest(self, written: str) -> str:
+        """Keep the file *written* as the copy of the manifest of this job; return its path."""
+        copy = os.path.join(self.path, _MANIFEST)
+        with naming(written):
+            os.replace(written, copy)
+        return copy
+
     def commit(self, written: str, commit: Commit) -> None:
         """Take the results in the file *written* as those of a part."""
         # A commit of an earlier run does not fit the new results.
@@ -136,7 +150,7 @@ class ReportFolder:
     def clean(self) -> None:
         """Remove what runs that were killed have left."""
         with os.scandir(self.path) as found:
-            left = [entry.path for entry in found if entry.name.startswith(".part-")]
+            left = [entry.path for entry in found if entry.name.startswith(_TEMPORARY)]
         for path in left:
             with suppress(OSError):
                 os.remove(path)

@@ -101,7 +101,7 @@ class Selection:
         """Return the selection of those keys that are in a range, too.
 
         *share* are the number of the range, from 1, and the number of ranges, if they are equal
-        shares of all keys.
+        shares of all keys; by default those of this selection.
 
         Examples
         --------
@@ -109,7 +109,7 @@ class Selection:
         ('b', 'c')
         """
         found = copy(self)
-        found.share = share
+        found.share = share or self.share
         found.range = self.range.common(keys)
         found._bounded = found.range != EVERY_KEY
         first, end = found.range

@@ -22,6 +22,8 @@ from numcrc.store.keys import key_bytes
 from numcrc.store.manifests import read_manifest
 from numcrc.store.objects import Entry, Result
 from numcrc.store.report_folder import ReportFolder
+from store import stub_s3
+from store.faulty import FaultyServer
 from store.test_store_cli import Outcome, run
 
 __all__ = ["run"]
@@ -106,6 +108,56 @@ def test_other_manifests_are_copied(
     (tmp_path / "list").write_text(f"{16 * '12'}  a\n")
     with pytest.raises(ValueError, match="list: the algorithm of 'a' is a guess: pass algorithm"):
         numcrc.dask.verify(data, manifest="list", report="other", client=client)
+
+
+def test_another_manifest_leaves_the_copy_of_a_job(client: object, data: Path) -> None:
+    """Its tasks may still run."""
+    entries = list(read_manifest("m.parquet"))
+    write_manifest("list.jsonl", entries)
+    arguments = {"manifest": "list.jsonl", "report": "report", "client": client}
+    numcrc.dask.verify(data, **arguments)
+    copy = Path("report", ".manifest.parquet").read_bytes()
+    write_manifest("list.jsonl", entries[:-1])
+    with pytest.raises(ValueError, match="the report of another job: its manifest is"):
+        numcrc.dask.verify(data, **arguments)
+    assert Path("report", ".manifest.parquet").read_bytes() == copy
+    assert len(os.listdir("report")) == 4
+    with pytest.raises(ValueError, match="not the folder of a report: it has '0'"):
+        numcrc.dask.verify("report", **arguments | {"report": "data"})
+    assert not [name for name in os.listdir("data") if name.startswith(".")]
+
+
+def test_a_manifest_at_a_url(client: object, data: Path, use: Callable[..., None]) -> None:
+    """It may change, and is then that of another job: its ranges are others."""
+    entries = list(read_manifest("m.parquet"))
+    with FaultyServer(stub_s3) as server:
+        use(server.env)
+        url = f"{server.url}/m.jsonl"
+        arguments = {"manifest": url, "report": "report", "client": client}
+        for first, last in ((0, -1), (0, -1), (1, None)):
+            write_manifest("m.jsonl", entries[first:last])
+            server.put("m.jsonl", Path("m.jsonl").read_bytes())
+            if first:
+                with pytest.raises(ValueError, match="its manifest is"):
+                    numcrc.dask.verify(data, **arguments)
+            else:
+                assert numcrc.dask.verify(data, **arguments).objects == FILES + 1
+        with pytest.raises(ValueError, match="it is an object of the source: exclude it"):
+            numcrc.dask.verify(server.url, **arguments)
+
+
+def test_backslashes_in_a_check_file(client: object, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "a"
+    folder.mkdir(parents=True)
+    (folder / "b").write_bytes(b"123456789")
+    listed = tmp_path / "SHA256SUMS"
+    listed.write_text("15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225 *a\\b\n")
+    expected = store.verify(tmp_path / "data", manifest=listed)
+    assert [result.key for result in expected] == ["a/b"]
+    report = numcrc.dask.verify(
+        tmp_path / "data", manifest=listed, report=tmp_path / "r", client=client
+    )
+    assert list(report) == list(expected)
 
 
 def test_keys_that_are_not_utf8(client: object, tmp_path: Path) -> None:
@@ -305,6 +357,40 @@ def test_workers_must_see_the_source(
             client=client,
             limits=store.Limits(attempts=1),
         )
+
+
+def test_an_object_that_cannot_be_asked_for_is_an_error(client: object, data: Path) -> None:
+    loop = data / "0" / "0000"
+    loop.unlink()
+    loop.symlink_to(loop)
+    expected = list(store.verify(data, manifest="m.parquet", one_way=True))
+    assert expected[0].state is State.ERROR
+    report = numcrc.dask.verify(data, manifest="m.parquet", report="r", client=client, one_way=True)
+    assert list(report) == expected
+
+
+class Strange:
+    """A worker cannot load it."""
+
+    def __call__(self, source: str, keys: list[str]) -> object:
+        """Return sizes."""
+        return [1] * len(keys)
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return fail, ()
+
+
+def fail() -> None:
+    """Fail as the import of what a worker lacks."""
+    raise ModuleNotFoundError("No module named 'numcrc'")
+
+
+def test_workers_without_numcrc(
+    client: object, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_verify, "_sizes", Strange())
+    with pytest.raises(StoreError, match=r"^a worker cannot run tasks: .*Error"):
+        numcrc.dask.verify(data, manifest="m.parquet", report="r", client=client)
 
 
 class Seeing:
