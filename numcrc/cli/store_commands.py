@@ -54,7 +54,10 @@ def _selection(options: Namespace) -> Selection:
             with open_cuts(options.manifest) as cuts:
                 if cuts is not None:
                     shard, keys = None, cuts.share(number, count)
-                    text += f", --keys {key_range_text(keys)}"
+                    if keys.ends_before(keys.first):
+                        text += ", which has no keys: the manifest has fewer than there are shards"
+                    else:
+                        text += f", --keys {key_range_text(keys)}"
         if not options.quiet:
             print_message(text)
     found = Selection(

@@ -570,7 +570,7 @@ def _write_killed(
     selection = job.selection.within(keys)
     counts: Counter[State] = Counter()
     written = folder.temporary(number)
-    with report_writer(written, part=ReportPart(keys=selection.keys)) as add:
+    with report_writer(written, part=ReportPart(selection.share, selection.keys)) as add:
         entries = (e for e in read_manifest(job.manifest, keys=keys) if selection(e.key))
         for entry in sorted_entries(entries):
             add(Result(entry.key, State.ERROR, entry.size, detail=_KILLED))

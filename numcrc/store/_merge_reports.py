@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from contextlib import nullcontext
 from heapq import heapify, heappop, heappush
 
 from numcrc.store.keys import KeyRange, key_bytes, key_text
-from numcrc.store.manifests.errors import CutError
+from numcrc.store.manifests.errors import CutError, ManifestError
 from numcrc.store.manifests.output import partial_path
 from numcrc.store.manifests.reports import read_results, report_part, report_writer
 from numcrc.store.merge import Spool
@@ -18,7 +19,6 @@ from numcrc.store.objects import Result
 from numcrc.store.report import Report
 from numcrc.store.report_folder import report_files
 from numcrc.store.retries import StoppedError
-from numcrc.store.selection import Selection
 from numcrc.store.sources import StrPath
 
 # Parts that are read at once; others go through a temporary file, which needs less memory.
@@ -116,6 +116,9 @@ def _check_files(files: Sequence[str], path: StrPath | None) -> None:
     """Raise ValueError unless parts and output are different files."""
     known: dict[str, str] = {}
     for file in files:
+        # Their first keys are read before the others.
+        if file == "-" or not stat.S_ISREG(os.stat(file).st_mode):
+            raise ValueError(f"cannot merge {file}: expected a file that can be read twice")
         real = os.path.realpath(file)
         if real in known:
             raise ValueError(f"{known[real]} and {file} are the same part")
@@ -135,9 +138,9 @@ def _missing(files: Sequence[str]) -> list[str]:
         part = report_part(file)
         if part.shard is not None:
             shards[part.shard[1]].add(part.shard[0])
-        elif part.keys is not None:
-            ranges.append(Selection(keys=part.keys).range)
-        else:
+        if part.keys is not None:
+            ranges.append(_range(file, *part.keys))
+        elif part.shard is None:
             return []  # of all keys, or of unknown ones
     found = []
     for count, numbers in shards.items():
@@ -146,13 +149,31 @@ def _missing(files: Sequence[str]) -> list[str]:
         if lost:
             more = f" and {len(lost) - 8} more" if len(lost) > 8 else ""
             found.append(f"shard {names}{more} missing")
-    ranges.sort(key=lambda keys: keys.first)
-    end = ranges[0].first if ranges else None
-    for keys in ranges:
+    # Shards may be ranges. If all are there, gaps show that their manifests were different.
+    return found or _gaps(ranges)
+
+
+def _range(file: str, first: str | None, end: str | None) -> KeyRange:
+    try:
+        return KeyRange(key_bytes(first or ""), None if end is None else key_bytes(end))
+    except UnicodeEncodeError as error:
+        raise ManifestError(file, f"invalid key: {error}") from None
+
+
+def _gaps(ranges: Iterable[KeyRange]) -> list[str]:
+    """Return which keys between *ranges* are in none."""
+    found = []
+    end: bytes | None = None
+    ordered = sorted(
+        (keys for keys in ranges if not keys.ends_before(keys.first)), key=lambda keys: keys.first
+    )
+    for number, keys in enumerate(ordered):
+        if number and end is None:
+            break
         if end is not None and end < keys.first:
             gap = f"{key_text(end)!r} to {key_text(keys.first)!r}"
             found.append(f"no part has the keys from {gap}")
-        end = None if end is None or keys.end is None else max(end, keys.end)
+        end = None if keys.end is None else max(end or b"", keys.end)
     return found
 
 
@@ -184,12 +205,13 @@ def _merged(files: Sequence[str], problems: list[str]) -> Iterator[Result]:
         problems += ignored  # an incomplete part without results
     heapify(waiting)
     opened: dict[int, Iterator[tuple[bytes, Result]]] = {}
+    spool: Spool[tuple[bytes, Result]] = Spool()
     last, owner = b"", 0
     while waiting:
         key, number, result = heappop(waiting)
         if result is None:
             results = _results(files[number], problems)
-            opened[number] = results if len(opened) < MOST_OPEN else _spooled(results)
+            opened[number] = results if len(opened) < MOST_OPEN else _spooled(results, spool)
             key, result = next(opened[number])
         if key == last:
             raise ValueError(f"{files[owner]} and {files[number]} have the key {result.key!r}")
@@ -202,8 +224,10 @@ def _merged(files: Sequence[str], problems: list[str]) -> Iterator[Result]:
             heappush(waiting, (following[0], number, following[1]))
 
 
-def _spooled(results: Iterator[tuple[bytes, Result]]) -> Iterator[tuple[bytes, Result]]:
-    spool: Spool[tuple[bytes, Result]] = Spool()
+def _spooled(
+    results: Iterable[tuple[bytes, Result]], spool: Spool[tuple[bytes, Result]]
+) -> Iterator[tuple[bytes, Result]]:
+    start = spool.mark()
     for result in results:
         spool.append(result)
-    return iter(spool)
+    return spool.between(start, spool.mark())

@@ -201,6 +201,14 @@ def test_selections_and_modes(client: object, data: Path) -> None:
         assert (report.objects, report.exit_code) == (0, status)
 
 
+def test_parts_know_the_shard(client: object, data: Path) -> None:
+    selection = Selection(shard=(1, 2))
+    numcrc.dask.verify(
+        data, manifest="m.parquet", report="report", client=client, selection=selection
+    )
+    assert store.merge_reports(["report"]).stopped == "shard 2/2 missing"
+
+
 def test_a_folder_belongs_to_a_job(client: object, data: Path) -> None:
     numcrc.dask.verify(data, manifest="m.parquet", report="report", client=client)
     for arguments, name in (

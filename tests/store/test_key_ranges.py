@@ -428,6 +428,18 @@ def test_shards_of_array_jobs_add_up(
     assert (none.status, "not a task of an array job" in none.err) == (2, True)
 
 
+def test_a_shard_without_rows_is_said(
+    objects: Path, run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--keys`` cannot say its range."""
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    manifest = str(objects.parent / "m.parquet")
+    command = ("verify", objects, "--manifest", manifest, "--allow-empty", "--shard")
+    found = run(*command, "auto/999")
+    assert (found.status, "--keys" in found.err) == (0, False)
+    assert found.err.startswith("numcrc: shard 2 of 999, which has no keys: the manifest has fewer")
+
+
 def test_manifests_of_ranges(objects: Path, run: Callable[..., Outcome]) -> None:
     assert (
         run("manifest", objects, "--keys", "2..3/3", "-o", objects.parent / "part.csv").status == 0

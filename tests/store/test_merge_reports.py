@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from numcrc import store
-from numcrc.store import State, merge_reports, read_results
+from numcrc.store import State, merge, merge_reports, read_results
 from numcrc.store._merge_reports import MOST_OPEN
 from numcrc.store.manifests.reports import ReportPart, report_part, report_writer
 from numcrc.store.objects import Result
@@ -56,7 +57,9 @@ def test_reports_know_their_part(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"r.{suffix}"
     for part in (
         ReportPart((2, 3)),
+        ReportPart((2, 3), (None, "")),
         ReportPart(keys=("a", None)),
+        ReportPart(keys=(2000 * "\udcff", 2000 * "\udcff" + "a")),
         ReportPart(keys=(None, "caf\udce9")),
         ReportPart(),
     ):
@@ -97,6 +100,45 @@ def test_missing_shards_and_ranges_are_named(tmp_path: Path) -> None:
     assert report.stopped == "no part has the keys from 'd' to 'e'"
     parts.append(write(tmp_path / "d.csv", ["d"]))  # of unknown keys
     assert merge_reports(parts).exit_code == 0
+
+
+def test_shards_of_different_manifests_are_noticed(tmp_path: Path) -> None:
+    """Each takes its range of keys from its manifest."""
+    ends = [(None, "c"), ("d", "d"), ("d", "g"), ("g", None)]
+    parts = [
+        write(tmp_path / f"{number}.jsonl", [str(number)], ReportPart((number, 4), keys))
+        for number, keys in enumerate(ends, 1)
+    ]
+    assert merge_reports(parts).stopped == "no part has the keys from 'c' to 'd'"
+    assert merge_reports(parts[1:]).stopped == "shard 1/4 missing"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
+def test_many_shards_need_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "IN_MEMORY", 0)
+    count = 3 * MOST_OPEN
+    keys = [f"{number:05}" for number in range(300 * count)]
+    parts = [
+        write(tmp_path / f"{number}.jsonl", keys[number::count], ReportPart((number + 1, count)))
+        for number in range(count)
+    ]
+    files = set[int]()
+    before = len(os.listdir("/proc/self/fd"))
+    report = merge_reports(
+        parts, on_result=lambda _: files.add(len(os.listdir("/proc/self/fd")) - before)
+    )
+    assert report.objects == len(keys)
+    assert max(files) <= MOST_OPEN + 1
+    assert [result.key for result in report] == keys
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+def test_parts_are_files(tmp_path: Path) -> None:
+    """Pipes cannot be read twice."""
+    os.mkfifo(tmp_path / "pipe")
+    for part in ("-", tmp_path / "pipe", os.devnull):
+        with pytest.raises(ValueError, match=r"cannot merge .*: expected a file that can be read"):
+            merge_reports([part])
 
 
 def test_incomplete_parts_are_named(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def _rows(stream: FileStream, table: Table, _keys: KeyRange) -> Iterator[tuple[i
 
 
 def _about(stream: FileStream) -> object:
-    return loads(stream.first_line()).get("about")
+    for _, line in stream.text():
+        return loads(line).get("about")
+    return None
 
 
 class _JsonLinesWriter:

@@ -92,13 +92,14 @@ def report_part(path: StrPath) -> ReportPart:
         except (ValueError, AttributeError):
             about = None
     found: dict[str, Any] = about if isinstance(about, dict) else {}
+    shard = keys = None
     match found.get("shard"):
         case [int(number), int(count)] if 1 <= number <= count:
-            return ReportPart(shard=(number, count))
+            shard = number, count
     match found.get("keys"):
         case [str() | None as first, str() | None as end]:
-            return ReportPart(keys=(first, end))
-    return ReportPart()
+            keys = first, end
+    return ReportPart(shard, keys)
 
 
 def read_results(
