@@ -22,6 +22,7 @@ from numcrc.store.retries import Retries, StoppedError
 from numcrc.store.selection import EVERYTHING, Selection
 from numcrc.store.source import Source, StoreError
 from numcrc.store.sources import StrPath, folder_finder, opened, without_login
+from numcrc.store.sources.local import path_of
 from numcrc.store.state import StateFile
 
 
@@ -241,10 +242,12 @@ def _folders_beyond(
 ) -> Callable[[str], bool] | None:
     """Return a function that says whether keys of a folder follow the range of *selection*.
 
-    Those in the range need not be looked for. A manifest that is not a file cannot be read twice.
+    Those in the range need not be looked for. A manifest that is a pipe cannot be read twice.
     """
     end = selection.range.end
-    if end is None or not os.path.isfile(manifest):
+    name = os.fspath(manifest)
+    path = path_of(name) if name.startswith("file://") else name
+    if end is None or not ("://" in path or os.path.isfile(path)):
         return None
 
     def is_beyond(folder: str) -> bool:

@@ -278,6 +278,10 @@ def test_shares_tile_a_manifest(parquet: Path) -> None:
         assert [len(keys_of(parquet, each)) for each in cuts.ranges(130)] == [130] * 7 + [90]
 
 
+def test_a_file_url_is_cut(parquet: Path) -> None:
+    assert store.key_ranges(parquet.as_uri(), 900) == [(None, "k00900"), ("k00900", None)]
+
+
 def test_an_empty_manifest_has_one_share(tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     write_manifest(path, [])
@@ -373,8 +377,9 @@ def test_a_marker_at_the_end_of_a_range_matches_its_folder(suffix: str, tmp_path
     path = tmp_path / "m"
     write_manifest(path, [Entry("a/b", 1), Entry("b/c/d", 1), Entry("c", 1)], suffix)
     for keys in ("a/", "a/b"), ("b/", "b/c"), ("b/c/", "b/c/d"), ("b/", "b/c/d"):
-        report = store.verify(source, manifest=path, selection=Selection(keys=keys))
-        assert {result.state for result in report} == {State.MATCH}, keys
+        for manifest in (path, path.as_uri()):
+            report = store.verify(source, manifest=manifest, selection=Selection(keys=keys))
+            assert {result.state for result in report} == {State.MATCH}, keys
     report = store.verify(source, manifest=path, selection=Selection(["/b/"], keys=("a/", "a/b")))
     assert report.objects == 0
 

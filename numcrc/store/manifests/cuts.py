@@ -11,6 +11,7 @@ from numcrc.store.keys import KeyRange, key_text
 from numcrc.store.manifests import parquet
 from numcrc.store.manifests.streams import FileStream, open_stream
 from numcrc.store.sources import StrPath
+from numcrc.store.sources.local import path_of
 
 
 class Cuts:
@@ -82,6 +83,8 @@ def open_cuts(manifest: StrPath) -> Iterator[Cuts | None]:
         It is Parquet, and pyarrow is missing.
     """
     path = os.fspath(manifest)
+    if path.startswith("file://"):
+        path = path_of(path)
     if not os.path.isfile(path):  # a URL, a pipe
         yield None
         return
