@@ -238,6 +238,20 @@ def test_wrong_statistics_are_noticed(tmp_path: Path) -> None:
         keys_of(path, KeyRange(b"", b"x"))
 
 
+def test_bounds_the_wrong_way_round_are_not_used(tmp_path: Path) -> None:
+    """A range between them would not read the row group, nor would any other."""
+    path = tmp_path / "m.parquet"
+    pq.write_table(pa.table({"key": ["b", "m", "y"]}), path)
+    changed_bounds(path, b"\x01b\x11", b"\x01z\x11")
+    assert keys_of(path, KeyRange(b"", b"z")) == ["b", "m", "y"]
+
+
+def test_a_number_in_place_of_statistics_is_an_error() -> None:
+    column = b"\x3c\x56\x00\x26\x00\x26\x00\x36\x00\x00\x00"
+    with pytest.raises(ValueError, match="invalid footer"):
+        groups(b"\x49\x1c\x19\x1c" + column + b"\x26\x02\x00\x00")
+
+
 def test_wrong_counts_of_keys_that_are_not_utf8_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     table = pa.table({"key": ["b", "\ufffd"], "key_base64": [None, "/w=="]})

@@ -109,15 +109,23 @@ def _keys(columns: list[_Struct]) -> tuple[bytes, bytes] | None:
     """
     found = None
     for column in columns:
-        details = column.get(_COLUMN) or {}
-        path, statistics = details.get(_PATH), details.get(_STATISTICS) or {}
+        details = _struct(column, _COLUMN)
+        path, statistics = details.get(_PATH), _struct(details, _STATISTICS)
         nulls = statistics.get(_NULLS)
         if path == [b"key_base64"] and nulls != details.get(_VALUES):
             return None
         if path == [b"key"] and details.get(_TYPE) == _BYTE_ARRAY and nulls == 0:
             lowest, highest = statistics.get(_LOWEST), statistics.get(_HIGHEST)
-            if isinstance(lowest, bytes) and isinstance(highest, bytes):
+            # No range would read a row group whose bounds are the wrong way round.
+            if isinstance(lowest, bytes) and isinstance(highest, bytes) and lowest <= highest:
                 found = lowest, highest
+    return found
+
+
+def _struct(struct: _Struct, field: int) -> _Struct:
+    found = struct.get(field, {})
+    if not isinstance(found, dict):
+        raise ValueError("invalid footer")
     return found
 
 
