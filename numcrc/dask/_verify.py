@@ -212,7 +212,7 @@ def verify(
     try:
         if missing:
             folder.clean()
-            with _connected(client) as cluster:
+            with _connected(client, stop) as cluster:
                 tasks = _Tasks(cluster, job, ranges, stop)
                 tasks.check_first_worker()
                 killed = tasks.run(missing, finish)
@@ -407,36 +407,45 @@ def _failure(error: Exception) -> _Failure:
 
 
 @contextmanager
-def _connected(client: Any) -> Iterator[Any]:
+def _connected(client: Any, stop: Event) -> Iterator[Any]:
     """Yield a client; close what is opened for that."""
     if client is None:
         try:
-            yield distributed.get_client()
+            client = distributed.get_client()
         except ValueError as error:
             raise ValueError("no Dask client: pass client") from error
-        return
     if not isinstance(client, str):
         if not isinstance(client, distributed.Client) or client.asynchronous:
             raise TypeError("client must be a synchronous distributed.Client, or an address")
         yield client
         return
+    local = client.startswith("local:")
+    count = client.removeprefix("local:")
+    if local and not (count.isascii() and count.isdecimal() and 0 < int(count) < 10_000):
+        raise ValueError(f"invalid number of processes: {client!r}")
     with ExitStack() as stack:
-        where: Any = client
-        if client.startswith("local:"):
-            count = client.removeprefix("local:")
-            if not (count.isascii() and count.isdecimal() and 0 < int(count) < 10_000):
-                raise ValueError(f"invalid number of processes: {client!r}")
-            where = stack.enter_context(
-                distributed.LocalCluster(
-                    n_workers=int(count),
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address="127.0.0.1:0",  # any free port
-                    silence_logs="ERROR",
-                    preload=[_IGNORE_INTERRUPTS],
-                )
-            )
-        yield stack.enter_context(distributed.Client(where, set_as_default=False))
+        try:
+            where: Any = client
+            if local:
+                where = stack.enter_context(_local_cluster(int(count)))
+            found = stack.enter_context(distributed.Client(where, set_as_default=False))
+        except Exception as error:
+            if stop.is_set():  # an interrupt ends workers that are starting
+                raise StoppedError from error
+            problem = f"{type(error).__name__}: {error}"
+            raise StoreError(f"cannot connect to {client}: {problem}") from error
+        yield found
+
+
+def _local_cluster(count: int) -> Any:
+    return distributed.LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",  # any free port
+        silence_logs="ERROR",
+        preload=[_IGNORE_INTERRUPTS],
+    )
 
 
 class _Tasks:

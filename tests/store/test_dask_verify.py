@@ -416,14 +416,18 @@ class Seeing:
 SIZES = _verify._sizes
 
 
-def test_errors_of_parts_end_the_run(client: object, data: Path, tmp_path: Path) -> None:
+def test_errors_of_parts_end_the_run(
+    client: object, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     table = pq.read_table("m.parquet").drop_columns("checksums")
     sizes = [-1] * table.num_rows
     table = table.set_column(table.schema.names.index("size"), "size", [sizes])
     pq.write_table(table.replace_schema_metadata(None), "m.parquet")
-    with pytest.raises((StoreError, ValueError), match=r"m\.parquet: row 1: invalid size: -1"):
-        numcrc.dask.verify(data, manifest="m.parquet", report="report", client=client)
+    monkeypatch.setattr(distributed, "get_client", lambda: client)
+    for given in (client, None):
+        with pytest.raises((StoreError, ValueError), match=r"m\.parquet: row 1: invalid size: -1"):
+            numcrc.dask.verify(data, manifest="m.parquet", report="report", client=given)
 
 
 @pytest.mark.parametrize(
@@ -467,6 +471,28 @@ def test_command(data: Path, run: Callable[..., Outcome]) -> None:
         assert "cannot be used with" in run(*command, *more).err
     assert "--dask needs --report" in run(*command[:4], *command[6:]).err
     assert "--dask needs --manifest" in run(*command[:2], *command[4:]).err
+
+
+def test_an_interrupt_while_workers_start_is_a_stop(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends them, so that Dask's cluster fails to start."""
+    stop = Event()
+
+    def interrupted(**_: object) -> None:
+        stop.set()
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", interrupted)
+    arguments = {"manifest": "m.parquet", "report": "r", "client": "local:1"}
+    report = numcrc.dask.verify(data, stop=stop, **arguments)
+    assert report.stopped.startswith("stopped early; 0 of 1 parts are done")
+
+
+@pytest.mark.parametrize("address", ["foo", "tcp://127.0.0.1:x", "tls://127.0.0.1:9"])
+def test_schedulers_that_cannot_be_reached(data: Path, address: str) -> None:
+    with pytest.raises(StoreError, match=f"^cannot connect to {address}: "):
+        numcrc.dask.verify(data, manifest="m.parquet", report="r", client=address)
 
 
 def test_folders_of_killed_runs_are_cleaned(client: object, data: Path, tmp_path: Path) -> None:
