@@ -133,8 +133,8 @@ def verify(
     Raises
     ------
     StoreError
-        The source cannot be listed, a worker does not see it or the folder, or the scheduler is
-        gone.
+        The source cannot be listed, a worker does not see it or the folder, or the scheduler
+        cannot be reached.
     ValueError
         An argument is invalid, a manifest is damaged, or the folder has the report of another job.
     OSError

@@ -36,7 +36,8 @@ def merge_reports(
     Parameters
     ----------
     parts
-        Reports by `verify`, in any format, and folders of reports by `numcrc.dask.verify`.
+        Files with reports by `verify`, in any format, and folders of reports by
+        `numcrc.dask.verify`.
     path
         The file for all results, as for *report* of `verify`.
     on_result
