@@ -366,3 +366,12 @@ def test_ten_thousand_parts(suffix, tmp_path):
     path = tmp_path / f"manifest.{suffix}"
     write_manifest(path, [entry])
     assert list(read_manifest(path)) == [entry]
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_parquet_with_row_groups_without_rows(dictionary, tmp_path):
+    schema, path = pa.schema({"key": pa.string(), "crc32c": pa.string()}), tmp_path / "m.parquet"
+    with pq.ParquetWriter(path, schema, use_dictionary=dictionary) as writer:
+        for names in ([], ["a"], []):
+            writer.write_table(pa.table([names, ["e3069283"] * len(names)], schema=schema))
+    assert [entry.key for entry in read_manifest(path)] == ["a"]

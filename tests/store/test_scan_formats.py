@@ -8,8 +8,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from numcrc.store.formats import (
@@ -303,6 +306,19 @@ def test_parquet_that_is_encrypted_or_not_parquet() -> None:
     assert scanned(b"PARENT_DIRECTORY is a property").state is State.SKIPPED
     assert scanned(b"PAR1" + bytes(20) + b"PAR2").state is State.DIFFER
     assert scanned(b"PAR1" + bytes(4) + b"\xff\xff\xff\x7fPAR1").state is State.DIFFER
+
+
+def test_parquet_without_rows_matches() -> None:
+    for rows in ([0], [5, 0, 3], [0, 0, 2]):
+        file, schema = io.BytesIO(), pa.schema({"a": pa.int64(), "b": pa.string()})
+        with pq.ParquetWriter(file, schema, write_page_checksum=True) as writer:
+            for count in rows:
+                numbers = list(range(count))
+                writer.write_table(pa.table([numbers, list(map(str, numbers))], schema=schema))
+        assert scanned(file.getvalue()).state is State.MATCH
+    file = io.BytesIO()
+    pq.write_table(schema.empty_table(), file, use_dictionary=False)
+    assert scanned(file.getvalue()).detail == "parquet: no records"
 
 
 def test_parquet_of_both_versions_of_pages() -> None:

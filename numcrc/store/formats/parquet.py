@@ -37,6 +37,7 @@ class _Column(NamedTuple):
     """A column in one row group."""
 
     name: str
+    """Empty if it is not known."""
     start: int
     size: int
     problem: str
@@ -71,9 +72,9 @@ def _check(body: Body) -> Iterator[Found]:
     footer = b"".join(bytes(piece) for piece in body.pieces(end - size, size))
     pages = _Pages(body, end - size)
     for number, group in enumerate(_row_groups(footer)):
-        for column in group:
+        for index, column in enumerate(group):
             if column.problem:
-                label = f"row group {number}, column {column.name}"
+                label = f"row group {number}, column {column.name or index}"
                 yield Finding(State.UNSUPPORTED, label, detail=column.problem)
             else:
                 yield from pages.check(number, column)
@@ -113,11 +114,12 @@ def _column(column: Any) -> _Column:
     path = details.get(_PATH)
     names = path if isinstance(path, list) else []
     name = ".".join(each.decode(errors="replace") for each in names if isinstance(each, bytes))
-    start, size = details.get(_DATA_START), details.get(_LENGTH)
-    first = details.get(_DICTIONARY_START) or start  # some writers give 0 if there is none
-    if not (isinstance(start, int) and isinstance(size, int) and isinstance(first, int)):
+    size, start = details.get(_LENGTH), details.get(_DATA_START)
+    dictionary = details.get(_DICTIONARY_START, start)
+    if not (isinstance(start, int) and isinstance(size, int) and isinstance(dictionary, int)):
         raise ValueError("invalid footer")
-    return _Column(repr(name), min(start, first), size, "")
+    # 0 stands for pages that do not exist: of data, if there are no rows.
+    return _Column(repr(name), min(start or dictionary, dictionary or start), size, "")
 
 
 class _Pages:
@@ -139,6 +141,8 @@ class _Pages:
         """Yield what is in a column of a row group."""
         label = f"row group {group}, column {column.name}"
         at, end = column.start, column.start + column.size
+        if not column.size:  # without rows
+            return
         if at < len(_MAGIC) or column.size < 0 or end > self._end:
             yield from self._batch.records()
             raise FormatError(f"{label}: {column.size} bytes at {at} are outside of the file")

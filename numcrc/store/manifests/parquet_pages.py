@@ -140,8 +140,9 @@ def _chunk(column: _Struct) -> Chunk:
     details = column.get(_COLUMN)
     start = _number(details, _DATA_START)
     if details and _DICTIONARY_START in details:
-        # Some writers give 0 if there is none.
-        start = min(start, _number(details, _DICTIONARY_START) or start)
+        # 0 stands for pages that do not exist: of data, if there are no rows.
+        dictionary = _number(details, _DICTIONARY_START)
+        start = min(start or dictionary, dictionary or start)
     return Chunk(start, _number(details, _LENGTH), _number(details, _VALUES))
 
 
