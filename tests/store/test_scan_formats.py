@@ -26,6 +26,7 @@ from numcrc.store.formats import (
     formats,
     scan_body,
 )
+from numcrc.store.formats import tfrecord as formats_tfrecord
 from numcrc.store.formats.body import MOST_VIEW
 from numcrc.store.objects import Result, State
 from store.scan_files import (
@@ -271,6 +272,46 @@ def test_tfrecord_with_a_damaged_length() -> None:
     assert result.detail.startswith("tfrecord: record 1 at byte 116: length: crc32c")
     assert "unknown" not in result.detail
     assert "more" not in result.detail
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a.tfrecord", "mnist-train.tfrecord-00000-of-00001", "logs/events.out.tfevents.17.host.1.0"],
+)
+def test_tfrecord_is_recognised_by_its_name(key: str) -> None:
+    data = tfrecord()
+    for place in range(12):
+        assert scanned(damaged(data, place), key).state is State.DIFFER
+    assert scanned(damaged(data, 0), "tfevents").state is State.SKIPPED
+
+
+def test_tfrecord_with_many_damaged_lengths_is_walked_over_about_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    walked, ends = 0, formats_tfrecord._ends
+
+    def counted(*arguments: Any) -> list[int]:
+        nonlocal walked
+        found = ends(*arguments)
+        walked += len(found)
+        return found
+
+    monkeypatch.setattr(formats_tfrecord, "_ends", counted)
+    data = bytearray(tfrecord((0,) * 1000))
+    for place in range(8, len(data), 16):
+        data[place] ^= 1
+    assert scanned(bytes(data), "a.tfrecord").detail.endswith("and 996 more")
+    assert walked < 100_000  # in memory and by ranges
+
+
+def test_tfrecord_compressed_by_zlib_cannot_be_checked() -> None:
+    for level in (0, 1, 6, 9):
+        result = scanned(zlib.compress(tfrecord(), level), "a.tfrecord")
+        assert result.state is State.UNSUPPORTED
+        assert result.detail == "tfrecord: it is compressed by zlib"
+    data = tfrecord((0x9C78,))
+    for place in range(12):
+        assert scanned(damaged(data, place), "a.tfrecord").state is State.DIFFER
 
 
 def test_tfrecord_with_records_that_are_longer_than_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import pairwise
 from struct import Struct
@@ -11,7 +12,7 @@ import numpy as np
 
 from numcrc.registry import algorithms
 from numcrc.store.formats.body import FEW, MOST_TOGETHER, Body, FormatError
-from numcrc.store.formats.format import Finding, Format, Found, Records, crc_of, ends_with
+from numcrc.store.formats.format import Finding, Format, Found, Records, crc_of
 from numcrc.store.formats.masked import unmasked
 from numcrc.store.objects import State
 
@@ -20,13 +21,32 @@ if TYPE_CHECKING:
 
 _LENGTH, _HEADER, _CRC = 8, 12, 4
 _AROUND = _HEADER + _CRC
+_NAME = re.compile(
+    # Shards of TensorFlow Datasets have a number at the end; TensorBoard's events a host.
+    r"\.tfrec(?:ords?)?(?:-\d+-of-\d+)?\Z|\.tfevents\.[^/]*\Z",
+    re.IGNORECASE,
+)
 
 
 def _recognises(body: Body) -> bool:
-    if ends_with(body.key, ".tfrecord", ".tfrecords", ".tfrec"):
+    if _NAME.search(body.key):
         return True
     head = body.head[:_HEADER]
     return len(head) == _HEADER and _length_crc(head) == _stored(head[_LENGTH:])
+
+
+def _is_zlib(body: Body) -> bool:
+    """Return whether it begins as data of zlib, not as a record with a damaged bit.
+
+    Only a record of 2**32 bytes or more has another byte than 0 in the upper half of its length.
+    """
+    head = body.head[:_LENGTH]
+    return (
+        len(head) == _LENGTH
+        and head[0] == 0x78
+        and int.from_bytes(head[:2], "big") % 31 == 0
+        and head[4:].count(0) <= 1
+    )
 
 
 def _length_crc(header: bytes) -> int:
@@ -40,14 +60,19 @@ def _stored(data: bytes | memoryview) -> int:
 
 
 def _check(body: Body) -> Iterator[Found]:
-    at = number = 0
+    at, number, most = 0, 0, MOST_TOGETHER
+    if _is_zlib(body):
+        yield Finding(State.UNSUPPORTED, detail="it is compressed by zlib")
+        return
     while at < body.size:
         header = body.window(at, min(_HEADER, body.size - at))
         size = _AROUND + int.from_bytes(header[:_LENGTH], "little")
         good = 0
         if size <= min(body.limit, body.size - at):
-            ends = _ends(body.window(at, size))
+            ends = _ends(body.window(at, size), most)
             good = yield from _together(body, at, ends, number)
+            # So that many damaged lengths do not make all that follow be walked over each time.
+            most = min(2 * good + 4, MOST_TOGETHER)
             number += good
             at += ends[good]
         if not good:
@@ -99,14 +124,14 @@ def _good_lengths(window: memoryview, ends: list[int]) -> int:
     return len(places)
 
 
-def _ends(window: memoryview) -> list[int]:
-    """Return where the records that are wholly in *window* begin, and the last one ends.
+def _ends(window: memoryview, most: int) -> list[int]:
+    """Return where the first records that are wholly in *window* begin, and the last one ends.
 
     It believes lengths that are not judged yet. The first record is whole.
     """
     unpack, last = Struct("<Q").unpack_from, len(window) - _AROUND
     found, at = list[int](), 0
-    while at <= last and len(found) < MOST_TOGETHER:
+    while at <= last and len(found) < most:
         following = at + unpack(window, at)[0]
         if following > last:
             break
