@@ -324,6 +324,14 @@ def test_an_empty_file_of_records_has_no_checksum() -> None:
     assert scanned(b"", "a.tfrecord")[1] is State.NO_CHECKSUM
 
 
+@pytest.mark.parametrize("key", ["db/000003.log", "MANIFEST-000002"])
+def test_leveldb_is_recognised_when_its_first_header_is_damaged(key: str) -> None:
+    data = leveldb((20,))
+    for bit in range(7 * 8):
+        assert scanned(damaged(data, bit // 8, 1 << bit % 8), key).state is State.DIFFER
+    assert scanned(b"2026-11-28 started\n" * 9, key).state is State.SKIPPED
+
+
 def test_leveldb_checks_the_blocks_behind_a_damaged_one() -> None:
     data = leveldb()
     wrong = damaged(damaged(data, 106), 40_000)  # a type that does not exist

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from numcrc.store.formats.body import Body
-from numcrc.store.formats.format import Finding, Format, Found, Records
+from numcrc.store.formats.format import Finding, Format, Found, Records, crc_of
 from numcrc.store.formats.masked import unmasked
 from numcrc.store.objects import State
 
@@ -23,12 +23,17 @@ _TYPES = {1, 2, 3, 4}
 
 
 def _recognises(body: Body) -> bool:
-    """Return whether the name fits, and the first record may be one."""
+    """Return whether the name fits, and the first record may be one, or is but for its type."""
     if not _NAME.fullmatch(body.key):
         return False
-    head = body.head
+    head = body.head[:_HEADER]
+    if len(head) < _HEADER or head[6] in (1, 2):
+        return len(head) == _HEADER
     size = int.from_bytes(head[4:6], "little")
-    return len(head) >= _HEADER and head[6] in (1, 2) and size <= _BLOCK - _HEADER
+    if size > min(_BLOCK, body.size) - _HEADER:
+        return False
+    data, stored = bytes(body.view(_HEADER, size)), unmasked(int.from_bytes(head[:4], "little"))
+    return any(crc_of("crc32c", (kind, data)) == stored for kind in (b"\1", b"\2"))
 
 
 def _check(body: Body) -> Iterator[Found]:
