@@ -198,6 +198,28 @@ def test_zip_whose_writer_computes_no_crc() -> None:
     assert "member 'm/data/0': crc32" in result.detail
 
 
+def test_zip_whose_comment_has_the_mark_of_an_end() -> None:
+    file = io.BytesIO(zip_file())
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.comment = b"PK\5\6" + bytes(30)
+    assert scanned(file.getvalue()).detail == "zip: 3 records"
+    assert scanned(file.getvalue() + b"?").state is State.DIFFER
+    assert scanned(zip_file() + b"?").detail == "zip: 1 bytes follow its end, expected 0"
+
+
+def test_zip_with_an_empty_member_that_is_called_deflated() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", b"")
+    data = bytearray(file.getvalue())
+    data[8] = data[data.index(b"PK\1\2") + 10] = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+    assert scanned(bytes(data)).state is State.MATCH
+    data[22] = data[data.index(b"PK\1\2") + 24] = 1
+    assert scanned(bytes(data)).detail == "zip: member 'a': it has 0 bytes, expected 1"
+
+
 def test_an_empty_zip_matches() -> None:
     file = io.BytesIO()
     zipfile.ZipFile(file, "w").close()

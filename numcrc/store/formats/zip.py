@@ -95,9 +95,12 @@ def _directory(body: Body) -> _Directory:
     count = min(body.size, _END.size + _MOST_COMMENT)
     first = body.size - count
     tail = bytes(body.view(first, count))
-    at = tail.rfind(b"PK\5\6")
-    while at >= 0 and at + _END.size > count:
+    at = last = tail.rfind(b"PK\5\6", 0, count - _END.size + 4)
+    # The comment at the end may contain this mark, too.
+    while at >= 0 and at + _END.size + _END.unpack_from(tail, at)[-1] != count:
         at = tail.rfind(b"PK\5\6", 0, at)
+    if at < 0:
+        at = last
     if at < 0:
         raise FormatError("no end of the central directory: it is cut, or not a ZIP file")
     _, disk, other, here, entries, size, offset, comment = _END.unpack_from(tail, at)
@@ -237,9 +240,9 @@ class _Members:
     def _found(self, start: int, member: _Member) -> Iterator[Finding]:
         if member.flags & _ENCRYPTED:
             yield Finding(State.UNSUPPORTED, member.label, detail="it is encrypted")
-        elif member.method == _DEFLATED:
+        elif member.method == _DEFLATED and member.size:
             yield from self._one(member, crc_of("crc32", _inflated(self._body, start, member)))
-        elif member.method != _STORED:
+        elif member.method not in (_STORED, _DEFLATED):
             detail = f"compression method {member.method}"
             yield Finding(State.UNSUPPORTED, member.label, detail=detail)
         elif member.size != member.full_size:
