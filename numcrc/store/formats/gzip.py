@@ -143,6 +143,17 @@ def _block(body: Body, member: _Member, size: int) -> Iterator[bytes]:
     yield data
 
 
+def _slices(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+    """Yield pieces in slices that grow, since zlib copies what it leaves behind a short member."""
+    step = 512
+    for piece in pieces:
+        at = 0
+        while at < len(piece):
+            yield piece[at : at + step]
+            at += step
+            step = min(2 * step, _INFLATED)
+
+
 class _Inflated:
     """The contents of a member, which can be iterated over once."""
 
@@ -157,8 +168,9 @@ class _Inflated:
     def __iter__(self) -> Iterator[bytes]:
         body, label = self._body, self._member.label
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        pieces: Iterator[bytes | memoryview] = body.pieces(self.end, body.size - self.end)
-        for piece in chain(pieces, (b"",)):
+        slices = _slices(body.pieces(self.end, body.size - self.end))
+        pieces: Iterator[bytes | memoryview] = chain(slices, (b"",))
+        for piece in pieces:
             waiting = piece
             while True:
                 try:
