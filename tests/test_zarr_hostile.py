@@ -204,6 +204,22 @@ def test_arrays_of_unknown_extensions_are_not_good(metadata, text):
             "transpose with the order [0, 0]",
         ),
         (
+            [{"name": "transpose", "configuration": {"order": ["0", "1"]}}, *SHARDS["codecs"]],
+            "transpose with the order ['0', '1']",
+        ),
+        (
+            [{"name": "transpose", "configuration": {"order": [False, True]}}, *SHARDS["codecs"]],
+            "transpose with the order [False, True]",
+        ),
+        (
+            set_in(
+                SHARDS,
+                (*INNER, "index_codecs"),
+                ["bytes", {"name": "numcodecs.crc32c", "configuration": {"location": "start"}}],
+            )["codecs"],
+            "index_codecs ['bytes', {'name': 'numcodecs.crc32c'",
+        ),
+        (
             set_in(SHARDS, (*INNER, "index_codecs"), ["zstd"])["codecs"],
             "index_codecs ['zstd']",
         ),

@@ -381,6 +381,15 @@ def test_two_entries_for_the_same_bytes_differ(tmp_path):
     assert detail.count("overlap another inner chunk") == 1
 
 
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs")
+def test_the_checksum_of_an_index_may_have_a_location(tmp_path):
+    codecs = pytest.importorskip("zarr.codecs.numcodecs")
+    create_shards(tmp_path, index_crc=codecs.CRC32(location="end"))
+    all_match(tmp_path, 2)
+    change(tmp_path / "c/0/1", -1)
+    assert "index of chunk (0, 1): crc32 " in the_only(tmp_path, "c/0/1", State.DIFFER)
+
+
 def test_absent_inner_chunks_match_or_are_missing(tmp_path):
     array = create_shards(tmp_path)
     path = tmp_path / "c/0/1"
@@ -389,6 +398,9 @@ def test_absent_inner_chunks_match_or_are_missing(tmp_path):
     assert report.absent == 0
     detail = the_only(tmp_path, "c/0/1", State.MISSING, expect_complete=True)
     assert detail == "zarr-complete: chunk (0, 1): 1 of 6 inner chunks are absent"
+    assert numcrc.zarr.verify(tmp_path, expect_complete=True).absent == 0
+    (tmp_path / "c/0/0").unlink()
+    assert numcrc.zarr.verify(tmp_path, expect_complete=True).absent == 1
     shutil.rmtree(tmp_path / "c")
     array = create_shards(tmp_path / "a", shape=(24, 36), chunks=(24, 36))
     array.resize((9, 19))  # two by three of the inner chunks are inside now

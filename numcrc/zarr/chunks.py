@@ -119,7 +119,9 @@ def verify(
             nonlocal present
             if result.key.rpartition("/")[2] in PARSERS:
                 metadata.append(result.key)
-            elif result.state not in (State.SKIPPED, State.EXTRA, State.MISSING):
+            elif result.state is State.MISSING:  # a shard without some inner chunks has a size
+                present += result.size is not None
+            elif result.state not in (State.SKIPPED, State.EXTRA):
                 present += 1
             if on_result is not None:
                 on_result(result)

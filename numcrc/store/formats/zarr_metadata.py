@@ -234,9 +234,7 @@ def _chain(codecs: Any, shape: tuple[int, ...], axes: tuple[int, ...], depth: in
     for earlier, options in before:
         if earlier == "transpose":
             order = options.get("order")
-            if not isinstance(order, list) or sorted(map(str, order)) != sorted(
-                map(str, range(len(shape)))
-            ):
+            if not isinstance(order, list) or not _permutes(order, len(shape)):
                 return Unsupported(f"transpose with the order {_shown(order)}")
             shape = tuple(shape[axis] for axis in order)
             axes = tuple(axes[axis] for axis in order)
@@ -250,8 +248,9 @@ def _chain(codecs: Any, shape: tuple[int, ...], axes: tuple[int, ...], depth: in
     if not isinstance(index, list) or not index:
         raise FormatError("index_codecs is not a list with a codec")
     (first, options), *rest = [_extension(codec, "codec") for codec in index]
-    sums = [_V3.get(each) for each, _ in rest]
-    if first != "bytes" or (rest and (len(sums) > 1 or sums[0] is None or not sums[0].at_end)):
+    index_sum = _sum(_V3, *rest[0]) if len(rest) == 1 else None
+    known = not rest or (isinstance(index_sum, Sum) and index_sum.at_end)
+    if first != "bytes" or not known:
         return Unsupported(f"index_codecs {_shown(index)}")
     endian = _choice(options, "endian", "little", ("little", "big"))
     return Shard(
@@ -260,9 +259,14 @@ def _chain(codecs: Any, shape: tuple[int, ...], axes: tuple[int, ...], depth: in
         axes,
         at_end,
         "<u8" if endian == "little" else ">u8",
-        sums[0] if sums else None,
+        index_sum if isinstance(index_sum, Sum) else None,
         _chain(configuration.get("codecs"), inner, axes, depth + 1),
     )
+
+
+def _permutes(order: list[Any], count: int) -> bool:
+    """Return whether *order* has each integer below *count* once."""
+    return all(type(axis) is int for axis in order) and sorted(order) == list(range(count))
 
 
 MOST_DEPTH = 8
