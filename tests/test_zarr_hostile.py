@@ -15,7 +15,8 @@ import numcrc
 from numcrc.store import State
 from numcrc.store.formats import Body, scan_body
 from numcrc.store.formats.body import MOST_VIEW
-from numcrc.store.formats.zarr import COMPLETE, FORMAT, MOST_INNER
+from numcrc.store.formats.zarr import COMPLETE, FORMAT, MOST_INNER, places
+from numcrc.store.formats.zarr_metadata import MOST_AXES
 from numcrc.store.source import RetryError
 
 BODY = bytes(range(100))
@@ -238,6 +239,11 @@ def test_chunks_of_unknown_codecs_are_not_good(codecs, text):
 def test_names_stand_for_extensions_without_configuration():
     metadata = with_(V3, codecs=["bytes", "crc32c"], chunk_key_encoding="default")
     assert examine(CHUNK, metadata).state is State.MATCH
+
+
+def test_a_key_of_many_numbers_is_looked_up_in_few_folders():
+    assert len(list(places("/".join("1" * 1000)))) == MOST_AXES
+    assert next(places("a/c/" + "/".join("1" * MOST_AXES)))[0] == "a/"
 
 
 def test_an_index_may_be_big_endian():

@@ -28,6 +28,7 @@ from numcrc.store.formats.format import (
 )
 from numcrc.store.formats.judge import MOST_NAMED
 from numcrc.store.formats.zarr_metadata import (
+    MOST_AXES,
     Array,
     Encoding,
     Shard,
@@ -66,13 +67,12 @@ def places(key: str) -> Iterator[tuple[str, str]]:
     *folders, last = key.split("/")
     if not _ALONE.fullmatch(last):
         return
-    first = len(folders)
+    parts, first = [*folders, last], len(folders)
     if _NUMBER.fullmatch(last):
-        while first and _NUMBER.fullmatch(folders[first - 1]):
+        while first and len(parts) - first < MOST_AXES and _NUMBER.fullmatch(folders[first - 1]):
             first -= 1
         if first and folders[first - 1] == "c":
             first -= 1
-    parts = [*folders, last]
     for at in range(first, len(parts)):
         yield "".join(f"{part}/" for part in parts[:at]), "/".join(parts[at:])
 
