@@ -13,13 +13,9 @@ import numpy as np
 
 from numcrc.algorithm import Algorithm, resolved
 
-try:
-    import xarray as xr
-except ImportError as error:
-    raise ImportError("numcrc.xarray needs xarray: pip install 'numcrc[xarray]'") from error
-
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import xarray as xr
 
 __all__ = ["crcs"]
 
@@ -52,6 +48,8 @@ def crcs(
 
     Raises
     ------
+    ImportError
+        xarray is not installed.
     TypeError
         *dataset* is neither, or a variable holds Python objects (as strings may be), or is not
         made of NumPy arrays; the message has its name.
@@ -77,6 +75,11 @@ def crcs(
     >>> numcrc.xarray.crcs(dataset.chunk(y=1), "crc32c") == found
     True
     """
+    try:
+        import xarray as xr
+    except ImportError as error:
+        raise ImportError("numcrc.xarray needs xarray: pip install 'numcrc[xarray]'") from error
+
     algorithm = resolved(algorithm)
     if isinstance(dataset, xr.DataArray):
         variables, name = dict(dataset.coords.variables), dataset.name

@@ -348,11 +348,18 @@ def test_the_examples_of_the_page_about_arrays():
     [("dask", "crc", "Dask", "dask"), ("xarray", "crcs", "xarray", "xarray")],
 )
 def test_without_the_package_the_error_names_the_extra(module, name, needs, extra):
-    code = f"import sys; sys.modules[{extra!r}] = None; import numcrc; numcrc.{module}.{name}"
+    code = f"import sys; sys.modules[{extra!r}] = None; import numcrc;"
+    code += f"numcrc.{module}.{name}(0, 'crc32')"
     process = run_python(code)
     assert process.stderr.endswith(
         f"ImportError: numcrc.{module} needs {needs}: pip install 'numcrc[{extra}]'\n"
     )
+
+
+def test_the_members_of_the_package_need_none_of_them():
+    code = "import sys; sys.modules.update(dict.fromkeys(('dask', 'xarray', 'zarr')));"
+    code += "import inspect, numcrc; print(*(name for name, _ in inspect.getmembers(numcrc)))"
+    assert {"dask", "xarray", "zarr"} <= set(run_python(code).stdout.split())
 
 
 def test_the_package_imports_neither():
