@@ -72,7 +72,7 @@ def scan(
         ``archived``, ``changed-during-read``, ``error``
             It could not be read.
 
-        Skipped objects are no failure, unless all are.
+        Skipped objects are not failures, unless all are skipped.
 
     Raises
     ------
