@@ -1,5 +1,6 @@
 """Run the tests and the checks, each in an environment of its own; ``nox --list`` names them."""
 
+import re
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def lowest(session: nox.Session) -> str:
     every = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     bounded = [requirement for requirement in every if ">=" in requirement.partition(";")[0]]
     file = Path(session.create_tmp(), "lowest.txt")
-    file.write_text("\n".join(requirement.replace(">=", "==", 1) for requirement in bounded))
+    pinned = (re.sub(r"\[.*?\]", "", each).replace(">=", "==", 1) for each in bounded)
+    file.write_text("\n".join(pinned))  # constraints have no extras
     return f"--constraint={file}"
 
 
