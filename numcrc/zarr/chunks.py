@@ -89,7 +89,6 @@ def verify(
 
     Examples
     --------
-    >>> from numcrc.store import Entry
     >>> import json, pathlib, tempfile
     >>> metadata = {
     ...     "zarr_format": 2, "shape": [18], "chunks": [9], "dtype": "|u1", "compressor": None,

@@ -10,7 +10,7 @@ from zarr import codecs as zarr_codecs
 from zarr.abc.codec import BytesBytesCodec
 
 from numcrc.registry import algorithms
-from numcrc.zarr.errors import ChecksumError
+from numcrc.zarr.errors import ChecksumError, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,14 +67,7 @@ class CrcCodec(BytesBytesCodec):
             raise ChecksumError(
                 f"{self.codec_name}: the chunk has {len(data)} bytes, fewer than its CRC"
             )
-        stored = int.from_bytes(data[-size:].tobytes(), "little")
-        computed = self.algorithm(data[:-size])
-        if stored != computed:
-            digits = 2 * size
-            raise ChecksumError(
-                f"{self.codec_name}: stored {stored:0{digits}x}, "
-                f"computed {computed:0{digits}x} from {len(data) - size} bytes"
-            )
+        check(self.codec_name, self.algorithm, data[:-size], data[-size:])
         return chunk_spec.prototype.buffer.from_array_like(data[:-size])
 
     def _encode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer | None:

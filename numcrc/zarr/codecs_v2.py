@@ -9,7 +9,7 @@ from numcodecs.abc import Codec
 from numcodecs.compat import ensure_contiguous_ndarray, ndarray_copy
 
 from numcrc.registry import algorithms
-from numcrc.zarr.errors import ChecksumError
+from numcrc.zarr.errors import ChecksumError, check
 
 if TYPE_CHECKING:
     from numcrc.algorithm import Algorithm
@@ -55,13 +55,7 @@ class CrcCodec(Codec):
                 f"{self.codec_id}: the chunk has {len(data)} bytes, fewer than its CRC"
             )
         body, crc = self._split(data)
-        stored, computed = int.from_bytes(crc.tobytes(), "little"), self.algorithm(body)
-        if stored != computed:
-            digits = 2 * size
-            raise ChecksumError(
-                f"{self.codec_id}: stored {stored:0{digits}x}, "
-                f"computed {computed:0{digits}x} from {len(body)} bytes"
-            )
+        check(self.codec_id, self.algorithm, body, crc)
         return ndarray_copy(body, out)
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 from numcrc._light import NamedTuple
 from numcrc.store.formats.body import Body, FormatError
 from numcrc.store.formats.format import Batch, Finding, Format, Found, ends_with, nearly
-from numcrc.store.manifests.parquet_pages import Compact
+from numcrc.store.manifests.parquet_pages import Compact, first_page
 from numcrc.store.objects import State
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -118,8 +118,7 @@ def _column(column: Any) -> _Column:
     dictionary = details.get(_DICTIONARY_START, start)
     if not (isinstance(start, int) and isinstance(size, int) and isinstance(dictionary, int)):
         raise ValueError("invalid footer")
-    # 0 stands for pages that do not exist: of data, if there are no rows.
-    return _Column(repr(name), min(start or dictionary, dictionary or start), size, "")
+    return _Column(repr(name), first_page(start, dictionary), size, "")
 
 
 class _Pages:

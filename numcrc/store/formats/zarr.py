@@ -82,7 +82,7 @@ def array_of(
 ) -> tuple[str, str, Array | Unsupported] | None:
     """Return the folder of the array of which *key* is a chunk, the chunk's name there, the array.
 
-    *sibling* is `Body.sibling`. The result is None if there is no array.
+    *sibling* is `Body.sibling`. The result is None if no folder has an array.
     """
     failure: FormatError | None = None
     for folder, name in places(key):

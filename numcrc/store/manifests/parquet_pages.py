@@ -136,13 +136,20 @@ def _structs(struct: _Struct, field: int) -> list[_Struct]:
     return found
 
 
+def first_page(data: int, dictionary: int) -> int:
+    """Return where the first page of a column chunk begins; 0 if it has none.
+
+    The arguments are where its first page of data and that of its dictionary begin. Writers give
+    0 for a page that does not exist, as that of data in a row group without rows.
+    """
+    return min(data or dictionary, dictionary or data)
+
+
 def _chunk(column: _Struct) -> Chunk:
     details = column.get(_COLUMN)
     start = _number(details, _DATA_START)
     if details and _DICTIONARY_START in details:
-        # 0 stands for pages that do not exist: of data, if there are no rows.
-        dictionary = _number(details, _DICTIONARY_START)
-        start = min(start or dictionary, dictionary or start)
+        start = first_page(start, _number(details, _DICTIONARY_START))
     return Chunk(start, _number(details, _LENGTH), _number(details, _VALUES))
 
 
