@@ -27,7 +27,7 @@ LAYERS = [
     "algorithm hasher files registry checksums _info numcrc",
     "checkfiles",
     "store",
-    "dask xarray zarr integrations",
+    "dask xarray zarr explore integrations",
     "cli __main__",
 ]
 # The layers inside jit.

@@ -1,0 +1,28 @@
+"""Explore CRCs: what they detect, which one made a checksum, how to reach one, which to choose.
+
+Nothing here is imported by the rest of numcrc.
+"""
+
+from __future__ import annotations
+
+from numcrc.process import imported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__: list[str] = []
+
+_HOME: dict[str, str] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'numcrc.explore' has no attribute {name!r}")
+    value = getattr(imported(f"numcrc.explore.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
