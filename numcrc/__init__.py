@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc import dask as dask
+    from numcrc import explore as explore
     from numcrc import files as files
     from numcrc import store as store
     from numcrc import xarray as xarray
@@ -57,7 +58,7 @@ _HOME = {
     "new": "numcrc.registry",
 }
 _NATIVE = ("crc32", "crc32c", "crc64nvme")
-_MODULES = ("dask", "files", "store", "xarray", "zarr")
+_MODULES = ("dask", "explore", "files", "store", "xarray", "zarr")
 
 
 def __getattr__(name: str) -> Any:

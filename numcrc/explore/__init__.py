@@ -11,9 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__: list[str] = []
+    from numcrc.explore._forge import flips, forge, locate
 
-_HOME: dict[str, str] = {}
+__all__ = ["flips", "forge", "locate"]
+
+_HOME = {
+    **dict.fromkeys(("flips", "forge", "locate"), "_forge"),
+}
 
 
 def __getattr__(name: str) -> Any:
