@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.explore._forge import flips, forge, locate
+    from numcrc.explore.polynomial import Polynomial
 
-__all__ = ["flips", "forge", "locate"]
+__all__ = ["Polynomial", "flips", "forge", "locate"]
 
 _HOME = {
     **dict.fromkeys(("flips", "forge", "locate"), "_forge"),
+    "Polynomial": "polynomial",
 }
 
 
