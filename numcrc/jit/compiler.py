@@ -12,10 +12,11 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from numcrc.jit import features, linker
-from numcrc.jit.builtins import algebra, capi, records, single
+from numcrc.jit.builtins import algebra, capi, records, single, task
 from numcrc.jit.emit.parts import lower, lowered, outlined, outlines
 from numcrc.jit.emit.scalars import Pointer, i64, u64
 from numcrc.jit.image import image
+from numcrc.jit.kernels import distance, dual
 from numcrc.jit.kernels.crc32 import CHAIN_BELOW, chain_kernel, crc32_kernel
 from numcrc.jit.kernels.fold import fold_kernel, window_kernel
 from numcrc.jit.kernels.quad import quad_kernel, state_quad
@@ -36,6 +37,17 @@ _TOOLS = {
     "join": algebra.join_entry,
     "collect": records.collect_entry,
     "release": records.release_entry,
+    "syndromes": task.task_entry(distance.syndromes_kernel),
+    "walk": task.task_entry(distance.walk_kernel),
+    "rehash": task.task_entry(distance.rehash_kernel),
+    "span": task.task_entry(distance.span_kernel),
+    "filter": task.task_entry(distance.filter_kernel),
+    "span4": task.task_entry(distance.span_4_kernel),
+    "places": task.task_entry(distance.places_kernel),
+    "count": task.task_entry(distance.count_kernel),
+    "profile": task.task_entry(distance.profile_kernel),
+    "transform": task.task_entry(dual.transform_kernel),
+    "windows": task.task_entry(dual.windows_kernel),
 }
 """By family, the builtins of which there is only one plan."""
 

@@ -33,8 +33,8 @@ _SOURCES = [
     for folder, names in {
         "jit": "plan constants features matrices compiler image linker mapping",
         "jit/emit": "parts scalars vectors lanes gfni crc32",
-        "jit/kernels": "fold short reduce crc32 quad table zeros words",
-        "jit/builtins": "abi capi single records algebra",
+        "jit/kernels": "fold short reduce crc32 quad table zeros words distance dual",
+        "jit/builtins": "abi capi single records algebra task",
     }.items()
     for name in names.split()
 ]

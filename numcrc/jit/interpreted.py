@@ -14,6 +14,7 @@ from numcrc.crc import reference
 from numcrc.crc.model import Model
 from numcrc.jit import constants
 from numcrc.jit.builtins.abi import Work
+from numcrc.jit.linker import NoMachineCodeError
 from numcrc.jit.plan import COLLECT, JOIN, RELEASE, ZEROS, ZEROS_MANY, Plan
 
 _ZLIB = Model(32, 0x04C11DB7, 0xFFFFFFFF, refin=True, refout=True, xorout=0xFFFFFFFF)
@@ -34,7 +35,10 @@ def builtin(model: Model, plan: Plan, fallback: Callable[..., Any] | None) -> Ca
 
 def tool(plan: Plan) -> Callable[..., int]:
     """Return a function that does what *plan*'s builtin may do, which is nothing."""
-    return {COLLECT: lambda *arguments: arguments[-1], RELEASE: lambda views: 0}[plan]
+    found = {COLLECT: lambda *arguments: arguments[-1], RELEASE: lambda views: 0}.get(plan)
+    if found is None:
+        raise NoMachineCodeError(f"cannot compute {plan.name}: no machine code can be made here")
+    return found
 
 
 def _crc_of(model: Model) -> Callable[[bytes | memoryview, int | None], int]:

@@ -364,8 +364,14 @@ class Plan(NamedTuple):
 
 WIDE, TABLE = Plan("wide"), Plan("table")
 _ALGEBRA = ("zeros", "zeros_many", "join")
-_TOOLS = (*_ALGEBRA, "collect", "release")
-ZEROS, ZEROS_MANY, JOIN, COLLECT, RELEASE = map(Plan, _TOOLS)
+_BUFFERS = ("collect", "release")
+_SEARCHES = ("syndromes", "walk", "rehash", "span", "filter", "span4", "places", "count", "profile")
+_DUAL = ("transform", "windows")
+_TOOLS = (*_ALGEBRA, *_BUFFERS, *_SEARCHES, *_DUAL)
+ZEROS, ZEROS_MANY, JOIN = map(Plan, _ALGEBRA)
+COLLECT, RELEASE = map(Plan, _BUFFERS)
+SYNDROMES, WALK, REHASH, SPAN, FILTER, SPAN4, PLACES, COUNT, PROFILE = map(Plan, _SEARCHES)
+TRANSFORM, WINDOWS = map(Plan, _DUAL)
 
 _STREAMS = r"(?:v\d+)?s[1-9]\d*x[1-9]\d*\.\d+"
 _NAME = rf"""

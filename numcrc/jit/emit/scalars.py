@@ -163,6 +163,9 @@ swap_bytes = _unary("bswap")
 reverse_bits = _unary("bitreverse")
 """Reverse the bits of a uint64."""
 
+count_ones = _unary("ctpop")
+"""Count the ones of a uint64."""
+
 
 def declare(builder, function_type, name: str):
     """Return the external function or LLVM intrinsic called *name*."""
