@@ -12,12 +12,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.explore._forge import flips, forge, locate
+    from numcrc.explore.hd import Limit, Undecided, example, hamming_distance, hd_limits
     from numcrc.explore.polynomial import Polynomial
 
-__all__ = ["Polynomial", "flips", "forge", "locate"]
+__all__ = [
+    "Limit",
+    "Polynomial",
+    "Undecided",
+    "example",
+    "flips",
+    "forge",
+    "hamming_distance",
+    "hd_limits",
+    "locate",
+]
 
 _HOME = {
     **dict.fromkeys(("flips", "forge", "locate"), "_forge"),
+    **dict.fromkeys(("Limit", "Undecided", "example", "hamming_distance", "hd_limits"), "hd"),
     "Polynomial": "polynomial",
 }
 
