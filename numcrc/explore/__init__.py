@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.explore._forge import flips, forge, locate
+    from numcrc.explore._weights import dual_weights, undetected, weights
     from numcrc.explore.hd import Limit, Undecided, example, hamming_distance, hd_limits
     from numcrc.explore.polynomial import Polynomial
 
@@ -19,16 +20,20 @@ __all__ = [
     "Limit",
     "Polynomial",
     "Undecided",
+    "dual_weights",
     "example",
     "flips",
     "forge",
     "hamming_distance",
     "hd_limits",
     "locate",
+    "undetected",
+    "weights",
 ]
 
 _HOME = {
     **dict.fromkeys(("flips", "forge", "locate"), "_forge"),
+    **dict.fromkeys(("dual_weights", "undetected", "weights"), "_weights"),
     **dict.fromkeys(("Limit", "Undecided", "example", "hamming_distance", "hd_limits"), "hd"),
     "Polynomial": "polynomial",
 }
