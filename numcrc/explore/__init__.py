@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.explore._forge import flips, forge, locate
+    from numcrc.explore._search import search
     from numcrc.explore._weights import dual_weights, undetected, weights
     from numcrc.explore.hd import Limit, Undecided, example, hamming_distance, hd_limits
     from numcrc.explore.polynomial import Polynomial
@@ -27,6 +28,7 @@ __all__ = [
     "hamming_distance",
     "hd_limits",
     "locate",
+    "search",
     "undetected",
     "weights",
 ]
@@ -36,6 +38,7 @@ _HOME = {
     **dict.fromkeys(("dual_weights", "undetected", "weights"), "_weights"),
     **dict.fromkeys(("Limit", "Undecided", "example", "hamming_distance", "hd_limits"), "hd"),
     "Polynomial": "polynomial",
+    "search": "_search",
 }
 
 
