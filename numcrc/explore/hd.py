@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numcrc.explore.kernels import Progress, Words
 
 BUDGET = 3_000_000_000
-"""Default budget: a profile then takes seconds, up to a minute for 64 bits."""
+"""Default budget: a profile then takes at most ten seconds up to 32 bits, minutes for 64."""
 _WALKED = 22
 """Data bits up to which all codewords are tried, 2^22 of them."""
 _LONGEST = 1 << 24
@@ -83,8 +83,9 @@ def hd_limits(
     max_hd : int, optional
         The greatest distance of interest, at least 3; by default all that are found.
     budget : int, optional
-        For each number of flipped bits, how many combinations may be tried. The default takes
-        some ten seconds, and is enough for every CRC up to 32 bits wide in the catalogue.
+        For each number of flipped bits, how many combinations may be tried. The default is
+        enough for every CRC up to 32 bits wide in the catalogue, which takes at most ten
+        seconds. One of 64 bits takes minutes; a smaller budget gives lower limits sooner.
     progress : callable, optional
         Called with the part of the budget that is spent on the present number of bits.
 
