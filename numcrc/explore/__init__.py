@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from numcrc.explore._weights import dual_weights, undetected, weights
     from numcrc.explore.hd import Limit, Undecided, example, hamming_distance, hd_limits
     from numcrc.explore.polynomial import Polynomial
+    from numcrc.explore.recover import Match, identify, identify_frames, reverse, reverse_frames
 
 __all__ = [
     "Limit",
+    "Match",
     "Polynomial",
     "Undecided",
     "dual_weights",
@@ -27,7 +29,11 @@ __all__ = [
     "forge",
     "hamming_distance",
     "hd_limits",
+    "identify",
+    "identify_frames",
     "locate",
+    "reverse",
+    "reverse_frames",
     "search",
     "undetected",
     "weights",
@@ -38,6 +44,9 @@ _HOME = {
     **dict.fromkeys(("dual_weights", "undetected", "weights"), "_weights"),
     **dict.fromkeys(("Limit", "Undecided", "example", "hamming_distance", "hd_limits"), "hd"),
     "Polynomial": "polynomial",
+    **dict.fromkeys(
+        ("Match", "identify", "identify_frames", "reverse", "reverse_frames"), "recover"
+    ),
     "search": "_search",
 }
 

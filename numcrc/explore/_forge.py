@@ -6,7 +6,7 @@ message is. So elimination over GF(2) finds which bits to flip.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numcrc.algorithm import Algorithm, resolved
 from numcrc.buffers import pieces
 from numcrc.crc.model import checked_unsigned, index
+from numcrc.explore.linear import Span
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -139,11 +140,12 @@ def forge(
         raise ValueError("expected one of at and bits, got both")
     positions = list(dict.fromkeys(index(bit, "bit") for bit in bits))
     changes = flips(algorithm, len(message), positions)
-    chosen, rank = _combination(changes, algorithm(message) ^ target)
+    span = Span(changes)
+    chosen = span.solution(algorithm(message) ^ target)
     if chosen is None:
         raise ValueError(
             f"no choice of these {len(positions)} bits gives the CRC {target:#x}: they reach"
-            f" 2**{rank} of 2**{algorithm.width} CRCs"
+            f" 2**{span.rank} of 2**{algorithm.width} CRCs"
         )
     for number, position in enumerate(positions):
         if chosen >> number & 1:
@@ -269,20 +271,3 @@ def _copy(data: Data) -> bytearray:
     for piece in pieces(data):
         message += piece
     return message
-
-
-def _combination(columns: Sequence[int], wanted: int) -> tuple[int | None, int]:
-    """Return a mask of the columns whose sum is *wanted*, or None; and the rank of all columns."""
-    basis: dict[int, tuple[int, int]] = {}  # by length: a sum of columns, and their mask
-
-    def reduced(value: int, mask: int) -> tuple[int, int]:
-        while value and (known := basis.get(value.bit_length())) is not None:
-            value, mask = value ^ known[0], mask ^ known[1]
-        return value, mask
-
-    for number, column in enumerate(columns):
-        value, mask = reduced(column, 1 << number)
-        if value:
-            basis[value.bit_length()] = value, mask
-    rest, mask = reduced(wanted, 0)
-    return (None if rest else mask), len(basis)

@@ -1,0 +1,435 @@
+"""Find out which CRC made a checksum: one of the catalogue, or any other.
+
+In the register's bit order, a message M of n bits with the CRC C satisfies
+
+    M x^w + C = I x^n + X   (mod P)
+
+for the polynomial P of width w, where I is *init* and X *xorout*. Two messages of one length leave
+only P, and so do three of any lengths; P divides the greatest common divisor of what they give.
+Then I and X follow from linear equations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from numcrc.algorithm import Algorithm
+from numcrc.buffers import pieces
+from numcrc.crc import gf2
+from numcrc.crc.factors import factor, gcd
+from numcrc.crc.model import Model
+from numcrc.explore.linear import Span
+from numcrc.registry import algorithms
+
+if TYPE_CHECKING:
+    from numcrc.buffers import Data
+
+Sample: TypeAlias = "tuple[Data, int | bytes]"
+
+LONGEST = 64 << 10
+"""Bytes of a message up to which any polynomial is found; above, those of the catalogue."""
+WIDEST = 64
+"""Bits of the CRCs that `reverse` finds."""
+_MOST_DIVISORS = 4096
+_REVERSED = bytes(gf2.reflect(byte, 8) for byte in range(256))
+
+
+class Match(NamedTuple):
+    """A CRC that gives all checksums of the samples."""
+
+    algorithm: Algorithm
+    byteorder: str
+    """How the checksums are stored: "big" or "little"; "" for ints and single bytes."""
+    start: int = 0
+    """Of a frame, the bytes in front of the message."""
+    tail: int = 0
+    """The bytes of a frame behind its checksum."""
+    evidence_bits: float = 0.0
+    """The logarithm to base 2 of how unlikely a match by chance is, among all that were tried."""
+    lengths: tuple[int, ...] = ()
+    """If not empty: the samples do not determine *init* and *xorout*, but those of the algorithm
+    are right for messages of these lengths, in bytes."""
+
+
+def identify(samples: Iterable[Sample]) -> list[Match]:
+    """Return the algorithms of the catalogue that give the checksums of all samples.
+
+    Parameters
+    ----------
+    samples : iterable of (buffer, int or bytes)
+        Messages with their checksums. If these are bytes, their byte order is found, too.
+
+    Returns
+    -------
+    list of Match
+        Best first.
+
+    Raises
+    ------
+    TypeError
+        A message is not a buffer, or checksums are neither ints nor bytes.
+    ValueError
+        There are no samples, or the checksums have different sizes.
+
+    Examples
+    --------
+    >>> identify([(b"123456789", bytes.fromhex("83 92 06 e3"))])[0].algorithm.name
+    'CRC-32/ISCSI'
+    """
+    known = _checked(samples)
+    found = []
+    for byteorder, values in known.readings():
+        for algorithm in algorithms.values():
+            if known.size and known.size != -(-algorithm.width // 8):
+                continue
+            if all(map(_gives, (algorithm,) * len(values), known.messages, values)):
+                evidence = algorithm.width * known.distinct - math.log2(2 * len(algorithms))
+                found.append(Match(algorithm, byteorder, evidence_bits=evidence))
+    return sorted(found, key=lambda match: -match.evidence_bits)
+
+
+def reverse(
+    samples: Iterable[Sample],
+    widths: Iterable[int] | None = None,
+    crossed: bool | None = None,
+    ignore: int = 0,
+) -> list[Match]:
+    """Return all CRCs of up to 64 bits that give the checksums of all samples.
+
+    Parameters
+    ----------
+    samples : iterable of (buffer, int or bytes)
+        As for `identify`. Four of different lengths determine a CRC; three nearly, and two of one
+        length with a third. If all have one length, *init* is not determined.
+    widths : iterable of int, optional
+        By default all that checksums of this size can have.
+    crossed : bool, optional
+        Whether to try *refin* other than *refout*, too. By default, if nothing else matches.
+    ignore : int
+        How many samples may be damaged: 0 or 1.
+
+    Returns
+    -------
+    list of Match
+        Best first: names of the catalogue, then *init* and *xorout* of zeros or of ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `identify`; or *widths* or *ignore* is out of range.
+
+    Notes
+    -----
+    In messages above 64 KiB only polynomials of the catalogue are found.
+
+    Examples
+    --------
+    >>> import numcrc
+    >>> crc = numcrc.Algorithm(width=16, poly=0x5935, init=0x1234, refin=True, refout=True)
+    >>> texts = [b"a message", b"another one", b"the third", b"and the last one"]
+    >>> match = reverse([(text, crc(text).to_bytes(2, "little")) for text in texts])[0]
+    >>> match.algorithm.model == crc.model, match.byteorder
+    (True, 'little')
+    """
+    known = _checked(samples)
+    if ignore not in (0, 1):
+        raise ValueError(f"ignore must be 0 or 1, not {ignore!r}")
+    tried = _widths(known, widths)
+    found = list[Match]()
+    for either in (False, True) if crossed is None else (crossed,):
+        found = found or _reversed(known, tried, either)
+        if not found and ignore:
+            for left_out in range(len(known.messages)):
+                found += _reversed(known.without(left_out), tried, either)
+    return _ranked(found)
+
+
+def identify_frames(
+    frames: Iterable[Data], starts: Iterable[int] = range(9), tails: Iterable[int] = range(3)
+) -> list[Match]:
+    """Return the algorithms of the catalogue by whose CRC all frames end, or nearly.
+
+    Parameters
+    ----------
+    frames : iterable of buffer
+        Messages, each with its CRC somewhere behind it.
+    starts : iterable of int
+        The numbers of bytes in front of a message that may not be part of it.
+    tails : iterable of int
+        The numbers of bytes that may follow the CRC.
+
+    Returns
+    -------
+    list of Match
+        Best first; `Match.start` and `Match.tail` say where the message and the CRC are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `identify`.
+
+    Examples
+    --------
+    >>> frames = [bytes.fromhex("7e 01 03 00 00 00 0a c5 cd 7e")]  # Modbus between two flags
+    >>> match = identify_frames(frames)[0]
+    >>> match.algorithm.name, match.byteorder, match.start, match.tail
+    ('CRC-16/MODBUS', 'little', 1, 1)
+    """
+    return _in_frames(frames, starts, tails, identify)
+
+
+def reverse_frames(
+    frames: Iterable[Data],
+    starts: Iterable[int] = range(9),
+    tails: Iterable[int] = range(3),
+    crossed: bool | None = None,
+) -> list[Match]:
+    """Return all CRCs by which frames end, or nearly, as `reverse` and `identify_frames` do."""
+    return _in_frames(frames, starts, tails, lambda samples: reverse(samples, crossed=crossed))
+
+
+class _Samples(NamedTuple):
+    messages: list[bytes]
+    checksums: list[Any]
+    size: int
+    """Bytes of a checksum; 0 if they are ints."""
+
+    @property
+    def distinct(self) -> int:
+        return len(set(self.messages))
+
+    def readings(self) -> Iterator[tuple[str, list[int]]]:
+        """Yield each byte order with the values in it."""
+        if not self.size:
+            yield "", list(self.checksums)
+        elif self.size == 1:
+            yield "", [value[0] for value in self.checksums]
+        else:
+            for order in ("big", "little"):
+                yield order, [int.from_bytes(value, order) for value in self.checksums]
+
+    def without(self, number: int) -> _Samples:
+        messages, checksums = self.messages.copy(), self.checksums.copy()
+        del messages[number], checksums[number]
+        return _Samples(messages, checksums, self.size)
+
+
+def _checked(samples: Iterable[Sample]) -> _Samples:
+    messages, checksums = list[bytes](), list[Any]()
+    for message, checksum in samples:
+        messages.append(b"".join(map(bytes, pieces(message))))
+        checksums.append(checksum)
+    if not messages:
+        raise ValueError("expected at least one sample")
+    kinds = {type(checksum) for checksum in checksums}
+    if kinds <= {bytes, bytearray, memoryview}:
+        sizes = {len(checksum) for checksum in checksums}
+        if len(sizes) > 1 or not 0 < max(sizes) <= 16:
+            raise ValueError(f"checksums must have one size of 1 to 16 bytes, not {sorted(sizes)}")
+        return _Samples(messages, list(map(bytes, checksums)), max(sizes))
+    if kinds != {int}:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(f"checksums must be all ints or all bytes, not {names}")
+    if min(checksums) < 0:
+        raise ValueError(f"a checksum must not be negative: {min(checksums)}")
+    return _Samples(messages, checksums, 0)
+
+
+def _gives(algorithm: Algorithm, message: bytes, value: int) -> bool:
+    return value >> algorithm.width == 0 and algorithm(message) == value
+
+
+def _widths(known: _Samples, widths: Iterable[int] | None) -> list[int]:
+    if widths is not None:
+        tried = sorted(set(widths))
+        if not tried or tried[0] < 1 or tried[-1] > WIDEST:
+            raise ValueError(f"widths must be 1 to {WIDEST}, not {tried}")
+        return tried
+    if known.size:
+        return list(range(max(3, 8 * known.size - 7), min(WIDEST, 8 * known.size) + 1))
+    return list(range(max(3, max(known.checksums).bit_length()), WIDEST + 1))
+
+
+def _reversed(known: _Samples, widths: Sequence[int], crossed: bool) -> list[Match]:
+    found = list[Match]()
+    long = max(map(len, known.messages)) > LONGEST
+    numbers = {} if long else {refin: _numbers(known.messages, refin) for refin in (False, True)}
+    readings = list(known.readings())
+    hypotheses = len(readings) * len(widths) * (4 if crossed else 2)
+    for (order, values), width, refin in product(readings, widths, (False, True)):
+        if max(values) >> width:
+            continue
+        for refout in (refin, not refin) if crossed else (refin,):
+            ordered = [gf2.reflect(v, width) if refout else v for v in values]
+            if long:
+                polys = _known_polys(width)
+            else:
+                polys = _polys(numbers[refin], ordered, list(map(len, known.messages)), width)
+            for poly in polys:
+                linear = Model(width, poly, refin=refin, refout=refout)
+                found += _solved(linear, known, values, order, hypotheses)
+    return found
+
+
+def _numbers(messages: Sequence[bytes], refin: bool) -> list[int]:
+    """Return messages as polynomials."""
+    return [int.from_bytes(m.translate(_REVERSED) if refin else m, "big") for m in messages]
+
+
+def _known_polys(width: int) -> list[int]:
+    return sorted({crc.poly for crc in algorithms.values() if crc.width == width})
+
+
+def _polys(
+    messages: Sequence[int], values: Sequence[int], lengths: Sequence[int], width: int
+) -> list[int]:
+    """Return the polynomials that are possible, without the leading term.
+
+    From a = M x^w + C = I x^n + X: for two messages of one length a + a' = 0 (mod P); for three,
+    with n_i - n_1 = g m_i, (a_2 + a_1) s(m_3) = (a_3 + a_1) s(m_2), where s(m) is
+    (x^(g m) + 1) / (x^g + 1).
+    """
+    multiple, first = 0, dict[int, int]()
+    for message, value, length in zip(messages, values, lengths, strict=True):
+        a = message << width ^ value
+        if length in first:
+            multiple = _odd(gcd(multiple, a ^ first[length]))
+        else:
+            first[length] = a
+    (shortest, a1), *others = sorted(first.items())
+    for (n2, a2), (n3, a3) in pairwise(others):
+        step = math.gcd(n2 - shortest, n3 - shortest)
+        left = _repeated(a2 ^ a1, (n3 - shortest) // step, 8 * step)
+        right = _repeated(a3 ^ a1, (n2 - shortest) // step, 8 * step)
+        multiple = _odd(gcd(multiple, left ^ right))
+    if multiple.bit_length() <= width:
+        return []
+    return [p ^ 1 << width for p in _divisors(multiple, width)]
+
+
+def _repeated(a: int, count: int, step: int) -> int:
+    """Return ``a (x^(step count) + 1) / (x^step + 1)``."""
+    found, have = a, 1
+    for bit in f"{count:b}"[1:]:
+        found ^= found << have * step
+        have *= 2
+        if bit == "1":
+            found = found << step ^ a
+            have += 1
+    return found
+
+
+def _odd(a: int) -> int:
+    """Return *a* without its factors x: a generator has none."""
+    return a >> (a & -a).bit_length() - 1 if a else 0
+
+
+def _divisors(p: int, degree: int) -> list[int]:
+    """Return the divisors of *p* that have this degree, or some of very many."""
+    if p.bit_length() - 1 == degree:
+        return [p]
+    if p.bit_length() - 1 > 4000:  # to factor it would take seconds
+        return []
+    found = {1}
+    for irreducible, count in factor(p):
+        for _ in range(count):
+            more = (gf2.multiply(irreducible, each) for each in found)
+            found |= {each for each in more if each.bit_length() - 1 <= degree}
+            if len(found) > _MOST_DIVISORS:
+                break
+    return sorted(each for each in found if each.bit_length() - 1 == degree)
+
+
+def _solved(
+    linear: Model, known: _Samples, values: Sequence[int], order: str, hypotheses: int
+) -> Iterator[Match]:
+    """Yield the matches with this polynomial and these bit orders."""
+    crc = _algorithm(linear)
+    width, generator, mask = linear.width, linear.generator, linear.mask
+    rests: dict[int, int] = {}  # I x^n + X, by n
+    for message, value in zip(known.messages, values, strict=True):
+        rest = crc(message) ^ value
+        rest = gf2.reflect(rest, width) if linear.refout else rest
+        if rests.setdefault(len(message), rest) != rest:
+            return
+    (length, rest), *others = sorted(rests.items())
+    power = gf2.power_of_x(8 * length, generator)
+    # Each other length: I (x^n + x^n1) = its rest + the first one.
+    columns, wanted = [0] * width, 0
+    for n, other in others:
+        factor_of_init = gf2.power_of_x(8 * n, generator) ^ power
+        wanted = wanted << width | (other ^ rest)
+        for k in range(width):
+            columns[k] = columns[k] << width | gf2.mod(factor_of_init << k, generator)
+    span = Span(columns)
+    solution = span.solution(wanted)
+    if solution is None:
+        return
+    free = Span(span.kernel)
+    same = _BY_POLY.get((width, linear.poly, linear.refin, linear.refout), ())
+    inits = [*(model.init for model in same), 0, mask, solution]
+    # What is free makes no difference if it takes none between any two lengths.
+    eight = gf2.power_of_x(8, generator) ^ 1
+    determined = all(gf2.mod(gf2.multiply(k, eight), generator) == 0 for k in span.kernel)
+    evidence = width * (known.distinct - 2) - span.rank - math.log2(hypotheses)
+    for init in dict.fromkeys(inits):
+        if free.solution(init ^ solution) is None:
+            continue
+        xorout = rest ^ gf2.mod(gf2.multiply(init, power), generator)
+        xorout = gf2.reflect(xorout, width) if linear.refout else xorout
+        algorithm = _algorithm(linear._replace(init=init, xorout=xorout))
+        if all(map(_gives, (algorithm,) * len(values), known.messages, values)):
+            lengths = () if determined else tuple(sorted(rests))
+            yield Match(algorithm, order, evidence_bits=evidence, lengths=lengths)
+            if determined:
+                return
+
+
+_BY_MODEL: dict[Model, Algorithm] = {crc.model: crc for crc in algorithms.values()}
+_BY_POLY: dict[tuple[int, int, bool, bool], list[Model]] = {}
+for _model in _BY_MODEL:
+    _key = _model.width, _model.poly, _model.refin, _model.refout
+    _BY_POLY.setdefault(_key, []).append(_model)
+
+
+def _algorithm(model: Model) -> Algorithm:
+    return _BY_MODEL.get(model) or Algorithm(**model._asdict())
+
+
+def _ranked(matches: Iterable[Match]) -> list[Match]:
+    """Return matches, likely ones first, each once."""
+
+    def rank(match: Match) -> tuple[Any, ...]:
+        crc = match.algorithm
+        usual = sum(value in (0, crc.model.mask) for value in (crc.init, crc.xorout))
+        # A multiple of the polynomial matches by chance more often than a divisor.
+        return crc.model not in _BY_MODEL, -usual, crc.width, crc.poly
+
+    return sorted(dict.fromkeys(matches), key=rank)
+
+
+def _in_frames(
+    frames: Iterable[Data],
+    starts: Iterable[int],
+    tails: Iterable[int],
+    search: Callable[[list[Sample]], list[Match]],
+) -> list[Match]:
+    known = [b"".join(map(bytes, pieces(frame))) for frame in frames]
+    if not known:
+        raise ValueError("expected at least one frame")
+    shortest = min(map(len, known))
+    found = []
+    for start, tail, size in product(sorted(set(starts)), sorted(set(tails)), range(1, 9)):
+        if start < 0 or tail < 0:
+            raise ValueError("starts and tails must not be negative")
+        if start + size + tail > shortest:
+            continue
+        samples: list[Sample] = []
+        for frame in known:
+            end = len(frame) - tail
+            samples.append((frame[start : end - size], frame[end - size : end]))
+        found += [match._replace(start=start, tail=tail) for match in search(samples)]
+    return sorted(found, key=lambda match: (-match.evidence_bits, match.tail, match.start))
