@@ -233,6 +233,14 @@ class Algorithm:
             object.__setattr__(self, "_linear", made)
             return self._linear
 
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks: see `numcrc.explore.describe`."""
+        return str(imported("numcrc._description").Description(self)._repr_html_())
+
+    def _repr_latex_(self) -> str:
+        """Return the polynomial for notebooks."""
+        return str(imported("numcrc._description").Description(self)._repr_latex_())
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot set {name!r}: an Algorithm is immutable")
 
@@ -656,15 +664,6 @@ class Algorithm:
         """
         found: list[int] = imported("numcrc.files").checksum([self], source, threads, progress)
         return found[0]
-
-
-def resolved(algorithm: Algorithm | str) -> Algorithm:
-    """Return *algorithm*, or the algorithm of the catalogue that has this name."""
-    if isinstance(algorithm, Algorithm):
-        return algorithm
-    if isinstance(algorithm, str):
-        return shared(catalogue.find(algorithm))
-    raise TypeError(f"algorithm must be an Algorithm or a name, not {type(algorithm).__name__}")
 
 
 # TypeErrors about arguments have this name. Builtins pass calls with wrong arguments to it.

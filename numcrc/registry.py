@@ -57,6 +57,15 @@ class Algorithms(Mapping[str, Algorithm]):
 algorithms = Algorithms()
 
 
+def resolved(algorithm: Algorithm | str) -> Algorithm:
+    """Return *algorithm*, or the algorithm of the catalogue that has this name."""
+    if isinstance(algorithm, Algorithm):
+        return algorithm
+    if isinstance(algorithm, str):
+        return shared(catalogue.find(algorithm))
+    raise TypeError(f"algorithm must be an Algorithm or a name, not {type(algorithm).__name__}")
+
+
 def new(name: str, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
     """Return a `Hasher` of the algorithm *name*, updated with *data*.
 

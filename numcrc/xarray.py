@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numcrc.algorithm import Algorithm, resolved
+from numcrc.algorithm import Algorithm
+from numcrc.registry import resolved
 
 if TYPE_CHECKING:
     import numpy.typing as npt

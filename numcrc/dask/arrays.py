@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numcrc.algorithm import Algorithm, resolved
+from numcrc.algorithm import Algorithm
 from numcrc.records.arguments import checked_values, dtype_of
+from numcrc.registry import resolved
 
 try:
     import dask.array as da

@@ -11,11 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from numcrc.crc.polynomial import Polynomial
+    from numcrc.explore._describe import describe
     from numcrc.explore._forge import flips, forge, locate
     from numcrc.explore._search import search
     from numcrc.explore._weights import dual_weights, undetected, weights
     from numcrc.explore.hd import Limit, Undecided, example, hamming_distance, hd_limits
-    from numcrc.explore.polynomial import Polynomial
     from numcrc.explore.recover import Match, identify, identify_frames, reverse, reverse_frames
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Match",
     "Polynomial",
     "Undecided",
+    "describe",
     "dual_weights",
     "example",
     "flips",
@@ -43,7 +45,8 @@ _HOME = {
     **dict.fromkeys(("flips", "forge", "locate"), "_forge"),
     **dict.fromkeys(("dual_weights", "undetected", "weights"), "_weights"),
     **dict.fromkeys(("Limit", "Undecided", "example", "hamming_distance", "hd_limits"), "hd"),
-    "Polynomial": "polynomial",
+    "describe": "_describe",
+    "Polynomial": "numcrc.crc.polynomial",
     **dict.fromkeys(
         ("Match", "identify", "identify_frames", "reverse", "reverse_frames"), "recover"
     ),
@@ -54,7 +57,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'numcrc.explore' has no attribute {name!r}")
-    value = getattr(imported(f"numcrc.explore.{_HOME[name]}"), name)
+    home = _HOME[name]
+    value = getattr(imported(home if "." in home else f"numcrc.explore.{home}"), name)
     globals()[name] = value
     return value
 

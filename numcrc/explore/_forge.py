@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numcrc.algorithm import Algorithm, resolved
+from numcrc.algorithm import Algorithm
 from numcrc.buffers import pieces
 from numcrc.crc.model import checked_unsigned, index
 from numcrc.explore.linear import Span
+from numcrc.registry import resolved
 
 if TYPE_CHECKING:
     import numpy.typing as npt

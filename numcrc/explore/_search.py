@@ -13,9 +13,9 @@ from numcrc.algorithm import Algorithm
 from numcrc.crc import gf2
 from numcrc.crc.factors import factor
 from numcrc.crc.model import index
+from numcrc.crc.polynomial import Polynomial
 from numcrc.explore.hd import BUDGET, _Search, checked_nbits
 from numcrc.explore.kernels import call, in_threads
-from numcrc.explore.polynomial import Polynomial
 from numcrc.jit.plan import PROFILE
 
 if TYPE_CHECKING:

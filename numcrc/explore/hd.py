@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from numcrc.algorithm import Algorithm, resolved
+from numcrc.algorithm import Algorithm
 from numcrc.crc import factors
 from numcrc.crc.model import index
 from numcrc.explore.kernels import PIECE, call, in_threads, syndromes
 from numcrc.jit.plan import FILTER, REHASH, SPAN, SPAN4, WALK
+from numcrc.registry import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

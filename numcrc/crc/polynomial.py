@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Protocol
 
-from numcrc.algorithm import Algorithm, resolved
-from numcrc.crc import gf2
+from numcrc.crc import catalogue, gf2
 from numcrc.crc.factors import factor, order
-from numcrc.crc.model import WIDEST, checked_unsigned, index
+from numcrc.crc.model import WIDEST, Model, checked_unsigned, index
+
+
+class HasModel(Protocol):
+    """An algorithm."""
+
+    model: Model
 
 
 class Polynomial:
@@ -56,9 +62,9 @@ class Polynomial:
         self.width = value.bit_length() - 1
 
     @classmethod
-    def of(cls, crc: Algorithm | str) -> Polynomial:
+    def of(cls, crc: HasModel | str) -> Polynomial:
         """Return the generator of an algorithm, or of one of this name in the catalogue."""
-        return cls(resolved(crc).model.generator)
+        return cls((catalogue.find(crc) if isinstance(crc, str) else crc).model.generator)
 
     @classmethod
     def from_normal(cls, poly: int, width: int) -> Polynomial:

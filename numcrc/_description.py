@@ -1,0 +1,107 @@
+"""Describe algorithms: polynomial, parameters, and what these say about errors."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from numcrc.crc.polynomial import Polynomial
+
+if TYPE_CHECKING:
+    from numcrc.algorithm import Algorithm
+
+_LONG = 60
+"""Characters of a factor that are shown in whole."""
+
+
+class Description:
+    """What is known of an algorithm without a search; notebooks show it as a table.
+
+    Attributes
+    ----------
+    algorithm : Algorithm
+    polynomial : Polynomial
+        The generator.
+    """
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.algorithm = algorithm
+        self.polynomial = Polynomial.of(algorithm)
+
+    def rows(self) -> dict[str, str]:
+        """Return texts by their labels."""
+        crc, p = self.algorithm, self.polynomial
+        digits = -(-crc.width // 4)
+
+        def number(value: int) -> str:
+            return f"0x{value:0{digits}x}"
+
+        found = {"width": str(crc.width), "polynomial": p.terms, "normal": number(p.normal)}
+        found["reversed"] = number(p.reversed)
+        if not p.even:
+            found["reciprocal"] = number(p.reciprocal.normal)
+            found["Koopman"] = number(p.koopman)
+        found |= {name: number(getattr(crc, name)) for name in ("init", "xorout")}
+        found |= {name: str(getattr(crc, name)).lower() for name in ("refin", "refout")}
+        found |= {name: number(getattr(crc, name)) for name in ("check", "residue")}
+        found["factors"] = " ".join(_factor(f.terms, count) for f, count in p.factors)
+        if not p.even:
+            found["order"] = f"{p.order}{' (primitive)' if p.primitive else ''}"
+        odd = "all detected: x + 1 divides it" if p.parity else "not all detected"
+        found["odd numbers of errors"] = odd
+        if crc.aliases:
+            found["aliases"] = ", ".join(crc.aliases)
+        return found
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(map(len, rows))
+        lines = [f"{label:{width}}  {text}" for label, text in rows.items()]
+        return "\n".join([self.algorithm.name, *lines])
+
+    def __repr__(self) -> str:
+        return f"<Description of {self.algorithm.name}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table, the polynomial and its factors in LaTeX."""
+        mathematical = {
+            "polynomial": latex(self.polynomial),
+            "factors": r"\,".join(
+                _factor(_shortened(latex(f)), count) for f, count in self.polynomial.factors
+            ),
+        }
+        rows = "".join(
+            f"<tr><th style='text-align: left'>{escape(label)}</th>"
+            f"<td style='text-align: left'>{_cell(text, mathematical.get(label))}</td></tr>"
+            for label, text in self.rows().items()
+        )
+        caption = f"<caption><b>{escape(self.algorithm.name)}</b></caption>"
+        return f"<table>{caption}<tbody>{rows}</tbody></table>"
+
+    def _repr_latex_(self) -> str:
+        """Return the polynomial."""
+        return f"$P(x) = {latex(self.polynomial)}$"
+
+
+def latex(p: Polynomial) -> str:
+    """Return a polynomial in LaTeX.
+
+    >>> latex(Polynomial(0b10011))
+    'x^{4} + x + 1'
+    """
+    terms = (term.replace("^", "^{") + "}" * ("^" in term) for term in p.terms.split(" + "))
+    return " + ".join(terms)
+
+
+def _factor(text: str, count: int) -> str:
+    return f"({text})^{count}" if count > 1 else f"({text})"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONG:
+        return text
+    return text[: text.index(" + ", _LONG // 2)] + r" + \cdots + 1"
+
+
+def _cell(text: str, mathematical: str | None) -> str:
+    return escape(text) if mathematical is None else f"${mathematical}$"
