@@ -97,7 +97,9 @@ def test_modules_are_imported_when_first_used():
 def test_dir_shows_public_names_only():
     """Also after modules have been imported, which are attributes then."""
     assert numcrc.algorithms["crc32c"].rows(b"abc") == numcrc.crc32c(b"abc")
-    assert dir(numcrc) == sorted([*numcrc.__all__, "dask", "files", "store", "xarray", "zarr"])
+    assert dir(numcrc) == sorted(
+        [*numcrc.__all__, "dask", "explore", "files", "store", "xarray", "zarr"]
+    )
 
 
 def test_a_crc_needs_nothing_that_windows_lacks(folder):
