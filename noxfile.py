@@ -79,6 +79,15 @@ def notebooks(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html, and check the links in it."""
+    session.install("-e", ".[docs]")
+    options = ("-b", "html", "-j", "2", "-n", "-W", "--keep-going", "-q")
+    session.run("python", "-m", "sphinx", *options, "docs", "docs/_build/html", *session.posargs)
+    session.run("python", "tests/links.py", "docs/_build/html")
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Run each benchmark for a moment."""
     session.install("-e", ".[bench]")

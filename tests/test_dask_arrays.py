@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import doctest
 import pickle
 import random
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -331,16 +329,6 @@ def test_misaligned_writes_at_once_lose_data_and_the_crc_shows_it(tmp_path):
     target[6:] = a[6:]
     target[:6] = a[:6]
     assert int(numcrc_dask.crc(read, "crc32c")) == int(numcrc_dask.crc(x, "crc32c"))
-
-
-PAGE = Path(numcrc.__file__).parents[1] / "docs/arrays.md"
-
-
-@pytest.mark.skipif(not PAGE.exists(), reason="numcrc is installed without its pages")
-def test_the_examples_of_the_page_about_arrays():
-    for name in ("polars", "xarray"):
-        pytest.importorskip(name)
-    assert doctest.testfile(str(PAGE), module_relative=False) == (0, 24)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from threading import Event
@@ -685,19 +684,3 @@ def test_too_many_chunks_are_not_expected(tmp_path):
     assert report.absent == 2**40
     with pytest.raises(ValueError, match="cannot expect 1099511627776 chunks"):
         numcrc.zarr.verify(tmp_path, expect_complete=True)
-
-
-PAGE = Path(__file__).parent.parent / "docs/zarr.md"
-
-
-@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
-def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    codecs = dict(numcodecs.registry.codec_registry)
-    monkeypatch.setattr(numcodecs.registry, "codec_registry", codecs)
-    numcodecs.register_codec(numcrc.zarr.CRC64NVME)  # as by the entry point
-    examples = re.findall("```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(examples) == 3
-    with numcrc.zarr.enable():  # which restores what the page chooses
-        exec("".join(examples), {})
-    assert capsys.readouterr().out == "True 0\nTrue\n"
