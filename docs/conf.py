@@ -33,10 +33,8 @@ exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 nitpicky = True
-# Types of other packages, since no inventory of theirs is fetched, and private names of numcrc.
-nitpick_ignore_regex = [
-    (r"py:.*", r"(?!numcrc).*\b(dask|np|numcodecs|numpy|pyarrow|typing|xarray|xr|zarr)\..*"),
-]
+# Base classes in other packages, of which no inventory is fetched.
+nitpick_ignore_regex = [(r"py:class", r"(collections|enum|numcodecs|typing|zarr)\..*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "numcrc"
@@ -62,6 +60,7 @@ html_theme_options = {
 html_sidebars = {"index": []}
 
 autosummary_generate = True
+autosummary_filename_map = {"numcrc.store.Manifest": "numcrc.store.Manifest-class"}
 autodoc_typehints = "none"  # the docstrings have the types
 numpydoc_show_class_members = False
 

@@ -419,7 +419,7 @@ class Algorithm:
         -------
         ndarray or scalar
             Of the shape of *a* without *axis*; of the smallest unsigned integer dtype of at
-            least `width` bits, object above 64.
+            least *width* bits, object above 64.
 
         Raises
         ------

@@ -64,7 +64,8 @@ def checksum(
         A path, or a file object in binary mode, which is read from its current position to its
         end.
     threads
-        The number of threads for a large file; by default `numcrc.threads.thread_count`.
+        The number of threads for a large file; by default one for each CPU that
+        the process may use, at most ``NUMCRC_NUM_THREADS``.
     progress
         Called in this thread with the bytes done and the bytes in total, None if that is
         unknown. An exception in it ends the call.

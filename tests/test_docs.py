@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pages
 import pytest
+
+from numcrc import cli
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -122,3 +125,33 @@ def test_the_links_of_pages_lead_to_pages(path):
         assert page.exists() or GENERATED & set(page.relative_to(ROOT).parts), target
         if anchor and page.suffix == ".md":
             assert anchor in anchors(page), f"{target}#{anchor}"
+
+
+MODULES = [
+    "numcrc",
+    "numcrc.dask",
+    "numcrc.explore",
+    "numcrc.store",
+    "numcrc.xarray",
+    "numcrc.zarr",
+]
+MODULES += ["numcrc.store.formats"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_reference_has_every_public_name(module):
+    text = "".join(path.read_text("utf-8") for path in DOCS.glob("reference/*.md"))
+    shown = set()
+    for part in text.split(".. currentmodule:: ")[1:]:
+        current, _, rest = part.partition("\n")
+        names = re.findall(r"^(?:   |.. py:data:: )([\w.]+)$", rest, re.MULTILINE)
+        shown |= {f"{current}.{name}" for name in names}
+    expected = {f"{module}.{name}" for name in import_module(module).__all__}
+    assert expected - shown == set()
+
+
+def test_the_reference_has_every_command():
+    for command in cli.COMMANDS:
+        assert re.search(
+            f"numcrc {command}\\b", (DOCS / "guide/command_line.md").read_text("utf-8")
+        )

@@ -84,7 +84,7 @@ class Polynomial:
 
     @property
     def normal(self) -> int:
-        """The coefficients below x^width, that of 1 the lowest bit: *poly* of an `Algorithm`."""
+        """The coefficients below x^width, that of 1 the lowest bit: *poly* of an algorithm."""
         return self.value ^ 1 << self.width
 
     @property

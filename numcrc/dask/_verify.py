@@ -109,8 +109,8 @@ def verify(
         The path of a folder for the report, which all workers see and can write to. It is made if
         it does not exist.
     client
-        A `distributed.Client`, the address of a scheduler, or ``"local:N"`` for N processes of this
-        machine. By default, the current client of Dask.
+        A ``distributed.Client``, the address of a scheduler, or ``"local:N"`` for N processes of
+        this machine. By default, the current client of Dask.
     keys_per_task
         The rows of the manifest for a task.
     mode, algorithm, selection, one_way

@@ -63,7 +63,8 @@ def crc(x: da.Array, algorithm: Algorithm | str) -> da.Array:
     Returns
     -------
     dask.array.Array
-        Without axes, of the dtype that `Algorithm.rows` gives: ``int(crc(x, name))`` computes it.
+        Without axes, of the dtype that `numcrc.Algorithm.rows` gives: ``int(crc(x, name))``
+        computes it.
 
     Raises
     ------

@@ -157,7 +157,7 @@ def hamming_distance(
     Raises
     ------
     Undecided
-        The budget ended before; the exception has what the distance is `at_least`.
+        The budget ended before; the exception has what the distance is *at_least*.
     ValueError
         The polynomial is even, or *nbits* or *budget* is not positive.
     NotImplementedError

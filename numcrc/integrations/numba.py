@@ -1,12 +1,12 @@
 """Compute CRCs inside a user's own ``@njit`` and ``prange`` code.
 
-Numba calls `init` through the entry point ``numba_extensions``, and then compiles calls of the
+Numba calls ``init`` through the entry point ``numba_extensions``, and then compiles calls of the
 drop-in functions and of every `numcrc.Algorithm`. They call the same kernel as Python, by its
 address in this process. For that reason Numba does not cache a function with such a call, and
 no cache can carry it to another CPU.
 
-Of an algorithm's methods there are `segments` (one thread, a scalar value), and `combine` and
-`zeros` of scalars. An algorithm refuses a value out of range; the drop-in functions take it
+Of an algorithm's methods there are ``segments`` (one thread, a scalar value), and ``combine`` and
+``zeros`` of scalars. An algorithm refuses a value out of range; the drop-in functions take it
 modulo 2**width, as in Python.
 
 Examples

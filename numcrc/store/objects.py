@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
     key: str
     """Its name below the source's root, with ``/`` between folders. Bytes that are not UTF-8 are
-    represented by surrogates, as by `os.fsdecode`."""
+    represented by surrogates, as by ``os.fsdecode``."""
     size: int | None = None
     """Bytes; None if unknown."""
     checksums: tuple[Checksum, ...] = ()

@@ -59,7 +59,7 @@ class Limits(_Limits):
     ----------
     threads : int, optional
         How many objects, or ranges of one, to read at a time. By default 8 for remote sources,
-        and `numcrc.threads.thread_count` for local ones.
+        and the number of usable CPUs for local ones, at most ``NUMCRC_NUM_THREADS``.
     max_in_flight : int
         Bytes of bodies in memory.
     bandwidth : float, optional

@@ -38,7 +38,7 @@ class Source(Protocol):
     `numcrc.store.keys.KeyRange`; ``has_folder(key)`` returns whether it has a folder, whose key
     ends with ``/``; ``fetch_together(wanted)`` returns what `fetch` does for each of a list of
     (entry, memoryview), or None where `fetch` must be called; and ``interrupt()`` ends the requests
-    in progress, which then raise `RetryError`.
+    in progress, which then raise `numcrc.store.source.RetryError`.
     """
 
     url: str
@@ -61,8 +61,8 @@ class Source(Protocol):
     def read(self, entry: Entry, start: int, into: memoryview) -> memoryview:
         """Return ``len(into)`` bytes of the object from *start* on, fewer only at its end.
 
-        They are in *into*, or in memory that belongs to the client. Raise `ChangedError` if
-        *entry* has a version and the object has another one, and `RetryError` if the body ends
+        They are in *into*, or in memory that belongs to the client. Raise ``ChangedError`` if
+        *entry* has a version and the object has another one, and ``RetryError`` if the body ends
         early.
         """
         ...
@@ -70,7 +70,7 @@ class Source(Protocol):
     def fetch(self, entry: Entry, into: memoryview) -> tuple[Entry, memoryview]:
         """Return what `stat` returns, and the whole object, which must fit in *into*.
 
-        This is one request where the store allows it. Raise `ChangedError` if the object is
+        This is one request where the store allows it. Raise ``ChangedError`` if the object is
         longer than *into*.
         """
         ...

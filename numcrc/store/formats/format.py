@@ -101,8 +101,8 @@ Found: TypeAlias = Records | Finding
 class Format(NamedTuple):
     """A file format whose files contain checksums of their own contents.
 
-    To add one to numcrc, add a module with a `Format`, and a line to `OWN` of
-    `numcrc.store.formats`. Other packages register theirs as entry points of the group
+    To add one to numcrc, add a module with a `Format`, and a line to ``OWN`` of
+    ``numcrc.store.formats``. Other packages register theirs as entry points of the group
     ``numcrc.formats``.
     """
 

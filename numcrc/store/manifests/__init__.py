@@ -81,9 +81,9 @@ def read_manifest(
     algorithm : str, optional
         The algorithm of lines in a check file that name none. By default it is taken from the
         name of the file (SHA256SUMS, image.md5). Otherwise 8 digits are CRC-32C, or CRC-32 in
-        SFV, and other numbers of digits those of the usual hash: such checksums are `guessed`.
+        SFV, and other numbers of digits those of the usual hash: such checksums are *guessed*.
     format : str, optional
-        The name of one of `formats`; by default recognised from the content.
+        The name of a format; by default recognised from the content.
     allow_outside : bool
         Whether the paths in a check file may lead out of the folder.
     files : Source, optional

@@ -47,7 +47,8 @@ def open_source(url: str, *, allow_outside: bool = False) -> Source:
     Parameters
     ----------
     url : str
-        A path, or a URL with one of `SCHEMES`: file://, s3://, gs://, az://, http:// or https://.
+        A path, or a URL that begins with ``file://``, ``s3://``, ``gs://``, ``az://``, ``http://``
+        or ``https://``.
     allow_outside : bool
         Whether keys may lead out of a local folder, by ``..`` or as absolute paths.
 
