@@ -17,7 +17,8 @@ from numcrc.jit import engine
 ROOT = Path(numcrc.__file__).parent
 LONGEST = 700
 
-# From the bottom up, as in README. A module imports from its own row and from the rows above it.
+# From the bottom up, as in docs/architecture.md. A module imports from its own row and from the
+# rows above it.
 LAYERS = [
     "_version _light process exchange buffers threads",
     "crc",
@@ -81,7 +82,7 @@ def module_name(path: Path) -> str:
 
 
 PATHS = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-README = ROOT.parent / "README.md"
+DOCS = ROOT.parent / "docs"
 
 
 class _Imports(ast.NodeVisitor):
@@ -193,9 +194,10 @@ def test_every_layer_is_there():
     assert len(listed) == len(set(listed))
 
 
-@pytest.mark.skipif(not README.exists(), reason="numcrc is installed without its README")
-def test_readme_shows_the_layers():
-    table = README.read_text(encoding="utf-8").partition("| layer | contents |\n|---|---|\n")[2]
+@pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not here")
+def test_the_documentation_shows_the_layers():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| layer | contents |\n|---|---|\n")[2]
     rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()]
     shown = [sorted(name.strip("/") for name in re.findall("`([^`]+)`", row)) for row in rows]
     unnamed = {"numcrc", "__main__"}  # the package itself, and ``python -m numcrc``
@@ -226,9 +228,9 @@ def test_the_docstring_of_jit_names_all_that_is_in_it():
     assert words >= modules
 
 
-@pytest.mark.skipif(not README.exists(), reason="numcrc is installed without its README")
-def test_readme_names_every_variable():
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not here")
+def test_the_documentation_names_every_variable():
+    text = (DOCS / "reference/settings.md").read_text(encoding="utf-8")
     variables = {
         name for path in PATHS.values() for name in re.findall("NUMCRC_[A-Z_]+", path.read_text())
     }

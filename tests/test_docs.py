@@ -13,11 +13,10 @@ from pathlib import Path
 import pages
 import pytest
 
-from numcrc import cli
-
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
+SITE = "https://numcrc.readthedocs.io/en/stable"
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not here")
 
 GENERATED = {"_build", "notebooks"}
@@ -150,8 +149,19 @@ def test_the_reference_has_every_public_name(module):
     assert expected - shown == set()
 
 
-def test_the_reference_has_every_command():
-    for command in cli.COMMANDS:
-        assert re.search(
-            f"numcrc {command}\\b", (DOCS / "guide/command_line.md").read_text("utf-8")
-        )
+@pytest.mark.skipif(not README.exists(), reason="README is not here")
+def test_the_links_of_readme_lead_to_pages():
+    text = README.read_text("utf-8")
+    found = re.findall(rf"\({re.escape(SITE)}/([^)]*)\.html\)", text)
+    assert len(found) == text.count(SITE) > 5
+    assert [each for each in found if not (DOCS / f"{each}.md").exists()] == []
+
+
+@pytest.mark.skipif(not README.exists(), reason="README is not here")
+def test_readme_and_the_start_page_have_the_same_two_commands():
+    commands = [
+        [block.text for block in pages.blocks(path.read_text("utf-8")) if block.language == "sh"]
+        for path in (README, DOCS / "index.md")
+    ]
+    assert commands[0] == commands[1]
+    assert len(commands[0]) == 2
