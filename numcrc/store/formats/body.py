@@ -36,7 +36,7 @@ MOST_TOGETHER = 1 << 16
 class FormatError(Exception):
     """The structure of an object is damaged, so that the rest of it cannot be found.
 
-    The object's result is then `numcrc.store.State.DIFFER`, with the text as its detail.
+    The object's result is then ``State.DIFFER``, with the text as its detail.
     """
 
 
