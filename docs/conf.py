@@ -4,6 +4,7 @@ Nothing is fetched during the build. The reader's browser loads MathJax from its
 that have formulas.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -29,13 +30,15 @@ extensions = [
     "sphinx_design",
     "commands",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "notebooks/list.md"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 nitpicky = True
 # Base classes in other packages, of which no inventory is fetched.
 nitpick_ignore_regex = [(r"py:class", r"(collections|enum|numcodecs|typing|zarr)\..*")]
 
+LEAVES = ("architecture", "changelog", "development", "formats", "performance", "security")
+"""Pages without others below them."""
 html_theme = "pydata_sphinx_theme"
 html_title = "numcrc"
 html_static_path = ["_static"]
@@ -57,7 +60,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in (*LEAVES, "index")}
 
 autosummary_generate = True
 autosummary_filename_map = {"numcrc.store.Manifest": "numcrc.store.Manifest-class"}
@@ -68,21 +71,40 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks are committed with their outputs
 copybutton_exclude = ".linenos, .gp, .go"
-suppress_warnings = []
+
+
+NOTEBOOKS = ("error_detection", "identify_a_crc", "design_a_crc", "forging", "arrays")
+NOTEBOOKS += ("verify_a_bucket", "how_a_crc_folds", "throughput")
+"""The notebooks in the order in which they are listed; others follow."""
 
 
 def _copy_notebooks() -> None:
-    """Copy the notebooks to where Sphinx finds them; git ignores the copies."""
+    """Copy the notebooks to where Sphinx finds them, and list them; git ignores the copies."""
     copies = HERE / "notebooks"
     copies.mkdir(exist_ok=True)
     found = {path.name: path for path in (ROOT / "notebooks").glob("*.ipynb")}
-    for copy in copies.iterdir():
+    for copy in copies.glob("*.ipynb"):
         if copy.name not in found:
             copy.unlink()
     for name, path in found.items():
         copy = copies / name
         if not copy.exists() or copy.read_bytes() != path.read_bytes():
             shutil.copyfile(path, copy)
+    first = [name for name in NOTEBOOKS if f"{name}.ipynb" in found]
+    names = [*first, *sorted({path.stem for path in found.values()} - set(first))]
+    entries = "".join(_entry(copies / f"{name}.ipynb") for name in names)
+    lines = "\n".join(f"notebooks/{name}" for name in names)
+    text = f"{entries}```{{toctree}}\n:hidden:\n\n{lines}\n```\n"
+    listed = copies / "list.md"
+    if not listed.exists() or listed.read_text("utf-8") != text:
+        listed.write_text(text, "utf-8")
+
+
+def _entry(path: Path) -> str:
+    """Return the title of a notebook and its first paragraph, as Markdown."""
+    cell = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"])
+    title, paragraph = cell.strip().split("\n\n")[:2]
+    return f"[{title.lstrip('# ')}](notebooks/{path.name})\n: {' '.join(paragraph.split())}\n\n"
 
 
 _copy_notebooks()
