@@ -107,4 +107,31 @@ def _entry(path: Path) -> str:
     return f"[{title.lstrip('# ')}](notebooks/{path.name})\n: {' '.join(paragraph.split())}\n\n"
 
 
+INTERNAL = {
+    "Algorithm": "from_compiled",
+    "Report": "add count set_unmarked",
+    "Progress": "add begin counted counting expect finish read read_whole",
+    "Selection": "identity within",
+}
+"""Methods for numcrc's own modules."""
+
+
+def _skip_internal(app, what, name, method, skip, options):
+    owner, _, name = getattr(method, "__qualname__", "").partition(".")
+    if isinstance(method, property):
+        owner, _, name = method.fget.__qualname__.partition(".")
+    return True if name in INTERNAL.get(owner, "").split() else skip
+
+
+def _without_signature(app, what, name, cls, options, signature, returned):
+    """Show no signature of protocols, which are not called."""
+    return ("", None) if getattr(cls, "_is_protocol", False) else None
+
+
+def setup(app):
+    """Connect the functions above to Sphinx."""
+    app.connect("autodoc-skip-member", _skip_internal)
+    app.connect("autodoc-process-signature", _without_signature)
+
+
 _copy_notebooks()

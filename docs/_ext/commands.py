@@ -38,7 +38,7 @@ def commands() -> Iterator[tuple[str, ...]]:
     """Yield every command, and the subcommands that its help lists."""
     for name in cli.COMMANDS:
         yield (name,)
-        listed = re.search(r"^commands:\n((?:  .*\n)+)", help_of(name), re.MULTILINE)
+        listed = re.search(r"^(?:actions|commands):\n((?:  .*\n)+)", help_of(name), re.MULTILINE)
         for line in re.findall(r"^  (\w+)  ", listed[1], re.MULTILINE) if listed else ():
             yield name, line
 
