@@ -147,10 +147,24 @@ def _check_sh(text: str) -> None:
 _CHECKS = {"json": json.loads, "sh": _check_sh, "toml": _check_toml, "yaml": _check_yaml}
 
 
+def _set_environment(home: str) -> None:
+    """Let commands of this Python be found, and this package, and write nothing elsewhere."""
+    paths = {
+        "PATH": [str(Path(sys.executable).parent), os.environ["PATH"]],
+        "PYTHONPATH": [os.environ.get("PYTHONPATH"), str(Path(__file__).resolve().parents[1])],
+    }
+    found = {name: os.pathsep.join(filter(None, each)) for name, each in paths.items()}
+    os.environ.update(found, COLUMNS="80", HOME=home)
+
+
 if __name__ == "__main__":
     page = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as temporary:
-        os.chdir(temporary)
+        home, work = Path(temporary, "home"), Path(temporary, "work")
+        home.mkdir()
+        work.mkdir()
+        _set_environment(str(home))
+        os.chdir(work)
         try:
             run(page)
         finally:
