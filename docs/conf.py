@@ -63,6 +63,7 @@ html_theme_options = {
 html_sidebars = {page: [] for page in (*LEAVES, "index")}
 
 autosummary_generate = True
+# Names that differ in case only are one file on some systems.
 autosummary_filename_map = {"numcrc.store.Manifest": "numcrc.store.Manifest-class"}
 autodoc_typehints = "none"  # the docstrings have the types
 numpydoc_show_class_members = False
