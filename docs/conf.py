@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import MemberDescriptorType
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -121,7 +122,14 @@ def _skip_internal(app, what, name, method, skip, options):
     owner, _, name = getattr(method, "__qualname__", "").partition(".")
     if isinstance(method, property):
         owner, _, name = method.fget.__qualname__.partition(".")
-    return True if name in INTERNAL.get(owner, "").split() else skip
+    slot = isinstance(method, MemberDescriptorType) or type(method).__name__ == "SlotsAttr"
+    return True if slot or name in INTERNAL.get(owner, "").split() else skip
+
+
+def _without_field_numbers(app, what, name, field, options, lines):
+    """Remove the docstring that Python gives the fields of named tuples."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
 
 
 def _without_signature(app, what, name, cls, options, signature, returned):
@@ -132,6 +140,7 @@ def _without_signature(app, what, name, cls, options, signature, returned):
 def setup(app):
     """Connect the functions above to Sphinx."""
     app.connect("autodoc-skip-member", _skip_internal)
+    app.connect("autodoc-process-docstring", _without_field_numbers)
     app.connect("autodoc-process-signature", _without_signature)
 
 

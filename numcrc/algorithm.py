@@ -269,8 +269,19 @@ class Algorithm:
     def bits(self, data: Data, nbits: SupportsIndex) -> int:
         """Return the CRC of the first *nbits* bits of *data*.
 
-        Bit 0 of each byte comes first if refin is set, bit 7 otherwise. A negative *nbits*,
-        or one larger than the number of bits in *data*, is a ValueError.
+        Bit 0 of each byte comes first if refin is set, bit 7 otherwise.
+
+        Parameters
+        ----------
+        data : buffer or ndarray
+            The message, as for `function`.
+        nbits : int
+            The number of its bits, which need not be whole bytes.
+
+        Raises
+        ------
+        ValueError
+            *nbits* is negative, or larger than the number of bits in *data*.
 
         Examples
         --------
@@ -283,6 +294,13 @@ class Algorithm:
 
     def verify(self, data: Data, expected: int) -> bool:
         """Return whether the CRC of *data* is *expected*; raise as `function` does.
+
+        Parameters
+        ----------
+        data : buffer or ndarray
+            The message, as for `function`.
+        expected : int
+            A CRC, which must fit the width.
 
         Examples
         --------
@@ -583,7 +601,16 @@ class Algorithm:
     ) -> Any:
         """Return the CRC of each block of *size* bytes; the last block may be shorter.
 
-        Parameters, result and errors are those of `segments`.
+        The other parameters, the result and errors are those of `segments`.
+
+        Parameters
+        ----------
+        buffer : buffer or ndarray
+            The bytes.
+        size : int
+            Bytes of a block.
+        value, out, threads
+            As for `segments`.
 
         Examples
         --------
@@ -604,8 +631,16 @@ class Algorithm:
     ) -> Any:
         """Return the CRC of ``buffer[:offset]`` for each of *offsets*, in one pass.
 
-        Parameters, result and errors are those of `segments`; *offsets* may have any order
-        and shape.
+        The other parameters, the result and errors are those of `segments`.
+
+        Parameters
+        ----------
+        buffer : buffer or ndarray
+            The bytes.
+        offsets : array_like of int
+            The end of each prefix, in any order and shape.
+        value, out
+            As for `segments`; *value* is one CRC.
 
         Examples
         --------
@@ -621,7 +656,12 @@ class Algorithm:
     def new(self, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
         """Return a `numcrc.Hasher`, which has hashlib's interface, updated with *data*.
 
-        As in `numcrc.new`, *usedforsecurity* has no effect.
+        Parameters
+        ----------
+        data : buffer or ndarray
+            The first bytes.
+        usedforsecurity : bool
+            It has no effect, as in `numcrc.new`.
 
         Examples
         --------

@@ -15,6 +15,15 @@ class Hasher:
 
     `Algorithm.new` and `numcrc.new` return one; ``hashlib.file_digest`` takes `Algorithm.new`.
 
+    Parameters
+    ----------
+    crc : Algorithm
+        The algorithm.
+    data : buffer or ndarray
+        The first bytes.
+    value : int, optional
+        The CRC of bytes before *data*.
+
     Attributes
     ----------
     value : int

@@ -69,8 +69,20 @@ def resolved(algorithm: Algorithm | str) -> Algorithm:
 def new(name: str, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
     """Return a `Hasher` of the algorithm *name*, updated with *data*.
 
-    The parameters are those of ``hashlib.new``. *usedforsecurity* has no effect: no CRC is
-    secure.
+    It has the interface of ``hashlib.new``.
+
+    Parameters
+    ----------
+    name : str
+        A name in `algorithms`.
+    data : buffer or ndarray
+        The first bytes.
+    usedforsecurity : bool
+        It has no effect: a CRC is never secure.
+
+    Returns
+    -------
+    Hasher
 
     Raises
     ------

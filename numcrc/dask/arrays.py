@@ -109,7 +109,10 @@ def crc(x: da.Array, algorithm: Algorithm | str) -> da.Array:
 def chunk_crcs(x: da.Array, algorithm: Algorithm | str) -> da.Array:
     """Return the CRC of each chunk of a Dask array.
 
-    Parameters and errors are those of `crc`.
+    Parameters
+    ----------
+    x, algorithm
+        As for `crc`, as are errors.
 
     Returns
     -------

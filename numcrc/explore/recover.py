@@ -187,7 +187,19 @@ def reverse_frames(
     tails: Iterable[int] = range(3),
     crossed: bool | None = None,
 ) -> list[Match]:
-    """Return all CRCs by which frames end, or nearly, as `reverse` and `identify_frames` do."""
+    """Return all CRCs by which frames end, or nearly, as `reverse` and `identify_frames` do.
+
+    Parameters
+    ----------
+    frames, starts, tails
+        As for `identify_frames`.
+    crossed
+        As for `reverse`.
+
+    Returns
+    -------
+    list of Match
+    """
     return _in_frames(frames, starts, tails, lambda samples: reverse(samples, crossed=crossed))
 
 
