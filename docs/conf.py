@@ -8,7 +8,6 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from types import MemberDescriptorType
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -111,24 +110,26 @@ def _entry(path: Path) -> str:
 
 INTERNAL = {
     "Algorithm": "from_compiled",
+    "declared": "aliases check init model name poly refin refout residue width xorout",
     "Report": "add count set_unmarked",
     "Progress": "add begin counted counting expect finish read read_whole",
     "Selection": "identity within",
 }
-"""Methods for numcrc's own modules."""
+"""Methods for numcrc's own modules, and attributes that the docstring of their class describes."""
 
 
 def _skip_internal(app, what, name, method, skip, options):
     owner, _, name = getattr(method, "__qualname__", "").partition(".")
     if isinstance(method, property):
         owner, _, name = method.fget.__qualname__.partition(".")
-    slot = isinstance(method, MemberDescriptorType) or type(method).__name__ == "SlotsAttr"
-    return True if slot or name in INTERNAL.get(owner, "").split() else skip
+    if type(method).__name__ == "_Sentinel":  # declared, and without a value in the class
+        owner = "declared"
+    return True if name in INTERNAL.get(owner, "").split() else skip
 
 
 def _without_field_numbers(app, what, name, field, options, lines):
     """Remove the docstring that Python gives the fields of named tuples."""
-    if lines and lines[0].startswith("Alias for field number"):
+    if any(line.startswith("Alias for field number") for line in lines):
         lines.clear()
 
 
