@@ -30,6 +30,7 @@ PAGES = [
 # which is large.
 OPTIONAL = {"boto3", "dask", "distributed", "matplotlib", "numcodecs", "pandas", "polars"}
 OPTIONAL |= {"pyarrow", "torch", "xarray", "zarr"}
+needs_bash = pytest.mark.skipif(os.name == "nt", reason="pages run commands by bash")
 
 
 def name(path: Path) -> str:
@@ -37,6 +38,7 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@needs_bash
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_the_code_blocks_of_pages_run(path, tmp_path):
     found = list(pages.blocks(path.read_text("utf-8")))
@@ -62,6 +64,7 @@ def test_blocks_of_a_page():
     ]
 
 
+@needs_bash
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -84,6 +87,7 @@ def test_blocks_that_fail(text, error, tmp_path):
     assert str(page) in done.stderr
 
 
+@needs_bash
 def test_blocks_share_a_namespace_and_a_folder(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
