@@ -30,10 +30,12 @@ os.environ["NUMCRC_CACHE_DIR"] = os.environ["NUMCRC_TEST_CACHE"]
 def pytest_configure(config: pytest.Config) -> None:
     """Remove a temporary cache folder at the end, and let children receive SIGINT.
 
-    The doctests of codecs need zarr, which Python 3.10 lacks.
+    The doctests of codecs need zarr, which Python 3.10 lacks, and those of plots matplotlib.
     """
     if find_spec("zarr") is None:
         config.option.ignore = [*(config.option.ignore or ()), "numcrc/zarr"]
+    if find_spec("matplotlib") is None:
+        config.option.ignore = [*(config.option.ignore or ()), "numcrc/explore/plot.py"]
     if TEMPORARY:
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("NUMCRC_TEST_CACHE")))
     # If SIGINT is ignored (nohup, or & in a script), pytest goes on ignoring it, by a handler:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numcrc.crc.polynomial import Polynomial
+    from numcrc.explore import plot
     from numcrc.explore._describe import describe
     from numcrc.explore._forge import flips, forge, locate
     from numcrc.explore._search import search
@@ -34,6 +35,7 @@ __all__ = [
     "identify",
     "identify_frames",
     "locate",
+    "plot",
     "reverse",
     "reverse_frames",
     "search",
@@ -55,6 +57,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return imported("numcrc.explore.plot")
     if name not in _HOME:
         raise AttributeError(f"module 'numcrc.explore' has no attribute {name!r}")
     home = _HOME[name]
