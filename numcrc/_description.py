@@ -1,4 +1,4 @@
-"""Describe algorithms: polynomial, parameters, and what these say about errors."""
+"""Describe algorithms, and make the tables that notebooks show."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from numcrc.crc.polynomial import Polynomial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numcrc.algorithm import Algorithm
 
 _LONG = 60
 """Characters of a factor that are shown in whole."""
+_LONGEST = 400
+"""Characters of a text that are shown in whole."""
 
 
 class Description:
@@ -70,13 +74,14 @@ class Description:
                 _factor(_shortened(latex(f)), count) for f, count in self.polynomial.factors
             ),
         }
-        rows = "".join(
-            f"<tr><th style='text-align: left'>{escape(label)}</th>"
-            f"<td style='text-align: left'>{_cell(text, mathematical.get(label))}</td></tr>"
+        rows = (
+            (
+                escaped(label),
+                f"${formula}$" if (formula := mathematical.get(label)) else escaped(text),
+            )
             for label, text in self.rows().items()
         )
-        caption = f"<caption><b>{escape(self.algorithm.name)}</b></caption>"
-        return f"<table>{caption}<tbody>{rows}</tbody></table>"
+        return table(self.algorithm.name, rows)
 
     def _repr_latex_(self) -> str:
         """Return the polynomial."""
@@ -103,5 +108,44 @@ def _shortened(text: str) -> str:
     return text[: text.index(" + ", _LONG // 2)] + r" + \cdots + 1"
 
 
-def _cell(text: str, mathematical: str | None) -> str:
-    return escape(text) if mathematical is None else f"${mathematical}$"
+def table(caption: str, rows: Iterable[Sequence[str]], columns: Sequence[str] = ()) -> str:
+    """Return a table for notebooks, in HTML, without colours: legible in dark and light themes.
+
+    Parameters
+    ----------
+    caption
+        Text.
+    rows
+        The cells in HTML, such as `escaped` returns. Without *columns*, the first is a header.
+    columns
+        Texts above the columns.
+    """
+    style = "style='text-align: left; vertical-align: top; overflow-wrap: anywhere'"
+    lines = []
+    for row in rows:
+        first, rest = ((), row) if columns else (row[:1], row[1:])
+        cells = [f"<th scope='row' {style}>{cell}</th>" for cell in first]
+        cells += [f"<td {style}>{cell}</td>" for cell in rest]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    head = "".join(f"<th scope='col' {style}>{escaped(column)}</th>" for column in columns)
+    return (
+        f"<table><caption {style}><b>{escaped(caption)}</b></caption>"
+        + (f"<thead><tr>{head}</tr></thead>" if head else "")
+        + f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def escaped(text: str) -> str:
+    r"""Return text in HTML, shortened if it is long.
+
+    Characters that are not printable are shown as Python writes them: some would reorder the
+    text, and surrogates cannot be sent. MathJax leaves ``$`` alone.
+
+    >>> escaped("a<b\u202e")
+    "<span class='tex2jax_ignore mathjax_ignore'>a&lt;b\\u202e</span>"
+    """
+    if len(text) > _LONGEST:
+        half = _LONGEST // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return f"<span class='tex2jax_ignore mathjax_ignore'>{escape(shown)}</span>"

@@ -25,7 +25,7 @@ _SHOWN = {
 
 
 class Info(dict[str, Any]):
-    """A report: a dict that prints as text."""
+    """A report: a dict that prints as text; notebooks show it as a table."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as nested dicts of strings, integers and lists."""
@@ -40,6 +40,19 @@ class Info(dict[str, Any]):
             else:
                 lines.append(f"{key}: {' '.join(value) if isinstance(value, list) else value}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        html = imported("numcrc._description")
+        rows = []
+        for key, value in self.items():
+            if isinstance(value, dict):
+                lines = (f"{name}: {_text(item)}" for name, item in value.items())
+                text = "<br>".join(html.escaped(line) for line in lines)
+            else:
+                text = html.escaped(" ".join(value) if isinstance(value, list) else str(value))
+            rows.append((html.escaped(key), text))
+        return str(html.table("numcrc.info()", rows))
 
 
 def _text(item: Any) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from numcrc.checkfiles.reader import MOST_SHOWN
+from numcrc.process import imported
 from numcrc.store.objects import Result, State
 
 # The letters of ``rclone check --combined``.
@@ -21,6 +23,11 @@ COULD_NOT_CHECK = "!"
 
 GOOD, BAD, UNCHECKED = 0, 1, 3
 _COMPARED = {State.MATCH, State.DIFFER}
+_HEADLINES = {GOOD: "OK", BAD: "Not OK", UNCHECKED: "Not fully checked"}
+_ROWS = 20
+"""The most results that a notebook shows."""
+_READ = 100_000
+"""The most results that are read to find them, which takes less than a second."""
 
 
 def letter(state: State) -> str:
@@ -54,7 +61,8 @@ class Report:
     """The results of a verification, in the order of their keys.
 
     A report can be iterated over repeatedly; the results are read from a file each time.
-    ``pandas.DataFrame(report)`` has a column for each field of `Result`.
+    ``pandas.DataFrame(report)`` has a column for each field of `Result`. Notebooks show the counts
+    and the first results that are not a match.
 
     Attributes
     ----------
@@ -169,6 +177,34 @@ class Report:
     def __repr__(self) -> str:
         return f"<Report: {self.summary()}>"
 
+    def _repr_html_(self) -> str:
+        """Return the counts and the first results other than matches, for notebooks."""
+        html = imported("numcrc._description")
+        caption = f"{_HEADLINES[self.exit_code]}: {self.summary()}"
+        left = self.objects - self._counts[State.MATCH] - self._counts[State.SKIPPED]
+        notes, found = [], list[Result]()
+        if left:
+            try:
+                results = (r for r in islice(self, _READ) if r.state not in _UNSHOWN)
+                found = list(islice(results, _ROWS))
+                left -= len(found)
+            except (OSError, ValueError) as error:
+                notes.append(f"cannot show {left} results: {error}")
+                left = 0
+        if left:
+            notes.append(f"{left} {'more ' if found else ''}not shown: iterate over the report")
+        if self.malformed.count:
+            notes.append(f"malformed lines of the manifest, skipped: {self.malformed.count}")
+        if self.unmarked:
+            notes.append(f"{self.unmarked} has no end mark: cannot tell whether it is whole")
+        rows = [_cells(result) for result in found]
+        used = [n for n in range(len(_COLUMNS)) if any(row[n] for row in rows)]
+        shown = [[html.escaped(row[n]) for n in used] for row in rows]
+        for row in shown:
+            row[1] = f"<b>{row[1]}</b>"
+        table = html.table(caption, shown, [_COLUMNS[n] for n in used])
+        return "".join([table, *(f"<p>{html.escaped(note)}</p>" for note in notes)])
+
     def to_rows(self) -> list[dict[str, Any]]:
         """Return the results as a list of dicts."""
         return [{**result._asdict(), "state": result.state.value} for result in self]
@@ -176,6 +212,18 @@ class Report:
     def combined(self) -> Iterator[str]:
         """Yield the lines of ``rclone check --combined``: a letter, a space and a key."""
         return (f"{letter(result.state)} {result.key}" for result in self)
+
+
+_UNSHOWN = {State.MATCH, State.SKIPPED}
+_COLUMNS = ("key", "state", "size", "algorithm", "expected", "actual", "parts", "detail")
+
+
+def _cells(result: Result) -> list[str]:
+    """Return the texts of a result for the columns of a table."""
+    size = "" if result.size is None else size_text(result.size)
+    parts = ", ".join(map(str, result.parts))
+    checksum = (result.algorithm, result.expected, result.actual)
+    return [result.key, result.state.value, size, *checksum, parts, result.detail]
 
 
 def objects_text(count: int) -> str:
