@@ -11,9 +11,11 @@
 # How a CRC folds
 
 A CRC is the remainder of a division. Dividing bit by bit is slow; numcrc computes CRCs about as
-fast as the machine can read memory. This notebook goes from the one to the other in small steps.
-Each step is computed on real bytes with Python's integers and compared with `zlib` or with numcrc
-itself; the last cells show the machine code that numcrc generates on this computer.
+fast as the machine can read memory. This notebook goes from the one to the other in small steps:
+polynomials as integers, the CRC as a remainder, folding, reduction, short messages, and bit
+matrices beside the multiplier. Each step is computed on real bytes with Python's integers and
+compared with `zlib` or with numcrc itself. The last cells show the machine code that numcrc
+generates on this computer.
 """
 
 # %%
@@ -31,12 +33,13 @@ from numcrc.jit import compiler, constants, engine, matrices, target, tiers
 from numcrc.jit.plan import Plan
 
 data = random.Random(1).randbytes(4096)
+plt.rcParams.update({"figure.dpi": 100})
 
 # %% [markdown]
 """
 ## Polynomials are integers
 
-Over GF(2), the field of 0 and 1, a polynomial is a row of bits: bit k is the coefficient of `x^k`.
+Over GF(2), the field of 0 and 1, a polynomial is a row of bits: bit k is the coefficient of $x^k$.
 Addition is exclusive or, and so is subtraction. Multiplication adds shifted copies, without
 carries.
 """
@@ -45,7 +48,8 @@ carries.
 # %%
 def terms(polynomial):
     """Write a polynomial as mathematicians do."""
-    return " + ".join(f"x^{k}" for k in range(200, -1, -1) if polynomial >> k & 1)
+    powers = [k for k in reversed(range(polynomial.bit_length())) if polynomial >> k & 1]
+    return " + ".join({0: "1", 1: "x"}.get(k, f"x^{k}") for k in powers)
 
 
 a, b = 0b1101, 0b11
@@ -58,8 +62,8 @@ assert gf2.divmod_(product, b) == (a, 0)
 """
 ## A message is a polynomial
 
-The first bit of a message is its highest term. CRC-32 counts the lowest bit of a byte as its
-first, so each byte is mirrored.
+The first bit of a message is its highest term. CRC-32 counts the lowest bit of a byte as its first,
+so each byte is mirrored.
 """
 
 
@@ -76,8 +80,8 @@ assert message(b"\x00\x80") == 1
 """
 ## A CRC is a remainder
 
-`P` is CRC-32's polynomial. A message `M` of n bits is extended by 32 zero bits, ones are added to
-its first 32 bits (the initial value of the register, `R`), and the sum is divided by `P`. The
+$P$ is CRC-32's polynomial. A message $M$ of n bits is extended by 32 zero bits, ones are added to
+its first 32 bits (the initial value of the register, $R$), and the sum is divided by $P$. The
 remainder is mirrored and inverted. This is the definition; the rest of this notebook is about
 speed.
 """
@@ -100,10 +104,19 @@ assert crc_by_division(data) == zlib.crc32(data) == numcrc.crc32(data)
 
 # %% [markdown]
 """
+numcrc's table of the algorithm has the same polynomial. In the normal notation each digit has the
+coefficients of four powers, without that of $x^{32}$:
+"""
+
+# %%
+numcrc.algorithms["CRC-32"]
+
+# %% [markdown]
+"""
 ## One kernel for every width
 
-numcrc computes modulo `G = P * x^(64-w)`, which has degree 64 for every width w. The remainder is
-the same, shifted by 64-w bits, so the same machine code serves CRC-32, CRC-24 or CRC-64.
+numcrc computes modulo $G = P x^{64-w}$, which has degree 64 for every width w. The remainder is the
+same, shifted by 64-w bits, so the same machine code serves CRC-32, CRC-24 or CRC-64.
 """
 
 # %%
@@ -116,9 +129,9 @@ assert gf2.mod(M << 64, G) == gf2.mod(M << 32, P) << 32
 """
 ## Moving a word to the end
 
-A word `A` that ends D bits before the end of the message is the polynomial `A * x^D`. Only its
-remainder matters, and `x^D mod G` is a constant of 64 bits. So a long division becomes one product
-of two 64-bit words: a single instruction, the carry-less multiply.
+A word $A$ that ends D bits before the end of the message is the polynomial $A x^D$. Only its
+remainder matters, and $x^D$ mod $G$ is a constant of 64 bits. So a long division becomes one
+product of two 64-bit words: a single instruction, the carry-less multiply.
 """
 
 # %%
@@ -132,7 +145,7 @@ assert near.bit_length() < 128
 """
 ## Folding a pair
 
-A product of two words is a *pair* of words, 128 bits. To move a pair `H * x^64 + L` again, multiply
+A product of two words is a *pair* of words, 128 bits. To move a pair $H x^{64} + L$ again, multiply
 each half by its own constant and add the products: the sum is again a pair. This is a *fold*.
 """
 
@@ -155,7 +168,7 @@ assert folded.bit_length() < 128
 # %% [markdown]
 """
 Folding a pair over 128 bits moves it to the next 16 bytes, to which it is added. In this way 4096
-bytes become 16, and only those are divided. The initial value `R` is added to the first eight
+bytes become 16, and only those are divided. The initial value $R$ is added to the first eight
 bytes.
 """
 
@@ -179,41 +192,43 @@ The figure shows the term of each lane's lowest bit, and the first byte of each 
 
 
 # %%
-HIGH, LOW, RED = "#9ecae1", "#deebf7", "#c0392b"
+SKY, PALE, ORANGE, GREEN = "#56B4E9", "#BBE1F6", "#E69F00", "#009E73"
+PURPLE, VERMILION = "#CC79A7", "#D55E00"  # of Okabe and Ito, but PALE, which is a light SKY
 
 
 def canvas(height, rows):
-    axes = plt.figure(figsize=(10, height), layout="constrained").add_subplot()
-    axes.set(xlim=(-2, 16.05), ylim=(0, rows))
+    axes = plt.figure(figsize=(9, height), layout="constrained").add_subplot()
+    axes.set(xlim=(-3.1, 16.05), ylim=(0, rows))
     axes.axis("off")
     return axes
 
 
 def label(axes, y, text, colour="black"):
-    axes.text(-0.2, y, text, ha="right", va="center", fontsize=10, color=colour)
+    axes.text(-0.2, y, text, ha="right", va="center", fontsize=13, color=colour)
 
 
 def box(axes, x, y, width, text, colour):
     axes.add_patch(plt.Rectangle((x, y), width, 0.8, facecolor=colour, edgecolor="white", lw=2))
-    axes.text(x + width / 2, y + 0.4, text, ha="center", va="center", fontsize=9)
+    axes.text(x + width / 2, y + 0.4, text, ha="center", va="center", fontsize=12)
 
 
-axes = canvas(3.8, 5.8)
+# %%
+axes = canvas(4.6, 5.8)
 for q in range(8):
-    box(axes, 2 * q, 4.2, 2, f"lane {q}\nx^{64 * (7 - q)}", LOW if q % 2 else HIGH)
+    box(axes, 2 * q, 4.2, 2, f"lane {q}\n$x^{{{64 * (7 - q)}}}$", PALE if q % 2 else SKY)
 for k in range(4):
-    axes.text(4 * k + 2, 5.15, f"pair {k}: high, low", ha="center", fontsize=9)
+    axes.text(4 * k + 2, 5.15, f"pair {k}: high, low", ha="center", fontsize=12)
 axes.plot([0, 0], [3, 4.15], [4, 16], [3, 4.15], color="grey", lw=0.8, ls=":")
 for k in range(16):
-    colour = LOW if k // 4 % 2 else HIGH
+    colour = PALE if k // 4 % 2 else SKY
     box(axes, k, 2.1, 1, str(16 * k), colour)
     box(axes, k, 0.1, 1, str(256 + 16 * k), colour)
     axes.annotate(
-        "", (k + 0.5, 0.95), (k + 0.5, 2.05), arrowprops={"arrowstyle": "->", "color": RED}
+        "", (k + 0.5, 0.95), (k + 0.5, 2.05), arrowprops={"arrowstyle": "->", "color": VERMILION}
     )
 label(axes, 4.6, "one register:\n64 bytes")
 label(axes, 2.5, "a block:\n16 pairs")
-label(axes, 1.5, "16 folds\nover 2048 bits", RED)
+label(axes, 1.5, "16 folds\nover 2048 bits", VERMILION)
 label(axes, 0.5, "the next\nblock")
 plt.show()
 
@@ -260,7 +275,7 @@ assert gf2.mod(whole, G) == gf2.mod(message(text) ^ R << 8 * len(text) - 64, G)
 ## Weights
 
 One block is left. A lane that ends d bits before the block's end is multiplied by its own *weight*,
-`x^(d+64) mod G`. The sum of all products, `T`, has 128 bits and the same remainder as `M * x^64`.
+$x^{d+64}$ mod $G$. The sum of all products, $T$, has 128 bits and the same remainder as $M x^{64}$.
 """
 
 
@@ -281,9 +296,9 @@ assert gf2.mod(T, G) == gf2.mod((message(text) << 64) ^ (R << 8 * len(text)), G)
 """
 ## Barrett reduction
 
-A division by a constant is a multiplication by its reciprocal. One product with `floor(x^128 / G)`
-gives the quotient `floor(T / G)`, and `T` minus the quotient times `G` is the remainder.
-Polynomials have no carries, so the quotient is exact.
+A division by a constant is a multiplication by its reciprocal. One product with the quotient
+$x^{128} / G$, without its remainder, gives the quotient $T / G$, and $T$ minus this quotient times
+$G$ is the remainder. Polynomials have no carries, so the quotient is exact.
 """
 
 # %%
@@ -307,8 +322,8 @@ for n in range(256, 1300, 29):
 
 # %% [markdown]
 """
-These are the constants that numcrc passes to its kernels: the reciprocal and `G`, each without its
-leading term, an unused word, and `x^0, x^8, x^16, ...` modulo `G`.
+These are the constants that numcrc passes to its kernels: the reciprocal and $G$, each without its
+leading term, an unused word, and $x^0, x^8, x^{16}$ and so on, modulo $G$.
 """
 
 # %%
@@ -324,7 +339,7 @@ assert powers == [gf2.power_of_x(8 * j, G) for j in range(256)]
 
 Many messages have only a few bytes. Zeros in front of a message do not change its polynomial, so
 the kernel loads it into the *end* of a register, with zeros before it: this is already the last
-block. `R` has another place, so it is multiplied by its own power of x. Every length takes the same
+block. $R$ has another place, so it is multiplied by its own power of x. Every length takes the same
 instructions.
 """
 
@@ -345,7 +360,7 @@ for n in range(1, 65):
 ## A second multiplier
 
 The carry-less multiplier is now always busy. Newer CPUs have GFNI, with an instruction that
-multiplies each byte by a matrix of 8 x 8 bits, one matrix for each lane. Multiplication by `x^D`
+multiplies each byte by a matrix of 8 x 8 bits, one matrix for each lane. Multiplication by $x^D$
 modulo a polynomial of degree n is linear, so it is a matrix too, but one of n x n bits.
 """
 
@@ -362,29 +377,30 @@ assert all(affine(byte, identity) == byte for byte in range(256))
 
 # %% [markdown]
 """
-So n/8 registers form a *group*. Take one byte position: the bits of the registers' bytes there
-must span the polynomials modulo `P`. Then each register's new bytes are the sum of n/8 products,
-one with each register of the group. The position itself is a common factor and does not matter: one
+So n/8 registers form a *group*. Take one byte position: the bits of the registers' bytes there must
+span the polynomials modulo $P$. Then each register's new bytes are the sum of n/8 products, one
+with each register of the group. The position itself is a common factor and does not matter: one
 matrix serves all bytes of a register, and bytes stay where they are. Whether the bits span depends
-on `P` and on the distances between the registers, so numcrc has several arrangements of a block and
-takes the first that suits `P`. In the figure, groups are blue, and c is the carry-less multiply.
+on $P$ and on the distances between the registers, so numcrc has several arrangements of a block and
+takes the first that suits $P$. In the figure, registers with one number form a group, and c is the
+carry-less multiply.
 """
 
 # %%
-GROUPS = ("#9ecae1", "#6baed6", "#c6dbef", "#4292c6")
+GROUPS = (SKY, PALE, GREEN, PURPLE)
 BITS = 512
 mixtures = {
     "CRC-16/ARC": ("00112233", 1),
     "CRC-32": ("00c0c0", 1),
     "CRC-64/NVME": ("0cc000cc", 2),
 }
-axes = canvas(2.4, 3)
+axes = canvas(2.8, 3)
 for y, (name, (units, lanes)) in enumerate(reversed(mixtures.items())):
     mixture = Plan("fold", bits=BITS, units=units, lanes=lanes)
     assert matrices.spans(numcrc.algorithms[name].model.generator, mixture.above, lanes)
     label(axes, y + 0.4, name)
     for i, unit in enumerate(units):
-        box(axes, 1.6 * i, y, 1.6, unit, "#fdae6b" if unit == "c" else GROUPS[int(unit)])
+        box(axes, 1.6 * i, y, 1.6, unit, ORANGE if unit == "c" else GROUPS[int(unit)])
 plt.show()
 
 # %% [markdown]
@@ -426,8 +442,8 @@ assert gf2.mod(group_sum(fold_group(registers)), P) == gf2.mod(group_sum(registe
 ## Both at once
 
 The sum differs from the multiplier's, but has the same remainder, so some registers of a block can
-be folded by matrices and the others by the multiplier. Two units of the CPU work instead of one.
-On AMD's Zen this folds CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is
+be folded by matrices and the others by the multiplier. Two units of the CPU work instead of one. On
+AMD's Zen this folds CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is
 twice as fast, numcrc only multiplies.
 """
 
@@ -444,6 +460,7 @@ def fold_mixed(block):
     return folded
 
 
+# %%
 def registers_of(some_bytes):
     return [pairs_of(some_bytes[i : i + 64]) for i in range(0, len(some_bytes), 64)]
 
@@ -519,6 +536,7 @@ def mnemonics(loop):
     return Counter(line.split()[0] for line in loop if line.startswith("\t") and line.strip())
 
 
+# %%
 loop = main_loop(compiler.assembly(plan, host))
 print(*(line.replace("\t", "    ", 1).expandtabs(20) for line in loop), sep="\n")
 counts = mnemonics(loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from numcrc.algorithm import Algorithm
 
 _LONG = 60
-"""Characters of a factor that are shown in whole."""
+"""Characters of a factor that are shown in whole, and of a word that is not broken."""
+_SHORT = 24
+"""Characters of a text that is kept on one line."""
 _LONGEST = 400
 """Characters of a text that are shown in whole."""
 
@@ -67,21 +70,19 @@ class Description:
         return f"<Description of {self.algorithm.name}>"
 
     def _repr_html_(self) -> str:
-        """Return a table, the polynomial and its factors in LaTeX."""
-        mathematical = {
-            "polynomial": latex(self.polynomial),
-            "factors": r"\,".join(
-                _factor(_shortened(latex(f)), count) for f, count in self.polynomial.factors
+        """Return a table, with exponents raised."""
+        rows = self.rows()
+        raised = {
+            "polynomial": rows["polynomial"],
+            "factors": " ".join(
+                _factor(_shortened(f.terms), count) for f, count in self.polynomial.factors
             ),
         }
-        rows = (
-            (
-                escaped(label),
-                f"${formula}$" if (formula := mathematical.get(label)) else escaped(text),
-            )
-            for label, text in self.rows().items()
+        cells = (
+            (escaped(label), _raised(raised[label]) if label in raised else escaped(text))
+            for label, text in rows.items()
         )
-        return table(self.algorithm.name, rows)
+        return table(cells, caption=self.algorithm.name)
 
     def _repr_latex_(self) -> str:
         """Return the polynomial."""
@@ -105,22 +106,27 @@ def _factor(text: str, count: int) -> str:
 def _shortened(text: str) -> str:
     if len(text) <= _LONG:
         return text
-    return text[: text.index(" + ", _LONG // 2)] + r" + \cdots + 1"
+    return text[: text.index(" + ", _LONG // 2)] + " + ... + 1"
 
 
-def table(caption: str, rows: Iterable[Sequence[str]], columns: Sequence[str] = ()) -> str:
+def _raised(terms: str) -> str:
+    """Return terms in HTML, which unlike LaTeX is shown as such everywhere."""
+    return re.sub(r"\^(\d+)", r"<sup>\1</sup>", escape(terms))
+
+
+def table(rows: Iterable[Sequence[str]], columns: Sequence[str] = (), caption: str = "") -> str:
     """Return a table for notebooks, in HTML, without colours: legible in dark and light themes.
 
     Parameters
     ----------
-    caption
-        Text.
     rows
         The cells in HTML, such as `escaped` returns. Without *columns*, the first is a header.
     columns
         Texts above the columns.
+    caption
+        Text above the table.
     """
-    style = "style='text-align: left; vertical-align: top; overflow-wrap: anywhere'"
+    style = "style='text-align: left; vertical-align: top'"
     lines = []
     for row in rows:
         first, rest = ((), row) if columns else (row[:1], row[1:])
@@ -128,11 +134,9 @@ def table(caption: str, rows: Iterable[Sequence[str]], columns: Sequence[str] = 
         cells += [f"<td {style}>{cell}</td>" for cell in rest]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(f"<th scope='col' {style}>{escaped(column)}</th>" for column in columns)
-    return (
-        f"<table><caption {style}><b>{escaped(caption)}</b></caption>"
-        + (f"<thead><tr>{head}</tr></thead>" if head else "")
-        + f"<tbody>{''.join(lines)}</tbody></table>"
-    )
+    title = f"<caption {style}><b>{escaped(caption)}</b></caption>" if caption else ""
+    head = f"<thead><tr>{head}</tr></thead>" if head else ""
+    return f"<table>{title}{head}<tbody>{''.join(lines)}</tbody></table>"
 
 
 def escaped(text: str) -> str:
@@ -142,10 +146,14 @@ def escaped(text: str) -> str:
     text, and surrogates cannot be sent. MathJax leaves ``$`` alone.
 
     >>> escaped("a<b\u202e")
-    "<span class='tex2jax_ignore mathjax_ignore'>a&lt;b\\u202e</span>"
+    "<span class='tex2jax_ignore mathjax_ignore' style='white-space: nowrap'>a&lt;b\\u202e</span>"
     """
     if len(text) > _LONGEST:
         half = _LONGEST // 2
         text = f"{text[:half]} ... {text[-half:]}"
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return f"<span class='tex2jax_ignore mathjax_ignore'>{escape(shown)}</span>"
+    # Where words may be broken anywhere, columns can become as narrow as a letter.
+    style = "overflow-wrap: anywhere" if re.search(f"[^ ]{{{_LONG}}}", shown) else ""
+    if len(shown) <= _SHORT:
+        style = "white-space: nowrap"
+    return f"<span class='tex2jax_ignore mathjax_ignore' style='{style}'>{escape(shown)}</span>"

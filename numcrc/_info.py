@@ -52,7 +52,7 @@ class Info(dict[str, Any]):
             else:
                 text = html.escaped(" ".join(value) if isinstance(value, list) else str(value))
             rows.append((html.escaped(key), text))
-        return str(html.table("numcrc.info()", rows))
+        return str(html.table(rows))
 
 
 def _text(item: Any) -> str:

@@ -30,7 +30,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.rows: list[list[str]] = []
-        self.caption = ""
+        self.caption = self.headline = ""
         self.notes: list[str] = []
         self.bold: list[str] = []
         self.feed(html)
@@ -49,7 +49,7 @@ class Page(HTMLParser):
             self.rows.append([])
         elif tag in ("td", "th"):
             self.rows[-1].append("")
-        elif tag == "p":
+        elif tag == "p" and self.headline:
             self.notes.append("")
 
     def handle_endtag(self, tag):
@@ -61,6 +61,8 @@ class Page(HTMLParser):
         assert "span" in self.open  # whose class keeps MathJax away
         if "caption" in self.open:
             self.caption += data
+        elif {"p", "b"} <= set(self.open):
+            self.headline += data
         elif "p" in self.open:
             self.notes[-1] += data
         else:
@@ -77,8 +79,10 @@ def report_of(*results: Result) -> Report:
 
 
 def test_texts_are_escaped():
-    assert Page(table(SCRIPT, [[escaped(SCRIPT)] * 2])).rows == [[SCRIPT, SCRIPT]]
-    assert Page(table("", [[escaped("a")]], [SCRIPT])).rows == [[SCRIPT], ["a"]]
+    page = Page(table([[escaped(SCRIPT)] * 2], caption=SCRIPT))
+    assert page.caption == SCRIPT
+    assert page.rows == [[SCRIPT, SCRIPT]]
+    assert Page(table([[escaped("a")]], [SCRIPT])).rows == [[SCRIPT], ["a"]]
     for character in ("\udcff", "\u202e", "\x1b", "\n", "\0"):
         html = escaped(f"a{character}é")
         assert character not in html
@@ -88,7 +92,7 @@ def test_texts_are_escaped():
 
 
 def test_long_texts_are_shortened():
-    text = Page(table("a" * 10_000, [[escaped("b" * 10_000 + "c")]]))
+    text = Page(table([[escaped("b" * 10_000 + "c")]], caption="a" * 10_000))
     assert len(text.caption) < 500
     assert len(text.rows[0][0]) < 500
     assert text.rows[0][0].endswith("bc")
@@ -96,9 +100,15 @@ def test_long_texts_are_shortened():
 
 
 def test_no_colour_is_set():
-    html = table("a", [["b", "c"]], ["d", "e"])
+    html = table([["b", "c"]], ["d", "e"], "a")
     assert "color" not in html
     assert "background" not in html
+
+
+def test_long_words_can_be_broken():
+    """Others are not, or narrow columns would break short ones too."""
+    assert "anywhere" in escaped("a" * 60)
+    assert "anywhere" not in escaped("abc " * 30)
 
 
 def test_info_is_a_table():
@@ -129,7 +139,7 @@ def test_info_is_escaped():
 def test_report_without_failures():
     report = report_of(Result("a", State.MATCH, 2048), Result("b", State.SKIPPED, 1))
     page = Page(report._repr_html_())
-    assert page.caption == f"OK: {report.summary()}"
+    assert page.headline == f"OK: {report.summary()}"
     assert page.rows == page.notes == []
 
 
@@ -140,7 +150,7 @@ def test_failures_are_named_by_words():
         Result("c", State.MISSING, None, "crc32c", "00000003"),
     )
     page = Page(report._repr_html_())
-    assert page.caption == f"Not OK: {report.summary()}"
+    assert page.headline == f"Not OK: {report.summary()}"
     assert page.rows == [
         ["key", "state", "size", "algorithm", "expected", "actual", "parts"],
         ["b", "differ", "2.0 KiB", "crc32c", "00000001", "00000002", "3, 7"],
@@ -153,13 +163,13 @@ def test_failures_are_named_by_words():
 def test_every_other_state_is_shown(state):
     page = Page(report_of(Result("a", State.MATCH), Result("b", state))._repr_html_())
     bad = state in (State.DIFFER, State.MISSING, State.EXTRA, State.SIZE_MISMATCH)
-    assert page.caption.startswith("Not OK: " if bad else "Not fully checked: ")
+    assert page.headline.startswith("Not OK: " if bad else "Not fully checked: ")
     assert page.rows == [["key", "state"], ["b", state.value]]
 
 
 def test_nothing_checked_is_not_ok():
     for results in ([], [Result("a", State.SKIPPED)]):
-        assert Page(report_of(*results)._repr_html_()).caption.startswith("Not fully checked: ")
+        assert Page(report_of(*results)._repr_html_()).headline.startswith("Not fully checked: ")
 
 
 def test_hostile_results_are_escaped():
@@ -167,7 +177,7 @@ def test_hostile_results_are_escaped():
     report = report_of(hostile)
     report.stopped = report.unmarked = SCRIPT
     page = Page(report._repr_html_())
-    assert page.caption.endswith(SCRIPT)
+    assert page.headline.endswith(SCRIPT)
     shown = SCRIPT + r"\udcff\u202e"
     assert page.rows[1] == [SCRIPT, "error", "-1 B", SCRIPT, SCRIPT, SCRIPT, shown]
     assert page.notes == [f"{SCRIPT} has no end mark: cannot tell whether it is whole"]
@@ -198,7 +208,7 @@ def test_results_that_cannot_be_read():
     report = Report(None)
     report.count(Result("a", State.DIFFER))
     page = Page(report._repr_html_())
-    assert page.caption.startswith("Not OK: ")
+    assert page.headline.startswith("Not OK: ")
     assert page.notes == ["cannot show 1 results: the results were not kept"]
 
 
@@ -229,7 +239,7 @@ def test_report_of_a_scan(tmp_path):
     damaged = Path(tmp_path, "a.zip").read_bytes().replace(b"5", b"6")
     Path(tmp_path, "b.zip").write_bytes(damaged)
     page = Page(store.scan(tmp_path)._repr_html_())
-    assert page.caption.startswith("Not OK: 2 objects")
+    assert page.headline.startswith("Not OK: 2 objects")
     ((key, state, *_, detail),) = page.rows[1:]
     assert (key, state) == ("b.zip", "differ")
     assert "script>alert(" in detail
@@ -253,5 +263,5 @@ def test_report_of_zarr(tmp_path):
     crc = numcrc.crc32c(b"abcd").to_bytes(4, "little")
     folder.joinpath("c", "0").write_bytes(b"abce" + crc)
     page = Page(zarr.verify(folder)._repr_html_())
-    assert "1 absent chunk" in page.caption
+    assert "1 absent chunk" in page.headline
     assert page.rows[1][:2] == ["c/0", "differ"]

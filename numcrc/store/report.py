@@ -180,7 +180,7 @@ class Report:
     def _repr_html_(self) -> str:
         """Return the counts and the first results other than matches, for notebooks."""
         html = imported("numcrc._description")
-        caption = f"{_HEADLINES[self.exit_code]}: {self.summary()}"
+        headline = f"{_HEADLINES[self.exit_code]}: {self.summary()}"
         left = self.objects - self._counts[State.MATCH] - self._counts[State.SKIPPED]
         notes, found = [], list[Result]()
         if left:
@@ -202,8 +202,9 @@ class Report:
         shown = [[html.escaped(row[n]) for n in used] for row in rows]
         for row in shown:
             row[1] = f"<b>{row[1]}</b>"
-        table = html.table(caption, shown, [_COLUMNS[n] for n in used])
-        return "".join([table, *(f"<p>{html.escaped(note)}</p>" for note in notes)])
+        table = html.table(shown, [_COLUMNS[n] for n in used]) if shown else ""
+        below = (f"<p>{html.escaped(note)}</p>" for note in notes)
+        return f"<p><b>{html.escaped(headline)}</b></p>{table}{''.join(below)}"
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return the results as a list of dicts."""

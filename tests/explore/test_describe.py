@@ -22,7 +22,7 @@ def rows_of(html: str) -> dict[str, str]:
 
 
 def plain(html: str) -> str:
-    return unescape(re.sub("<[^>]*>", "", html))
+    return unescape(re.sub("<[^>]*>", "", html.replace("<sup>", "^")))
 
 
 def test_describe_takes_names_and_algorithms():
@@ -72,10 +72,15 @@ def test_html_of_every_algorithm(name):
     texts = explore.describe(crc).rows()
     assert list(rows) == list(texts)
     for label, text in texts.items():
-        if label not in ("polynomial", "factors"):
+        if label != "factors":
             assert rows[label] == text
-    assert rows["polynomial"] == crc._repr_latex_().replace("P(x) = ", "")
-    assert html.count("$") == 4
+            continue
+        for shown, whole in zip(rows[label].split(") ("), text.split(") ("), strict=True):
+            start, _, end = shown.partition(" ... ")
+            assert whole.startswith(start)
+            assert whole.endswith(end)
+            assert len(shown) < 80
+    assert "$" not in html
     assert len(html) < 15_000
 
 
@@ -86,13 +91,13 @@ def test_latex():
 
 def test_powers_of_factors():
     crc = numcrc.Algorithm(width=4, poly=0b0001, name="x^4 + 1")
-    assert rows_of(crc._repr_html_())["factors"] == "$(x + 1)^4$"
+    assert rows_of(crc._repr_html_())["factors"] == "(x + 1)^4"
 
 
 def test_long_factors_are_shortened():
     crc = numcrc.Algorithm(width=64, poly=numcrc.algorithms["CRC-64/NVME"].poly)
     factors = rows_of(crc._repr_html_())["factors"]
-    assert factors.endswith(r" + \cdots + 1)$")
+    assert factors.endswith(" + ... + 1)")
     assert len(factors) < 120 < len(explore.describe(crc).rows()["factors"])
 
 
