@@ -7,6 +7,7 @@ from pathlib import Path
 import nox
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+LARGEST_NOTEBOOK = 400_000  # bytes
 PYTHONS = nox.project.python_versions({"project": PROJECT})
 
 nox.options.sessions = ["lint", "types", "tests"]
@@ -67,11 +68,14 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def notebooks(session: nox.Session) -> None:
-    """Run the notebooks, and compare each with its text."""
+    """Run the notebooks, and compare each with its text; ``-- --overwrite`` stores new outputs."""
     session.install("-e", ".[bench,notebooks]")
     found = sorted(Path("notebooks").glob("*.ipynb"))
-    session.run("python", "-m", "pytest", "-q", "--nbmake", *map(str, found))
+    session.run("python", "-m", "pytest", "-q", "--nbmake", *session.posargs, *map(str, found))
     for path in found:
+        stored = path.read_bytes()
+        if b'"output_type"' not in stored or len(stored) > LARGEST_NOTEBOOK:
+            session.error(f"{path} has no outputs, or more than {LARGEST_NOTEBOOK} bytes")
         convert = ("jupytext", "--to", "py:percent", "--output", "-", str(path))
         text = session.run(*convert, silent=True, stderr=None)
         if text != path.with_suffix(".py").read_text("utf-8"):

@@ -192,24 +192,33 @@ def test_few_failures_are_shown():
     assert len(html) < 20_000
 
 
-def test_few_results_are_read(monkeypatch):
-    """A failure behind many matches is counted, not searched for."""
+def test_failures_behind_many_matches_are_shown(monkeypatch):
+    monkeypatch.setattr(reports, "_READ", 0)
+    report = report_of(*[Result("a", State.MATCH)] * 1000, Result("b", State.DIFFER))
+    assert Page(report._repr_html_()).rows[1] == ["b", "differ"]
+
+
+def test_failures_of_runs_on_several_machines(monkeypatch):
+    """Their results are counted by states, so few are read to find failures."""
     monkeypatch.setattr(reports, "_READ", 100)
-    results = [Result(f"{n}", State.MATCH) for n in range(100)]
-    report = report_of(*results, Result("a", State.DIFFER))
-    page = Page(report._repr_html_())
-    assert page.rows == []
-    assert page.notes == ["1 not shown: iterate over the report"]
-    report = report_of(*results[1:], Result("a", State.DIFFER))
-    assert Page(report._repr_html_()).rows[1] == ["a", "differ"]
+    for matches, rows in ((99, [["key", "state"], ["b", "differ"]]), (100, [])):
+        results = [*[Result("a", State.MATCH)] * matches, Result("b", State.DIFFER)]
+        report = Report(lambda results=results: results)
+        report.add({State.MATCH: matches, State.DIFFER: 1}, 0)
+        page = Page(report._repr_html_())
+        assert page.rows == rows
+        assert page.notes == ([] if rows else ["1 not shown: iterate over the report"])
 
 
 def test_results_that_cannot_be_read():
     report = Report(None)
-    report.count(Result("a", State.DIFFER))
+    report.add({State.DIFFER: 30}, 0)
     page = Page(report._repr_html_())
     assert page.headline.startswith("Not OK: ")
-    assert page.notes == ["cannot show 1 results: the results were not kept"]
+    assert page.notes == [
+        "cannot read the results: the results were not kept",
+        "30 not shown: iterate over the report",
+    ]
 
 
 def test_report_whose_file_is_gone(tmp_path):
@@ -217,10 +226,15 @@ def test_report_whose_file_is_gone(tmp_path):
     folder.mkdir()
     sums.write_text("e3069283  file\n")
     report = store.verify(folder, manifest=sums, report=path)
-    assert Page(report._repr_html_()).rows[1][:2] == ["file", "missing"]
     path.unlink()
-    (note,) = Page(report._repr_html_()).notes
-    assert note.startswith("cannot show 1 results: ")
+    assert Page(report._repr_html_()).rows[1][:2] == ["file", "missing"]
+
+
+def test_report_that_keeps_nothing(tmp_path):
+    tmp_path.joinpath("a").mkdir()
+    tmp_path.joinpath("sums").write_text("e3069283  file\n")
+    report = store.verify(tmp_path / "a", manifest=tmp_path / "sums", keep=False)
+    assert Page(report._repr_html_()).rows[1][:2] == ["file", "missing"]
 
 
 def test_malformed_lines_are_counted(tmp_path):

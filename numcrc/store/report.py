@@ -24,10 +24,12 @@ COULD_NOT_CHECK = "!"
 GOOD, BAD, UNCHECKED = 0, 1, 3
 _COMPARED = {State.MATCH, State.DIFFER}
 _HEADLINES = {GOOD: "OK", BAD: "Not OK", UNCHECKED: "Not fully checked"}
+_UNSHOWN = {State.MATCH, State.SKIPPED}
+_COLUMNS = ("key", "state", "size", "algorithm", "expected", "actual", "parts", "detail")
 _ROWS = 20
 """The most results that a notebook shows."""
-_READ = 100_000
-"""The most results that are read to find them, which takes less than a second."""
+_READ = 50_000
+"""The most results that are read to find those of a run on several machines: a second or so."""
 
 
 def letter(state: State) -> str:
@@ -91,6 +93,7 @@ class Report:
     ) -> None:
         self._kept, self._allow_empty = kept, allow_empty
         self._counts: Counter[State] = Counter()
+        self._first: list[Result] = []  # of the results that notebooks show
         self.bytes = 0
         self.seconds = 0.0
         self.stopped = ""
@@ -107,6 +110,8 @@ class Report:
         self._counts[result.state] += 1
         if result.size and result.state in _COMPARED:
             self.bytes += result.size
+        if len(self._first) < _ROWS and result.state not in _UNSHOWN:
+            self._first.append(result)
 
     def add(self, counts: Mapping[State, int], size: int) -> None:
         """Count results by their states; *size* are the bytes whose checksums were compared."""
@@ -182,15 +187,14 @@ class Report:
         html = imported("numcrc._description")
         headline = f"{_HEADLINES[self.exit_code]}: {self.summary()}"
         left = self.objects - self._counts[State.MATCH] - self._counts[State.SKIPPED]
-        notes, found = [], list[Result]()
-        if left:
+        notes, found = [], self._first
+        if len(found) < min(left, _ROWS):
             try:
                 results = (r for r in islice(self, _READ) if r.state not in _UNSHOWN)
                 found = list(islice(results, _ROWS))
-                left -= len(found)
             except (OSError, ValueError) as error:
-                notes.append(f"cannot show {left} results: {error}")
-                left = 0
+                notes.append(f"cannot read the results: {error}")
+        left -= len(found)
         if left:
             notes.append(f"{left} {'more ' if found else ''}not shown: iterate over the report")
         if self.malformed.count:
@@ -213,10 +217,6 @@ class Report:
     def combined(self) -> Iterator[str]:
         """Yield the lines of ``rclone check --combined``: a letter, a space and a key."""
         return (f"{letter(result.state)} {result.key}" for result in self)
-
-
-_UNSHOWN = {State.MATCH, State.SKIPPED}
-_COLUMNS = ("key", "state", "size", "algorithm", "expected", "actual", "parts", "detail")
 
 
 def _cells(result: Result) -> list[str]:
