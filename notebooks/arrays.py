@@ -8,7 +8,7 @@
 
 # %% [markdown]
 """
-# Arrays: one number, and where it went wrong
+# Find a flipped bit in an array
 
 A CRC of an array is that of its values in C order, however they lie in memory, in a file or in
 chunks. This notebook computes it for a stack of images in NumPy, in a memory-mapped file, in Dask

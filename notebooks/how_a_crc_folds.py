@@ -39,9 +39,9 @@ plt.rcParams.update({"figure.dpi": 100})
 """
 ## Polynomials are integers
 
-Over GF(2), the field of 0 and 1, a polynomial is a row of bits: bit k is the coefficient of $x^k$.
-Addition is exclusive or, and so is subtraction. Multiplication adds shifted copies, without
-carries.
+Over GF(2), the field of 0 and 1, a polynomial is a row of bits: bit k is the coefficient of
+*x*<sup>k</sup>. Addition is exclusive or, and so is subtraction. Multiplication adds shifted
+copies, without carries.
 """
 
 
@@ -80,8 +80,8 @@ assert message(b"\x00\x80") == 1
 """
 ## A CRC is a remainder
 
-$P$ is CRC-32's polynomial. A message $M$ of n bits is extended by 32 zero bits, ones are added to
-its first 32 bits (the initial value of the register, $R$), and the sum is divided by $P$. The
+*P* is CRC-32's polynomial. A message *M* of n bits is extended by 32 zero bits, ones are added to
+its first 32 bits (the initial value of the register, *R*), and the sum is divided by *P*. The
 remainder is mirrored and inverted. This is the definition; the rest of this notebook is about
 speed.
 """
@@ -97,15 +97,14 @@ def crc_by_division(some_bytes):
     return gf2.reflect(remainder, 32) ^ ONES
 
 
-print(f"P = {terms(P)}")
 print(f"{crc_by_division(b'123456789'):08x}")
 assert crc_by_division(b"123456789") == zlib.crc32(b"123456789") == 0xCBF43926
 assert crc_by_division(data) == zlib.crc32(data) == numcrc.crc32(data)
 
 # %% [markdown]
 """
-numcrc's table of the algorithm has the same polynomial. In the normal notation each digit has the
-coefficients of four powers, without that of $x^{32}$:
+numcrc's table of the algorithm shows *P* and more. In the normal notation each digit has the
+coefficients of four powers, without that of *x*<sup>32</sup>:
 """
 
 # %%
@@ -115,8 +114,9 @@ numcrc.algorithms["CRC-32"]
 """
 ## One kernel for every width
 
-numcrc computes modulo $G = P x^{64-w}$, which has degree 64 for every width w. The remainder is the
-same, shifted by 64-w bits, so the same machine code serves CRC-32, CRC-24 or CRC-64.
+numcrc computes modulo *G* = *P* · *x*<sup>64-w</sup>, which has degree 64 for every width w. The
+remainder is the same, shifted by 64-w bits, so the same machine code serves CRC-32, CRC-24 or
+CRC-64.
 """
 
 # %%
@@ -129,9 +129,9 @@ assert gf2.mod(M << 64, G) == gf2.mod(M << 32, P) << 32
 """
 ## Moving a word to the end
 
-A word $A$ that ends D bits before the end of the message is the polynomial $A x^D$. Only its
-remainder matters, and $x^D$ mod $G$ is a constant of 64 bits. So a long division becomes one
-product of two 64-bit words: a single instruction, the carry-less multiply.
+A word *A* that ends D bits before the end of the message is the polynomial *A* · *x*<sup>D</sup>.
+Only its remainder matters, and *x*<sup>D</sup> mod *G* is a constant of 64 bits. So a long division
+becomes one product of two 64-bit words: a single instruction, the carry-less multiply.
 """
 
 # %%
@@ -145,8 +145,9 @@ assert near.bit_length() < 128
 """
 ## Folding a pair
 
-A product of two words is a *pair* of words, 128 bits. To move a pair $H x^{64} + L$ again, multiply
-each half by its own constant and add the products: the sum is again a pair. This is a *fold*.
+A product of two words is a *pair* of words, 128 bits. To move a pair *H* · *x*<sup>64</sup> + *L*
+again, multiply each half by its own constant and add the products: the sum is again a pair. This is
+a *fold*.
 """
 
 # %%
@@ -168,7 +169,7 @@ assert folded.bit_length() < 128
 # %% [markdown]
 """
 Folding a pair over 128 bits moves it to the next 16 bytes, to which it is added. In this way 4096
-bytes become 16, and only those are divided. The initial value $R$ is added to the first eight
+bytes become 16, and only those are divided. The initial value *R* is added to the first eight
 bytes.
 """
 
@@ -275,7 +276,8 @@ assert gf2.mod(whole, G) == gf2.mod(message(text) ^ R << 8 * len(text) - 64, G)
 ## Weights
 
 One block is left. A lane that ends d bits before the block's end is multiplied by its own *weight*,
-$x^{d+64}$ mod $G$. The sum of all products, $T$, has 128 bits and the same remainder as $M x^{64}$.
+*x*<sup>d+64</sup> mod *G*. The sum of all products, *T*, has 128 bits and the same remainder as *M*
+*x*<sup>64</sup>.
 """
 
 
@@ -297,8 +299,8 @@ assert gf2.mod(T, G) == gf2.mod((message(text) << 64) ^ (R << 8 * len(text)), G)
 ## Barrett reduction
 
 A division by a constant is a multiplication by its reciprocal. One product with the quotient
-$x^{128} / G$, without its remainder, gives the quotient $T / G$, and $T$ minus this quotient times
-$G$ is the remainder. Polynomials have no carries, so the quotient is exact.
+*x*<sup>128</sup> / *G*, without its remainder, gives the quotient *T* / *G*, and *T* minus this
+quotient times *G* is the remainder. Polynomials have no carries, so the quotient is exact.
 """
 
 # %%
@@ -322,8 +324,9 @@ for n in range(256, 1300, 29):
 
 # %% [markdown]
 """
-These are the constants that numcrc passes to its kernels: the reciprocal and $G$, each without its
-leading term, an unused word, and $x^0, x^8, x^{16}$ and so on, modulo $G$.
+These are the constants that numcrc passes to its kernels: the reciprocal and *G*, each without its
+leading term, an unused word, and *x*<sup>0</sup>, *x*<sup>8</sup>, *x*<sup>16</sup> and so on,
+modulo *G*.
 """
 
 # %%
@@ -339,8 +342,8 @@ assert powers == [gf2.power_of_x(8 * j, G) for j in range(256)]
 
 Many messages have only a few bytes. Zeros in front of a message do not change its polynomial, so
 the kernel loads it into the *end* of a register, with zeros before it: this is already the last
-block. $R$ has another place, so it is multiplied by its own power of x. Every length takes the same
-instructions.
+block. *R* has another place, so it is multiplied by its own power of *x*. Every length takes the
+same instructions.
 """
 
 
@@ -360,8 +363,9 @@ for n in range(1, 65):
 ## A second multiplier
 
 The carry-less multiplier is now always busy. Newer CPUs have GFNI, with an instruction that
-multiplies each byte by a matrix of 8 x 8 bits, one matrix for each lane. Multiplication by $x^D$
-modulo a polynomial of degree n is linear, so it is a matrix too, but one of n x n bits.
+multiplies each byte by a matrix of 8 x 8 bits, one matrix for each lane. Multiplication by
+*x*<sup>D</sup> modulo a polynomial of degree n is linear, so it is a matrix too, but one of n x n
+bits.
 """
 
 
@@ -378,11 +382,11 @@ assert all(affine(byte, identity) == byte for byte in range(256))
 # %% [markdown]
 """
 So n/8 registers form a *group*. Take one byte position: the bits of the registers' bytes there must
-span the polynomials modulo $P$. Then each register's new bytes are the sum of n/8 products, one
+span the polynomials modulo *P*. Then each register's new bytes are the sum of n/8 products, one
 with each register of the group. The position itself is a common factor and does not matter: one
 matrix serves all bytes of a register, and bytes stay where they are. Whether the bits span depends
-on $P$ and on the distances between the registers, so numcrc has several arrangements of a block and
-takes the first that suits $P$. In the figure, registers with one number form a group, and c is the
+on *P* and on the distances between the registers, so numcrc has several arrangements of a block and
+takes the first that suits *P*. In the figure, registers with one number form a group, and c is the
 carry-less multiply.
 """
 

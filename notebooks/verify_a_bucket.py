@@ -100,7 +100,8 @@ server.requests.clear()
 listed = manifest(BUCKET, "bucket.jsonl", stored=True)
 assert listed.objects == OBJECTS
 assert not server.seen("GetObject")  # no object was read
-print(Path("bucket.jsonl").read_text()[:300], "...")
+for line in Path("bucket.jsonl").read_text().splitlines()[:3]:
+    print(line[:80], "..." if line[80:] else "")
 
 # %% [markdown]
 """
@@ -240,8 +241,8 @@ server.objects["videos/2.mp4"] = whole["videos/2.mp4"]  # repaired
 ## Resume
 
 A run over a large bucket takes hours, and may be killed. With `state=`, results are recorded as
-they arrive. Here the run is stopped after 30 results, and the same call continues it. Objects whose
-checksums were being computed at that moment are read again.
+they arrive. Here the run is stopped after 30 results, and the same call continues it. What was in
+progress at that moment is read again; with one thread, that is little.
 """
 
 

@@ -126,7 +126,7 @@ def table(rows: Iterable[Sequence[str]], columns: Sequence[str] = (), caption: s
     caption
         Text above the table.
     """
-    style = "style='text-align: left; vertical-align: top'"
+    style = "style='text-align: left; vertical-align: top; padding: 0.2em 1em 0.2em 0'"
     lines = []
     for row in rows:
         first, rest = ((), row) if columns else (row[:1], row[1:])

@@ -152,8 +152,8 @@ def test_failures_are_named_by_words():
     page = Page(report._repr_html_())
     assert page.headline == f"Not OK: {report.summary()}"
     assert page.rows == [
-        ["key", "state", "size", "algorithm", "expected", "actual", "parts"],
-        ["b", "differ", "2.0 KiB", "crc32c", "00000001", "00000002", "3, 7"],
+        ["key", "state", "size", "algorithm", "expected", "actual", "detail"],
+        ["b", "differ", "2.0 KiB", "crc32c", "00000001", "00000002", "parts 3, 7"],
         ["c", "missing", "", "crc32c", "00000003", "", ""],
     ]
     assert page.bold == ["differ", "missing"]

@@ -25,7 +25,7 @@ GOOD, BAD, UNCHECKED = 0, 1, 3
 _COMPARED = {State.MATCH, State.DIFFER}
 _HEADLINES = {GOOD: "OK", BAD: "Not OK", UNCHECKED: "Not fully checked"}
 _UNSHOWN = {State.MATCH, State.SKIPPED}
-_COLUMNS = ("key", "state", "size", "algorithm", "expected", "actual", "parts", "detail")
+_COLUMNS = ("key", "state", "size", "algorithm", "expected", "actual", "detail")
 _ROWS = 20
 """The most results that a notebook shows."""
 _READ = 50_000
@@ -223,8 +223,9 @@ def _cells(result: Result) -> list[str]:
     """Return the texts of a result for the columns of a table."""
     size = "" if result.size is None else size_text(result.size)
     parts = ", ".join(map(str, result.parts))
+    details = (f"part{'s' * (len(result.parts) > 1)} {parts}" if parts else "", result.detail)
     checksum = (result.algorithm, result.expected, result.actual)
-    return [result.key, result.state.value, size, *checksum, parts, result.detail]
+    return [result.key, result.state.value, size, *checksum, "; ".join(filter(None, details))]
 
 
 def objects_text(count: int) -> str:
