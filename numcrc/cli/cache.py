@@ -11,6 +11,10 @@ from numcrc.cli.arguments import new_parser
 from numcrc.cli.output import print_text
 from numcrc.jit import cache as kernel_cache
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
 EPILOG = """\
 The folder is that of NUMCRC_CACHE_DIR, by default the platform's cache folder. When its files
 have more bytes than NUMCRC_CACHE_SIZE, those that were not used for the longest time are removed.
@@ -26,11 +30,7 @@ exit status: 0 success; 2 wrong usage; 3 the folder cannot be used, or a file no
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc cache`` and return its exit status."""
-    description = "List the compiled kernels that are kept on disk, the last used first."
-    parser = new_parser("cache", description, EPILOG)
-    parser.add_argument("--clear", action="store_true", help="remove them, and no other file")
-    parser.add_argument("--json", action="store_true", help="print a JSON object")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     removed = kernel_cache.clear() if options.clear else (0, 0)
     not_removed = options.clear and kernel_cache.faults()
     files = kernel_cache.contents()
@@ -58,6 +58,15 @@ def run(arguments: list[str]) -> int:
     for fault in kernel_cache.faults():
         print(f"numcrc: {visible(fault)}", file=sys.stderr)
     return CANNOT_READ if place is None or not_removed else 0
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc cache``."""
+    description = "List the compiled kernels that are kept on disk, the last used first."
+    parser = new_parser("cache", description, EPILOG)
+    parser.add_argument("--clear", action="store_true", help="remove them, and no other file")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    return parser
 
 
 def _time(seconds: float) -> str:

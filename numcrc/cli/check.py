@@ -60,7 +60,7 @@ _CONTRADICTION = "the list has different values of {} for this file"
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc check`` and return its exit status."""
-    options = parsed(_parser(), arguments)
+    options = parsed(build_parser(), arguments)
     if options.directory is not None and not os.path.isdir(options.directory):
         if not options.status:
             output.print_error(options.directory, "not a folder")
@@ -322,7 +322,8 @@ def _print_warnings(counts: Counter[str]) -> None:
             sys.stderr.write(f"numcrc: WARNING: {count} {one if count == 1 else many}\n")
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc check``."""
     description = (
         "Check files against lists of checksums, and print OK, FAILED or MISSING for each."
     )

@@ -8,6 +8,10 @@ import numcrc
 from numcrc.cli.arguments import new_parser
 from numcrc.cli.output import print_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
 EPILOG = """\
 examples:
   numcrc info
@@ -19,15 +23,7 @@ examples:
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc info`` and return its exit status."""
-    description = "Show what the CPU supports and which kernels are used."
-    parser = new_parser("info", description, EPILOG)
-    parser.add_argument(
-        "--verbose",
-        action="store_true",
-        help="load the kernels of crc32, crc32c and crc64nvme, and show where their code is",
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON object")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     if options.verbose:
         for crc in (numcrc.crc32, numcrc.crc32c, numcrc.crc64nvme):
             crc(b"")
@@ -37,3 +33,16 @@ def run(arguments: list[str]) -> int:
     else:
         print_text(str(info))
     return 0
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc info``."""
+    description = "Show what the CPU supports and which kernels are used."
+    parser = new_parser("info", description, EPILOG)
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="load the kernels of crc32, crc32c and crc64nvme, and show where their code is",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    return parser

@@ -12,6 +12,8 @@ from numcrc.crc.catalogue import entries, spelling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from numcrc.crc.catalogue import CatalogueEntry
 
 COLUMNS = (
@@ -30,16 +32,7 @@ exit status: 0 success; 1 no algorithm matches; 2 wrong usage.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc list`` and return its exit status: 1 if nothing matches, as grep does."""
-    parser = new_parser("list", "List the algorithms of the RevEng catalogue.", EPILOG)
-    parser.add_argument(
-        "pattern",
-        metavar="PATTERN",
-        nargs="?",
-        default="",
-        help="part of a name, or a pattern with * and ? for a whole name",
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON array")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     rows = [_row(entry) for entry in entries().values() if _matches(entry, options.pattern)]
     if options.json:
         from json import dumps
@@ -50,6 +43,20 @@ def run(arguments: list[str]) -> int:
     if not (rows or options.json):
         print(f"numcrc: no algorithm matches {quoted(options.pattern)}", file=sys.stderr)
     return 0 if rows else 1
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc list``."""
+    parser = new_parser("list", "List the algorithms of the RevEng catalogue.", EPILOG)
+    parser.add_argument(
+        "pattern",
+        metavar="PATTERN",
+        nargs="?",
+        default="",
+        help="part of a name, or a pattern with * and ? for a whole name",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    return parser
 
 
 def _matches(entry: CatalogueEntry, pattern: str) -> bool:

@@ -49,7 +49,7 @@ status 130 or 143, and leaves FILE as it was.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc manifest`` and return its exit status."""
-    return guarded(partial(_manifest, parsed_with_source(_parser(), arguments)))
+    return guarded(partial(_manifest, parsed_with_source(build_parser(), arguments)))
 
 
 def _manifest(options: Namespace) -> int:
@@ -81,7 +81,8 @@ def _print_failure(result: Result) -> None:
     print_message(f"{shown(result.key)}: {result.state.value} ({result.detail})")
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc manifest``."""
     description = "List the objects of a store with their sizes and checksums."
     parser = new_parser("manifest", description, EPILOG)
     add = parser.add_argument

@@ -35,7 +35,7 @@ extra; 2 wrong usage, or a damaged part; 3 something was not checked, or a part 
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc report`` and return its exit status."""
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse_intermixed_args(arguments)
     action, *options.parts = options.action
     if action != "merge":
@@ -58,7 +58,8 @@ def _print_failure(result: Result) -> None:
         print_line(failure_line(result))
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc report``."""
     parser = new_parser("report", "Merge reports of parts of a verification.", EPILOG)
     parser.usage = "numcrc report merge [-h] [-o FILE] [-q] PART..."
     add = parser.add_argument

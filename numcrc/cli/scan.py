@@ -62,7 +62,7 @@ objects were skipped. If several apply, 1 goes before 3.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc scan`` and return its exit status."""
-    parser = _parser()
+    parser = build_parser()
     options = parsed_with_source(parser, arguments)
     if options.expect_complete and set(options.format) - {"zarr"}:
         parser.error("--expect-complete is for --format zarr alone")
@@ -124,7 +124,8 @@ def _print_hints(options: Namespace, report: Report) -> None:
         print_message("no object has a known format: nothing was checked")
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc scan``."""
     description = (
         "Check the objects of a store by the checksums that they contain: those of the members of\n"
         "an archive, for instance. No manifest is needed."

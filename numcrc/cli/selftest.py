@@ -25,6 +25,8 @@ from numcrc.crc import catalogue, gf2, reference
 from numcrc.threads import thread_count
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from numcrc.algorithm import Algorithm
     from numcrc.crc.model import Model
     from numcrc.jit.plan import Plan
@@ -60,15 +62,21 @@ Not tested: many records in one call, combine, zeros, join, and functions compil
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc selftest`` and return its exit status: 1 if a tier fails."""
-    parser = new_parser(
-        "selftest", "Test the kernels of every tier that this CPU runs, for some seconds.", EPILOG
-    )
-    parser.add_argument("--seed", type=int, help="seed of the random messages (default: random)")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     seed = random.randrange(2**32) if options.seed is None else options.seed
     passed, text = report(seed, SECONDS)
     print_text(text)
     return 0 if passed else 1
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc selftest``."""
+    description = "Test the kernels of every tier that this CPU runs, for some seconds."
+    parser = new_parser("selftest", description, EPILOG)
+    parser.add_argument(
+        "--seed", metavar="N", type=int, help="seed of the random messages (default: random)"
+    )
+    return parser
 
 
 class Result(NamedTuple):

@@ -45,7 +45,7 @@ examples:
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc sum`` and return its exit status."""
-    options = parsed(_parser(), arguments)
+    options = parsed(build_parser(), arguments)
     # A child process walks the folders while machine code is loaded here.
     walked = workers.in_child(_paths, options) if options.recursive else partial(_paths, options)
     algorithms, form = _algorithms_and_format(options)
@@ -84,7 +84,8 @@ def run(arguments: list[str]) -> int:
     return output.exit_status(counts)
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc sum``."""
     parser = new_parser("sum", "Print the CRCs of files. Each file is read once.", EPILOG)
     add = parser.add_argument
     add("paths", metavar="PATH", nargs="*", help='a file, or "-" for standard input')
@@ -111,7 +112,7 @@ def _algorithms_and_format(options: Namespace) -> tuple[list[ChecksumAlgorithm],
     if form is None:
         form = "gnu" if algorithms == [default] else "bsd"
     elif form in ("gnu", "sfv") and len(algorithms) > 1:
-        _parser().error(f"a {form} line holds one CRC; use bsd or json for several")
+        build_parser().error(f"a {form} line holds one CRC; use bsd or json for several")
     return algorithms, form
 
 

@@ -71,7 +71,7 @@ manifest; 3 something could not be checked. If several apply, 1 goes before 3.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc verify`` and return its exit status."""
-    parser = _parser()
+    parser = build_parser()
     options = parsed_with_source(parser, arguments)
     if options.dask is not None:
         for name in ("manifest", "report"):
@@ -222,7 +222,8 @@ def failure_line(result: Result) -> str:
     return f"{mark}{name}: {result.state.value}{' '.join(why.splitlines())}"
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc verify``."""
     description = "Check the objects of a store against their expected checksums."
     parser = new_parser("verify", description, EPILOG)
     add = parser.add_argument

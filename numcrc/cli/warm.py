@@ -37,7 +37,7 @@ exit status: 0 success; 1 a kernel cannot be compiled or stored; 2 wrong usage.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc warm`` and return its exit status: 1 if a kernel cannot be stored."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     models = [model for found in options.algorithms or map(_models, DEFAULT) for model in found]
     plans = list(dict.fromkeys(plan for model in models for plan in _plans(model)))
     done: list[Plan] = []
@@ -54,7 +54,8 @@ def run(arguments: list[str]) -> int:
     return MISMATCH if failed else 0
 
 
-def _parser() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc warm``."""
     description = "Compile the kernels of algorithms, and keep them for later processes."
     parser = new_parser("warm", description, EPILOG)
     parser.add_argument(
