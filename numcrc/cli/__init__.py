@@ -15,6 +15,7 @@ from numcrc._version import __version__
 
 TYPE_CHECKING = False  # not typing's: an interrupt during its import would miss main's handler
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
     from collections.abc import Sequence
     from typing import NoReturn
 
@@ -27,10 +28,12 @@ COMMANDS = {
     "report": ("report", "merge the reports of parts of a verification"),
     "scan": ("scan", "check the objects of a store by the checksums that they contain"),
     "list": ("listing", "list the algorithms"),
+    "explore": ("explore", "describe, compare, identify and forge CRCs"),
     "info": ("info", "show what the CPU supports and which kernels are used"),
     "cache": ("cache", "list the compiled kernels that are kept, or remove them"),
     "warm": ("warm", "compile kernels into the cache"),
     "selftest": ("selftest", "test the kernels of every tier that this CPU runs"),
+    "completion": ("completion", "print the completion script of a shell"),
 }
 
 # Exit statuses. An internal error must not look like a mismatch: it is EX_SOFTWARE of sysexits.h.
@@ -114,6 +117,12 @@ def _top(arguments: list[str]) -> int:
         print("numcrc", __version__)
         return 0
 
+    build_parser().parse_args(arguments[:1])
+    raise AssertionError("a known command is not dispatched here")
+
+
+def build_parser() -> ArgumentParser:
+    """Return the parser of ``numcrc`` without a command."""
     from argparse import ArgumentParser
 
     from numcrc.cli.arguments import Formatter
@@ -129,8 +138,7 @@ def _top(arguments: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"numcrc {__version__}")
     parser.add_argument("command", metavar="COMMAND", choices=list(COMMANDS))
-    parser.parse_args(arguments[:1])
-    raise AssertionError("a known command is not dispatched here")
+    return parser
 
 
 def _flush_output() -> None:

@@ -55,13 +55,22 @@ def parsed(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Return the options and the paths in *arguments*, in any order; only paths follow ``--``."""
     from numcrc.threads import thread_count
 
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    options = parser.parse_intermixed_args(arguments[:end])
-    options.paths += arguments[end + 1 :]
+    options = intermixed(parser, arguments, "paths")
     try:
         thread_count(options.jobs)
     except ValueError as error:  # an invalid NUMCRC_NUM_THREADS is wrong usage too
         parser.error(str(error))
+    return options
+
+
+def intermixed(parser: ArgumentParser, arguments: list[str], operands: str) -> Namespace:
+    """Return the options in *arguments* and the operands, in any order; only those follow ``--``.
+
+    *operands* is the attribute of their list.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = parser.parse_intermixed_args(arguments[:end])
+    getattr(options, operands).extend(arguments[end + 1 :])
     return options
 
 

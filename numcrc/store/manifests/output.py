@@ -43,6 +43,7 @@ def written(
     *,
     seekable: bool = False,
     keep: Callable[[BaseException], bool] | None = None,
+    compress: bool = True,
 ) -> Iterator[BinaryIO]:
     """Yield a file to write, which replaces *path* once the block has ended.
 
@@ -53,7 +54,7 @@ def written(
     ----------
     path : path
         ``-`` and None are standard output. A pipe or a device is written as a stream. A path that
-        ends with ``.gz`` is compressed.
+        ends with ``.gz`` is compressed, unless *compress* is false.
     seekable : bool
         Whether the file must be seekable.
     keep : callable, optional
@@ -64,13 +65,14 @@ def written(
     OSError
         The file cannot be written, or another process is writing it.
     """
+    packing = _compressed if compress else _plain
     stream = _stream(path)
     if stream is None:
         assert path is not None
-        with _replacing(os.path.realpath(path), keep) as plain, _compressed(path, plain) as file:
+        with _replacing(os.path.realpath(path), keep) as plain, packing(path, plain) as file:
             yield file
         return
-    with stream as out, _compressed(path, out) as packed:
+    with stream as out, packing(path, out) as packed:
         with tempfile.TemporaryFile() if seekable else nullcontext(packed) as file:
             yield file
             if seekable:
@@ -137,6 +139,10 @@ def _compressed(path: StrPath | None, file: BinaryIO) -> AbstractContextManager[
     if path is None or not os.fspath(path).endswith(".gz"):
         return nullcontext(file)
     return cast("AbstractContextManager[BinaryIO]", gzip.GzipFile("", "wb", fileobj=file))
+
+
+def _plain(_path: StrPath | None, file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(file)
 
 
 @contextmanager
