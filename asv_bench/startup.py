@@ -63,6 +63,7 @@ def _programs(data: str, sums: str) -> dict[str, str]:
         "numcrc sum": _COMMAND.format(f"sum {data}/file"),
         "numcrc check": _COMMAND.format(f"check -C {data} {sums}"),
         "numcrc verify": _COMMAND.format(f"verify {data} --manifest {sums}"),
+        "numcrc explore": _COMMAND.format("explore describe crc32c"),
         "numcrc --version": _COMMAND.format("--version"),
         "numcrc --help": _COMMAND.format("--help"),
     }

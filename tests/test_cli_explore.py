@@ -105,7 +105,6 @@ def _split(samples):
         ("reverse", "--widths", "65", "31:12"),
         ("reverse", "--widths", "8..", "31:12"),
         ("reverse", "--ignore", "2", "31:12"),
-        ("reverse", "--frames", "--ignore", "1", "3112"),
         ("forge", "crc32", "a"),
         ("forge", "crc32", "--target", "1ffffffff", "a"),
         ("forge", "crc32", "--target", "xyz", "a"),
@@ -361,6 +360,24 @@ def test_options_of_reverse(run):
     assert run(*arguments, "--widths", "9..15")[0] == 1
     assert run(*arguments, "--widths", "8,16")[:1] == (0,)
     assert run(*arguments, "--crossed")[0] == 0
+
+
+def test_options_of_reverse_with_frames(run):
+    """RevEng's example: its README finds the same."""
+    frames = ["c98964f6b9", "a5fa49f2fd", "13370aee7df0"]
+    arguments = ("explore", "reverse", "--frames", *frames, "--json", "--max-start", "0")
+    found = json.loads(run(*arguments, "--max-tail", "0", "--widths", "32")[1])
+    assert [(each["poly"], each["init"]) for each in found] == [("0x04c11db7", "0x12345678")]
+    frames = [text.encode() + OWN(text.encode()).to_bytes(2, "little") for text in TEXTS]
+    damaged = [frame.hex() for frame in [*frames, b"another, damaged"]]
+    arguments = ("explore", "reverse", "--frames", *damaged, "--json")
+    assert run(*arguments, "--widths", "16") == (
+        1,
+        "[]\n",
+        "numcrc: nothing matches; a damaged sample is left out by --ignore 1\n",
+    )
+    found = json.loads(run(*arguments, "--widths", "16", "--ignore", "1")[1])
+    assert (found[0]["poly"], found[0]["start"], found[0]["tail"]) == ("0x5935", 0, 0)
 
 
 def test_no_match(run):

@@ -35,18 +35,14 @@ file cannot be read.
 
 def run(arguments: list[str]) -> int:
     """Run ``numcrc explore reverse`` and return its exit status: 1 if nothing matches."""
-    parser = build_parser()
-    options = parsed_samples(parser, arguments)
-    if options.frames and (options.widths or options.ignore):
-        parser.error("--widths and --ignore are for MESSAGE:CRC, not for --frames")
-    crossed = options.crossed or None
-    hint = "; add samples" if options.ignore else "; a damaged sample is left out by --ignore 1"
-    return run_search(
-        options,
-        partial(reverse, widths=options.widths, crossed=crossed, ignore=options.ignore),
-        partial(reverse_frames, crossed=crossed),
-        "" if options.frames else hint,
-    )
+    options = parsed_samples(build_parser(), arguments)
+    chosen = {
+        "widths": options.widths,
+        "crossed": options.crossed or None,
+        "ignore": options.ignore,
+    }
+    hint = "" if options.ignore else "; a damaged sample is left out by --ignore 1"
+    return run_search(options, partial(reverse, **chosen), partial(reverse_frames, **chosen), hint)
 
 
 def build_parser() -> ArgumentParser:

@@ -186,6 +186,8 @@ def reverse_frames(
     starts: Iterable[int] = range(9),
     tails: Iterable[int] = range(3),
     crossed: bool | None = None,
+    widths: Iterable[int] | None = None,
+    ignore: int = 0,
 ) -> list[Match]:
     """Return all CRCs by which frames end, or nearly, as `reverse` and `identify_frames` do.
 
@@ -193,14 +195,23 @@ def reverse_frames(
     ----------
     frames, starts, tails
         As for `identify_frames`.
-    crossed
+    crossed, widths, ignore
         As for `reverse`.
 
     Returns
     -------
     list of Match
     """
-    return _in_frames(frames, starts, tails, lambda samples: reverse(samples, crossed=crossed))
+    wanted = None if widths is None else _in_range(widths)
+
+    def search(samples: list[Sample]) -> list[Match]:
+        if wanted is None:
+            return reverse(samples, None, crossed, ignore)
+        size = len(samples[0][1])  # type: ignore[arg-type]
+        fitting = [width for width in wanted if -(-width // 8) == size]
+        return reverse(samples, fitting, crossed, ignore) if fitting else []
+
+    return _in_frames(frames, starts, tails, search)
 
 
 class _Samples(NamedTuple):
@@ -256,10 +267,7 @@ def _gives(algorithm: Algorithm, message: bytes, value: int) -> bool:
 
 def _widths(known: _Samples, widths: Iterable[int] | None) -> list[int]:
     if widths is not None:
-        tried = sorted(set(widths))
-        if not tried or tried[0] < 1 or tried[-1] > WIDEST:
-            raise ValueError(f"widths must be 1 to {WIDEST}, not {tried}")
-        return tried
+        return _in_range(widths)
     if known.size:
         return list(range(max(3, 8 * known.size - 7), min(WIDEST, 8 * known.size) + 1))
     return list(range(max(3, max(known.checksums).bit_length()), WIDEST + 1))
@@ -284,6 +292,13 @@ def _reversed(known: _Samples, widths: Sequence[int], crossed: bool) -> list[Mat
                 linear = Model(width, poly, refin=refin, refout=refout)
                 found += _solved(linear, known, values, order, hypotheses)
     return found
+
+
+def _in_range(widths: Iterable[int]) -> list[int]:
+    tried = sorted(set(widths))
+    if not tried or tried[0] < 1 or tried[-1] > WIDEST:
+        raise ValueError(f"widths must be 1 to {WIDEST}, not {tried}")
+    return tried
 
 
 def _numbers(messages: Sequence[bytes], refin: bool) -> list[int]:
