@@ -1,14 +1,20 @@
 """Run the tests and the checks, each in an environment of its own; ``nox --list`` names them."""
 
 import re
+import shutil
 from itertools import chain
 from pathlib import Path
+from zipfile import ZipFile
 
 import nox
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 LARGEST_NOTEBOOK = 400_000  # bytes
 PYTHONS = nox.project.python_versions({"project": PROJECT})
+
+# What a wheel may contain, and the tests that its build runs.
+CONTENTS = r"numcrc/[\w/]+\.(py|txt|json|typed)$|numcrc-[^/]+(\.dist-info|\.data/data/share/man)/"
+QUICK = ("catalogue", "cli_shells", "factors", "gf2", "imports", "light", "release", "startup")
 
 nox.options.sessions = ["lint", "types", "tests"]
 
@@ -98,3 +104,32 @@ def benchmarks(session: nox.Session) -> None:
     session.chdir("asv_bench")
     session.run("asv", "machine", "--yes")
     session.run("asv", "run", "--quick", "--show-stderr", "--python=same", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the source distribution and the wheel into dist/, and test the one with the other."""
+    session.install("-e", ".[package,test]")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("validate-pyproject", "pyproject.toml")
+    session.run("python", "-m", "build", "--no-isolation")
+    (sdist,), (wheel,) = Path("dist").glob("*.tar.gz"), Path("dist").glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("check-wheel-contents", "--toplevel", "numcrc", str(wheel))
+    if others := [name for name in ZipFile(wheel).namelist() if not re.match(CONTENTS, name)]:
+        session.error(f"files in the wheel that should not be there: {others}")
+    # The tests and documents of the source distribution, with the wheel and not its sources.
+    folder = Path(session.create_tmp(), "package").absolute()
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.unpack_archive(sdist, folder)
+    (source,) = folder.iterdir()
+    shutil.rmtree(source / "numcrc")
+    options = ("--quiet", "--no-deps", "--no-index", "--target", str(folder / "installed"))
+    session.run("python", "-m", "pip", "install", *options, str(wheel))
+    session.chdir(source)
+    environment = {"PYTHONPATH": str(folder / "installed")}
+    quick = [f"tests/test_{name}.py" for name in QUICK]
+    session.run("python", "-m", "pytest", "-q", *quick, env=environment)
+    session.run(
+        "python", "-m", "pytest", "-q", "--collect-only", "tests", env=environment, silent=True
+    )
