@@ -8,16 +8,21 @@ from collections.abc import Sequence
 class Span:
     """What columns add up to, each an int whose bits are its rows."""
 
-    def __init__(self, columns: Sequence[int]) -> None:
+    def __init__(self, columns: Sequence[int] = ()) -> None:
         self.kernel: list[int] = []
         """A basis of the sets of columns whose sum is 0, each a mask of columns."""
         self._basis: dict[int, tuple[int, int]] = {}  # by length: a sum, and its columns
-        for number, column in enumerate(columns):
-            value, mask = self._reduced(column, 1 << number)
-            if value:
-                self._basis[value.bit_length()] = value, mask
-            else:
-                self.kernel.append(mask)
+        for column in columns:
+            self.add(column)
+
+    def add(self, column: int) -> None:
+        """Add a column."""
+        number = len(self._basis) + len(self.kernel)
+        value, mask = self._reduced(column, 1 << number)
+        if value:
+            self._basis[value.bit_length()] = value, mask
+        else:
+            self.kernel.append(mask)
 
     @property
     def rank(self) -> int:
