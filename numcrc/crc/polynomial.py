@@ -64,16 +64,21 @@ class Polynomial:
     @classmethod
     def of(cls, crc: HasModel | str) -> Polynomial:
         """Return the generator of an algorithm, or of one of this name in the catalogue."""
-        return cls((catalogue.find(crc) if isinstance(crc, str) else crc).model.generator)
+        found = catalogue.find(crc) if isinstance(crc, str) else crc
+        if not hasattr(found, "model"):
+            raise TypeError(f"crc must be an Algorithm or a name, not {type(crc).__name__}")
+        return cls(found.model.generator)
 
     @classmethod
     def from_normal(cls, poly: int, width: int) -> Polynomial:
         """Return the polynomial with these coefficients below x^width, that of 1 the lowest bit."""
+        width = _checked_width(width)
         return cls(1 << width | checked_unsigned(index(poly, "poly"), width, "poly"))
 
     @classmethod
     def from_reversed(cls, poly: int, width: int) -> Polynomial:
         """Return the polynomial with these coefficients, that of 1 the highest bit."""
+        width = _checked_width(width)
         poly = checked_unsigned(index(poly, "poly"), width, "poly")
         return cls.from_normal(gf2.reflect(poly, width), width)
 
@@ -177,3 +182,9 @@ class Polynomial:
 
     def __hash__(self) -> int:
         return hash(self.value)
+
+
+def _checked_width(width: int) -> int:
+    if not 1 <= (width := index(width, "width")) <= WIDEST:
+        raise ValueError(f"width must be 1..{WIDEST}, not {width}")
+    return width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import numcrc
@@ -86,3 +87,18 @@ def test_polynomials_are_values():
         Polynomial("7")
     with pytest.raises(ValueError, match="poly must be"):
         Polynomial.from_normal(0x104C11DB7, 32)
+
+
+@pytest.mark.parametrize("make", [Polynomial.from_normal, Polynomial.from_reversed])
+def test_widths_are_checked(make):
+    for width in (0, -1, 129, 10**30):
+        with pytest.raises(ValueError, match=f"width must be 1..128, not {width}"):
+            make(7, width)
+    with pytest.raises(TypeError, match="width must be an integer, not str"):
+        make(7, "8")
+    assert make(np.uint8(7), np.int64(8)).width == 8
+
+
+def test_of_what_is_not_an_algorithm():
+    with pytest.raises(TypeError, match="crc must be an Algorithm or a name, not int"):
+        Polynomial.of(7)
