@@ -14,7 +14,7 @@ from numcrc.crc import gf2
 from numcrc.crc.factors import factor
 from numcrc.crc.model import index
 from numcrc.crc.polynomial import Polynomial
-from numcrc.explore.hd import BUDGET, _Search, checked_nbits
+from numcrc.explore.hd import _LONGEST, BUDGET, _Search, checked_nbits
 from numcrc.explore.kernels import call, in_threads
 from numcrc.jit.plan import PROFILE
 
@@ -96,6 +96,7 @@ def search(
         if factors is not None or seed is not None:
             raise ValueError("expected count with factors and seed")
         return _all(width, nbits, hd, progress)
+    seed = None if seed is None else index(seed, "seed")
     if (count := index(count, "count")) < 0:
         raise ValueError(f"count must not be negative, but is {count}")
     drawn = _random(width, Random(seed)) if factors is None else _products(width, factors, seed)
@@ -103,6 +104,8 @@ def search(
 
 
 def _all(width: int, nbits: int, hd: int, progress: Progress | None) -> list[Polynomial]:
+    if nbits >= 1 << width:  # two flips as far apart as the order of x are not detected
+        return []
     polys = np.arange(1, 1 << width, 2, dtype=np.uint64)
     reciprocals = np.zeros_like(polys)
     whole = polys | np.uint64(1 << width)
@@ -165,10 +168,12 @@ def _sampled(
 ) -> list[Polynomial]:
     n = nbits + width
     weight = hd - 1
-    probes = comb(n, weight - 1 - (weight - 1) // 2)  # for weight 3, n, and so on
-    if probes > BUDGET:
+    # For weight 3, n, and so on; for 2, none, since the order of x says it.
+    probes = comb(n, weight - 1 - (weight - 1) // 2) if weight > 2 else 0
+    if probes > BUDGET or (weight > 2 and 2 * n > _LONGEST):
         raise NotImplementedError(
-            f"hd {hd} at {nbits} bits takes {probes:.0e} steps for each polynomial, too long"
+            f"hd {hd} at {nbits} bits takes {float(min(probes, 10**99)):.0e} steps for each"
+            " polynomial, too long"
         )
     found: dict[int, int] = {}
     for number in range(count):

@@ -61,6 +61,13 @@ def test_samples():
     assert search(32, 256, 5, count=0) == []
 
 
+def test_the_distance_3_of_very_long_data_needs_only_the_order():
+    found = search(64, 10**12, 3, count=30, seed=1)
+    assert found
+    assert all(p.order >= 10**12 + 64 for p in found)
+    assert search(16, 10**30, 3) == []
+
+
 def test_samples_of_given_factors():
     found = search(16, 200, 4, count=20, seed=3, factors=(1, 15))
     assert found
@@ -89,6 +96,13 @@ def test_progress():
         (lambda: search(16, 9, 4, seed=1), ValueError, "expected count with factors and seed"),
         (lambda: search(16, 9, 4, count=1, factors=(1, 2)), ValueError, "whose sum is 16"),
         (lambda: search(64, 10**6, 9, count=1), NotImplementedError, "too long"),
+        (lambda: search(64, 10**8, 4, count=1), NotImplementedError, "too long"),
+        (lambda: search(64, 10**400, 9, count=1), NotImplementedError, "too long"),
+        (
+            lambda: search(16, 9, 4, count=1, seed="1"),
+            TypeError,
+            "seed must be an integer, not str",
+        ),
         (lambda: search("16", 9, 4), TypeError, "width must be an integer, not str"),
     ],
 )
