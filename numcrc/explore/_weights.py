@@ -8,23 +8,25 @@ of the ``2^width`` words of the dual code (MacWilliams), whose bit i is a linear
 - For a primitive P up to 32 bits, the words are the windows of one sequence of a shift register,
   which slide bit by bit; for x + 1 times such a polynomial, also their complements.
 
-Without the dual code, patterns of up to 4 bits are counted by the place of their last bit.
+Of short data, all codewords are tried. Otherwise, without the dual code, patterns of up to 4 bits
+are counted by the place of their last bit.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
-from math import comb
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 from threading import Lock
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numcrc.buffers import refuse_masked
 from numcrc.crc import factors, gf2
 from numcrc.crc.model import index
 from numcrc.explore.hd import BUDGET, checked_generator, checked_nbits
 from numcrc.explore.kernels import PIECE, call, in_threads, syndromes
 from numcrc.jit.plan import COUNT, PLACES, SYNDROMES, TRANSFORM, WINDOWS
+from numcrc.threads import thread_count
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,8 +40,12 @@ _WINDOWS = 32
 """Bits of a shift register up to which its whole sequence is walked: seconds."""
 _LONGEST = 1 << 22
 """Bits of codeword whose weights are counted."""
+_TRIED = 20
+"""Data bits up to which all codewords are tried, if there are fewer than dual words."""
+_MOST_STEPS = 1 << 22
+"""Steps that transform the weights of a code into those of its dual: seconds."""
 _LANES = 4
-_DIGITS = 400
+_DIGITS = 50, 100, 200, 400
 """Digits of the sum of probabilities: its terms cancel, down to the least number of a double."""
 
 
@@ -71,8 +77,9 @@ def weights(
         The polynomial is even, *nbits* is not positive, or *upto* is negative.
     NotImplementedError
         It would take too long. Feasible are CRCs of at most 24 bits; those whose polynomial is
-        primitive, of at most 32 bits, or x + 1 times such a one; and for all CRCs *upto* at
-        most 4 and *nbits* at most 70 000.
+        primitive, of at most 32 bits, or x + 1 times such a one; and for all CRCs *nbits* at
+        most 20, or *upto* at most 4 and *nbits* at most 70 000. Above 64, *upto* times the
+        number of bits must not be above 4 million.
 
     See Also
     --------
@@ -90,6 +97,14 @@ def weights(
     if (upto := index(upto, "upto")) < 0:
         raise ValueError(f"upto must not be negative, but is {upto}")
     n = nbits + width
+    steps = n * min(n, upto)
+    if upto > _LONGEST or (upto > 64 and steps > _MOST_STEPS):
+        raise NotImplementedError(
+            f"up to {upto} flips of {n} bits would take too long (more than {_MOST_STEPS} steps)"
+        )
+    if _is_short(width, nbits):
+        found: list[int] = _by_trying(generator, width, nbits)[: upto + 1].tolist()
+        return found + [0] * (upto + 1 - len(found))
     # Counting takes n^2 / 2 steps of 3 ns, windows 2^32 of 1 ns.
     few = upto <= 4 and n * n // 2 <= BUDGET and n <= factors.order(generator)
     if few and (width > _TRANSFORMED or _reason(width, generator, n)):
@@ -127,6 +142,7 @@ def dual_weights(
     NotImplementedError
         It would take too long: the CRC is wider than 24 bits, and its polynomial is neither
         primitive, nor x + 1 times a primitive one, of up to 32 bits. Or *nbits* is above 4 million.
+        Up to 20 data bits, CRCs of at most 62 bits are feasible.
 
     Examples
     --------
@@ -134,8 +150,10 @@ def dual_weights(
     [1, 2, 3, 10, 27, 52, 66, 52, 27, 10, 3, 2, 1]
     """
     width, generator = checked_generator(crc)
-    n = checked_nbits(nbits) + width
+    n = (nbits := checked_nbits(nbits)) + width
     if reason := _reason(width, generator, n):
+        if _is_short(width, nbits) and width < 63:  # the dual of the dual is the code
+            return np.array(_macwilliams(_by_trying(generator, width, nbits), n), np.int64)
         raise NotImplementedError(reason)
     if width <= _TRANSFORMED:
         return _by_transform(generator, width, n, progress)
@@ -170,10 +188,12 @@ def undetected(
 
     Raises
     ------
+    TypeError
+        A rate is not a number.
     ValueError
         A rate is not from 0 to 1, the polynomial is even, or *nbits* is not positive.
     NotImplementedError
-        It would take too long: see `dual_weights`.
+        It would take too long: see `dual_weights`. Up to 20 data bits, all CRCs are feasible.
 
     Examples
     --------
@@ -182,29 +202,79 @@ def undetected(
     >>> undetected("CRC-16/ARC", 1024, [0.0, 0.5]) * 2**16
     array([0., 1.])
     """
-    rates = np.asarray(ber, dtype=np.float64)
+    refuse_masked(ber, "ber")
+    given = np.asarray(ber)
+    if given.dtype.kind not in "biufO":
+        raise TypeError(f"ber must be a number or an array of numbers, not {ber!r}")
+    rates = given.astype(np.float64)
     if not np.all((rates >= 0) & (rates <= 1)):
         raise ValueError(f"ber must be from 0 to 1, not {ber!r}")
-    numbers = dual_weights(crc, nbits, progress)
-    terms = [(int(w), int(numbers[w])) for w in np.flatnonzero(numbers)]
-    n, total = len(numbers) - 1, int(numbers.sum())
-    found = np.array([_sum(terms, n, total, float(rate)) for rate in rates.flat], np.float64)
+    width, generator = checked_generator(crc)
+    if _is_short(width, nbits := checked_nbits(nbits)):
+        terms, n = _terms(_by_trying(generator, width, nbits)), nbits + width
+        chances = [_sum_of_patterns(terms[1:], n, float(rate)) for rate in rates.flat]
+    else:
+        terms, n = _terms(dual_weights(crc, nbits, progress)), nbits + width
+        chances = [_sum(terms, n, 1 << width, float(rate)) for rate in rates.flat]
+    found = np.array(chances, np.float64)
     return found.reshape(rates.shape) if rates.ndim else float(found[0])
 
 
-def _sum(terms: list[tuple[int, int]], n: int, total: int, rate: SupportsFloat) -> float:
+def _terms(numbers: NDArray[np.int64]) -> list[tuple[int, int]]:
+    return [(int(w), int(numbers[w])) for w in np.flatnonzero(numbers)]
+
+
+def _sum(terms: list[tuple[int, int]], n: int, total: int, rate: float) -> float:
     """Return ``sum of B[w] (1 - 2p)^w / 2^width - (1 - p)^n``."""
-    with localcontext() as context:
-        context.prec = _DIGITS
-        p = Decimal(float(rate))
-        base = 1 - 2 * p
-        found, power, last = Decimal(0), Decimal(1), 0
-        for w, number in terms:
-            if w > last:
-                power *= base ** (w - last)
-                last = w
-            found += number * power
-        return float(found / total - (1 - p) ** n)
+    if not rate:
+        return 0.0
+    found = Decimal(0)
+    for digits in _DIGITS:
+        with localcontext(_context(digits)):
+            p = Decimal(rate)
+            base = 1 - 2 * p
+            found, power, last = Decimal(0), Decimal(1), 0
+            for w, number in terms:
+                if w > last:
+                    power *= base ** (w - last)
+                    last = w
+                found += number * power
+            found = found / total - (1 - p) ** n
+            if found > Decimal(10) ** (25 - digits):  # else too much of it is rounded
+                break
+    return float(found)
+
+
+def _sum_of_patterns(terms: list[tuple[int, int]], n: int, rate: float) -> float:
+    """Return ``sum of A[w] p^w (1 - p)^(n - w)``."""
+    if rate == 1:  # 0^0 is not defined
+        return float(sum(number for w, number in terms if w == n))
+    with localcontext(_context(_DIGITS[0])):
+        p = Decimal(rate)
+        return float(sum((number * p**w * (1 - p) ** (n - w) for w, number in terms), Decimal(0)))
+
+
+def _context(digits: int) -> Context:
+    return Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
+
+
+def _is_short(width: int, nbits: int) -> bool:
+    """Return whether all codewords are tried."""
+    return nbits <= min(_TRIED, max(12, width))
+
+
+def _by_trying(generator: int, width: int, nbits: int) -> NDArray[np.int64]:
+    """Return the weights of the code, by trying all data."""
+    s = syndromes(generator ^ 1 << width, width, nbits + width)[width:]
+    crcs, ones = np.zeros(1 << nbits, np.uint64), np.zeros(1 << nbits, np.uint8)
+    for bit in range(nbits):
+        low, high = slice(1 << bit), slice(1 << bit, 2 << bit)
+        crcs[high] = crcs[low] ^ s[bit]
+        ones[high] = ones[low] + np.uint8(1)
+    ones_of_byte = np.array([byte.bit_count() for byte in range(256)], np.uint8)
+    for byte in range(-(-width // 8)):
+        ones += ones_of_byte[(crcs >> np.uint64(8 * byte)).astype(np.uint8)]
+    return np.bincount(ones, minlength=nbits + width + 1)
 
 
 def _reason(width: int, generator: int, n: int) -> str:
@@ -270,7 +340,8 @@ def _by_windows(register: int, n: int, progress: Progress | None) -> NDArray[np.
             progress(done / chunks)
         return False
 
-    in_threads(work, chunks)
+    histograms = (1 << 28) // (8 * _LANES * (n + 1))  # 256 MiB in all
+    in_threads(work, chunks, min(thread_count(None), max(1, histograms)))
     covered = _LANES * steps * chunks
     if covered < period:
         found += walk(covered, 0, period - covered)[0]
@@ -278,18 +349,20 @@ def _by_windows(register: int, n: int, progress: Progress | None) -> NDArray[np.
 
 
 def _macwilliams(dual: NDArray[np.int64], upto: int) -> list[int]:
-    """Return ``A[k] = 2^-width sum of B[w] K_k(w)``, where K_k are Krawtchouk's polynomials."""
-    n, total = len(dual) - 1, int(dual.sum())
-    sums = [0] * (upto + 1)
-    for w in np.flatnonzero(dual).tolist():
-        number = int(dual[w])
-        ones = [(-1) ** j * comb(w, j) for j in range(upto + 1)]
-        zeros = [comb(n - w, j) for j in range(upto + 1)]
-        for k in range(upto + 1):
-            sums[k] += number * sum(ones[j] * zeros[k - j] for j in range(k + 1))
+    """Return ``A[k] = 2^-width sum of B[w] K_k(w)``, where K_k are Krawtchouk's polynomials.
+
+    (k + 1) K_(k+1) = (n - 2w) K_k - (n - k + 1) K_(k-1)
+    """
+    n, total = len(dual) - 1, sum(dual.tolist())
+    sums = [0] * (min(n, upto) + 1)
+    for w, number in _terms(dual):
+        before, value = 0, 1
+        for k in range(len(sums)):
+            sums[k] += number * value
+            before, value = value, ((n - 2 * w) * value - (n - k + 1) * before) // (k + 1)
     if any(value % total for value in sums):
         raise AssertionError("the weights of the dual code are wrong")
-    return [value // total for value in sums]
+    return [value // total for value in sums] + [0] * (upto - n)
 
 
 def _three_and_four(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from decimal import Inexact, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -100,6 +101,43 @@ def test_weights_of_wide_crcs():
         dual_weights("CRC-16/ARC", 1 << 30)
 
 
+@pytest.mark.parametrize("name", ["CRC-64/XZ", "CRC-40/GSM", "CRC-31/PHILIPS", "CRC-5/USB"])
+@pytest.mark.parametrize("nbits", [1, 5, 11])
+def test_all_data_are_tried_where_they_are_few(name, nbits):
+    crc = numcrc.algorithms[name]
+    n = nbits + crc.width
+    expected = all_weights(crc, nbits)
+    assert weights_of(crc, nbits, upto=n + 3) == [*expected, 0, 0, 0]
+    for rate in (1e-5, 0.3, 0.5, 1.0):
+        p = Fraction(rate)
+        chance = sum(count * p**w * (1 - p) ** (n - w) for w, count in enumerate(expected) if w)
+        assert undetected(crc, nbits, rate) == pytest.approx(float(chance), rel=1e-15)
+    if crc.width < 63:
+        dual = dual_weights(crc, nbits)
+        assert dual.sum() == 1 << crc.width
+        assert _macwilliams(dual, n) == expected
+    if crc.width <= 24:
+        generator = 1 << crc.width | crc.poly
+        np.testing.assert_array_equal(dual, _by_transform(generator, crc.width, n, None))
+
+
+def test_all_weights_of_longer_data():
+    numbers = weights_of("CRC-16/ARC", 600, upto=616)
+    assert sum(numbers) == 2**600
+    assert numbers[:7] == weights_of("CRC-16/ARC", 600)
+    for upto in (100_000, 1 << 70):
+        with pytest.raises(NotImplementedError, match=f"up to {upto} flips of 9016 bits"):
+            weights_of("CRC-16/ARC", 9000, upto=upto)
+
+
+def test_decimal_contexts_of_the_caller_do_not_matter():
+    with localcontext() as context:
+        context.prec, context.Emin, context.Emax = 5, -5, 5
+        context.traps[Inexact] = True
+        found = undetected("CRC-16/ARC", 1024, 1e-6), undetected("CRC-64/XZ", 9, 1e-3)
+    assert found == (undetected("CRC-16/ARC", 1024, 1e-6), undetected("CRC-64/XZ", 9, 1e-3))
+
+
 def test_progress():
     seen = []
     weights_of("CRC-32", 3000, upto=4, progress=seen.append)
@@ -116,6 +154,13 @@ def test_progress():
         (lambda: dual_weights(numcrc.Algorithm(8, 2), 10), ValueError, "poly 0x2 is even"),
         (lambda: undetected("CRC-8/SMBUS", 10, -0.1), ValueError, "ber must be from 0 to 1"),
         (lambda: undetected("CRC-8/SMBUS", 10, [0.1, np.nan]), ValueError, "ber must be from"),
+        (lambda: undetected("CRC-8/SMBUS", 10, "0.1"), TypeError, "ber must be a number"),
+        (lambda: undetected("CRC-8/SMBUS", 10, np.array([1j])), TypeError, "ber must be a number"),
+        (
+            lambda: undetected("CRC-8/SMBUS", 10, np.ma.masked_array([0.1], [1])),
+            TypeError,
+            "masked",
+        ),
     ],
 )
 def test_wrong_arguments(call, error, message):
