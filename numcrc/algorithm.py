@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numcrc.compiled import Compiled
+from numcrc.compiled import CallSignature, Compiled
 from numcrc.crc import catalogue, reference
 from numcrc.crc.model import Model, checked_unsigned, index, validated
 from numcrc.process import imported
@@ -11,26 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
-    from inspect import Signature
     from typing import Any, BinaryIO, SupportsIndex
 
     import numpy.typing as npt
 
     from numcrc.buffers import Data
     from numcrc.hasher import Hasher
-
-
-class _Signature:
-    """The signature of calls of an algorithm; the class itself keeps its constructor's.
-
-    A ``__getattr__`` would make Python look up each attribute of an algorithm twice as slowly.
-    """
-
-    def __get__(self, instance: Algorithm | None, owner: type[Algorithm]) -> Signature:
-        if instance is None:
-            raise AttributeError(f"type object {owner.__name__!r} has no attribute '__signature__'")
-        found: Signature = imported("inspect").signature(instance.function)
-        return found
 
 
 class Algorithm:
@@ -104,7 +90,7 @@ class Algorithm:
     _compiled: Compiled
     _linear: Algorithm
 
-    __signature__ = _Signature()
+    __signature__ = CallSignature()
 
     if TYPE_CHECKING:
 
@@ -269,19 +255,8 @@ class Algorithm:
     def bits(self, data: Data, nbits: SupportsIndex) -> int:
         """Return the CRC of the first *nbits* bits of *data*.
 
-        Bit 0 of each byte comes first if refin is set, bit 7 otherwise.
-
-        Parameters
-        ----------
-        data : buffer or ndarray
-            The message, as for `function`.
-        nbits : int
-            The number of its bits, which need not be whole bytes.
-
-        Raises
-        ------
-        ValueError
-            *nbits* is negative, or larger than the number of bits in *data*.
+        Bit 0 of each byte comes first if refin is set, bit 7 otherwise. A negative *nbits*,
+        or one larger than the number of bits in *data*, is a ValueError.
 
         Examples
         --------
@@ -294,13 +269,6 @@ class Algorithm:
 
     def verify(self, data: Data, expected: int) -> bool:
         """Return whether the CRC of *data* is *expected*; raise as `function` does.
-
-        Parameters
-        ----------
-        data : buffer or ndarray
-            The message, as for `function`.
-        expected : int
-            A CRC, which must fit the width.
 
         Examples
         --------
@@ -656,12 +624,7 @@ class Algorithm:
     def new(self, data: Data = b"", *, usedforsecurity: bool = True) -> Hasher:
         """Return a `numcrc.Hasher`, which has hashlib's interface, updated with *data*.
 
-        Parameters
-        ----------
-        data : buffer or ndarray
-            The first bytes.
-        usedforsecurity : bool
-            It has no effect, as in `numcrc.new`.
+        As in `numcrc.new`, *usedforsecurity* has no effect.
 
         Examples
         --------

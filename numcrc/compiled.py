@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from functools import cached_property as lazy
+    from inspect import Signature
     from typing import Any, SupportsIndex
 
     from numcrc.buffers import Data
@@ -46,6 +47,19 @@ if not TYPE_CHECKING:
         def __get__(self, instance, owner):
             value = vars(instance)[self._name] = self._compute(instance)
             return value
+
+
+class CallSignature:
+    """The signature of calls of an algorithm; the class itself keeps its constructor's.
+
+    A ``__getattr__`` would make Python look up each attribute of an algorithm twice as slowly.
+    """
+
+    def __get__(self, instance: Any, owner: type) -> Signature:
+        if instance is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute '__signature__'")
+        found: Signature = imported("inspect").signature(instance.function)
+        return found
 
 
 class Compiled:
