@@ -14,7 +14,7 @@ PYTHONS = nox.project.python_versions({"project": PROJECT})
 
 # What a wheel may contain, and the tests that its build runs.
 CONTENTS = r"numcrc/[\w/]+\.(py|txt|json|typed)$|numcrc-[^/]+(\.dist-info|\.data/data/share/man)/"
-QUICK = ("catalogue", "cli_shells", "factors", "gf2", "imports", "light", "release", "startup")
+QUICK = ("catalogue", "factors", "gf2", "light", "model", "release")
 
 nox.options.sessions = ["lint", "types", "tests"]
 

@@ -60,7 +60,6 @@ def test_a_warm_process_imports_no_compiler(code, tmp_path):
         (["check", "file.crc32"], {"threading", "shutil", "json", "rich", "typing"}),
         (["--version"], {"argparse", "re", "typing"}),
         (["explore", "describe", "crc32c"], {"numba", "llvmlite", "numpy", "rich"}),
-        (["explore", "identify", "--text", "123456789:cbf43926"], {"numba", "llvmlite", "rich"}),
     ],
 )
 def test_commands_import_what_they_use(command, unused, tmp_path):
