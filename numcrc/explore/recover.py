@@ -20,7 +20,7 @@ from numcrc.algorithm import Algorithm
 from numcrc.buffers import pieces
 from numcrc.crc import gf2
 from numcrc.crc.factors import factor, gcd
-from numcrc.crc.model import Model
+from numcrc.crc.model import Model, index
 from numcrc.explore.linear import Span
 from numcrc.registry import algorithms
 
@@ -34,6 +34,8 @@ LONGEST = 64 << 10
 WIDEST = 64
 """Bits of the CRCs that `reverse` finds."""
 _MOST_DIVISORS = 4096
+_MOST_FACTORED = 4000
+"""Bits of polynomials that are factored; longer ones would take seconds."""
 _REVERSED = bytes(gf2.reflect(byte, 8) for byte in range(256))
 
 
@@ -123,7 +125,9 @@ def reverse(
 
     Notes
     -----
-    In messages above 64 KiB only polynomials of the catalogue are found.
+    In messages above 64 KiB only polynomials of the catalogue are found, and of messages above
+    500 bytes if there are too few to determine another one. If no polynomial is determined, the
+    result is that of `identify`. Even polynomials are not found.
 
     Examples
     --------
@@ -144,6 +148,13 @@ def reverse(
         if not found and ignore:
             for left_out in range(len(known.messages)):
                 found += _reversed(known.without(left_out), tried, either)
+    if not found and known.size and widths is None:
+        found = _reversed(known, _narrower(known), bool(crossed))
+    if not found:  # the samples are too few to determine a polynomial, perhaps
+        for match in identify(zip(known.messages, known.checksums, strict=True)):
+            crc = match.algorithm
+            if crc.width in tried and (crossed is not False or crc.refin == crc.refout):
+                found.append(match)
     return _ranked(found)
 
 
@@ -241,6 +252,7 @@ class _Samples(NamedTuple):
 
 
 def _checked(samples: Iterable[Sample]) -> _Samples:
+    samples = map(_pair, samples)
     messages, checksums = list[bytes](), list[Any]()
     for message, checksum in samples:
         messages.append(b"".join(map(bytes, pieces(message))))
@@ -249,16 +261,32 @@ def _checked(samples: Iterable[Sample]) -> _Samples:
         raise ValueError("expected at least one sample")
     kinds = {type(checksum) for checksum in checksums}
     if kinds <= {bytes, bytearray, memoryview}:
+        checksums = list(map(bytes, checksums))
         sizes = {len(checksum) for checksum in checksums}
         if len(sizes) > 1 or not 0 < max(sizes) <= 16:
             raise ValueError(f"checksums must have one size of 1 to 16 bytes, not {sorted(sizes)}")
-        return _Samples(messages, list(map(bytes, checksums)), max(sizes))
-    if kinds != {int}:
+        return _Samples(messages, checksums, max(sizes))
+    if kinds & {bytes, bytearray, memoryview} or not all(map(_is_integer, checksums)):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise TypeError(f"checksums must be all ints or all bytes, not {names}")
+    checksums = [index(checksum, "a checksum") for checksum in checksums]
     if min(checksums) < 0:
         raise ValueError(f"a checksum must not be negative: {min(checksums)}")
     return _Samples(messages, checksums, 0)
+
+
+def _pair(sample: Any) -> tuple[Any, Any]:
+    if not isinstance(sample, (tuple, list)) or len(sample) != 2:
+        raise TypeError(f"a sample must be a pair (message, checksum), not {sample!r:.80}")
+    return sample[0], sample[1]
+
+
+def _is_integer(value: object) -> bool:
+    return hasattr(type(value), "__index__")
+
+
+def _integers(values: Iterable[int], what: str) -> list[int]:
+    return sorted({index(value, what) for value in values})
 
 
 def _gives(algorithm: Algorithm, message: bytes, value: int) -> bool:
@@ -271,6 +299,12 @@ def _widths(known: _Samples, widths: Iterable[int] | None) -> list[int]:
     if known.size:
         return list(range(max(3, 8 * known.size - 7), min(WIDEST, 8 * known.size) + 1))
     return list(range(max(3, max(known.checksums).bit_length()), WIDEST + 1))
+
+
+def _narrower(known: _Samples) -> list[int]:
+    """Return the widths of checksums that have zero bytes in front."""
+    least = min(max(values).bit_length() for _, values in known.readings())
+    return list(range(max(3, least), min(WIDEST + 1, 8 * known.size - 7)))
 
 
 def _reversed(known: _Samples, widths: Sequence[int], crossed: bool) -> list[Match]:
@@ -295,7 +329,7 @@ def _reversed(known: _Samples, widths: Sequence[int], crossed: bool) -> list[Mat
 
 
 def _in_range(widths: Iterable[int]) -> list[int]:
-    tried = sorted(set(widths))
+    tried = _integers(widths, "a width")
     if not tried or tried[0] < 1 or tried[-1] > WIDEST:
         raise ValueError(f"widths must be 1 to {WIDEST}, not {tried}")
     return tried
@@ -334,6 +368,8 @@ def _polys(
         multiple = _odd(gcd(multiple, left ^ right))
     if multiple.bit_length() <= width:
         return []
+    if multiple.bit_length() > _MOST_FACTORED:
+        return [p for p in _known_polys(width) if not gf2.mod(multiple, 1 << width | p)]
     return [p ^ 1 << width for p in _divisors(multiple, width)]
 
 
@@ -358,8 +394,6 @@ def _divisors(p: int, degree: int) -> list[int]:
     """Return the divisors of *p* that have this degree, or some of very many."""
     if p.bit_length() - 1 == degree:
         return [p]
-    if p.bit_length() - 1 > 4000:  # to factor it would take seconds
-        return []
     found = {1}
     for irreducible, count in factor(p):
         for _ in range(count):
@@ -447,11 +481,12 @@ def _in_frames(
     known = [b"".join(map(bytes, pieces(frame))) for frame in frames]
     if not known:
         raise ValueError("expected at least one frame")
+    starts, tails = _integers(starts, "a start"), _integers(tails, "a tail")
+    if min(starts + tails, default=0) < 0:
+        raise ValueError("starts and tails must not be negative")
     shortest = min(map(len, known))
     found = []
-    for start, tail, size in product(sorted(set(starts)), sorted(set(tails)), range(1, 9)):
-        if start < 0 or tail < 0:
-            raise ValueError("starts and tails must not be negative")
+    for start, tail, size in product(starts, tails, range(1, 9)):
         if start + size + tail > shortest:
             continue
         samples: list[Sample] = []
@@ -459,4 +494,10 @@ def _in_frames(
             end = len(frame) - tail
             samples.append((frame[start : end - size], frame[end - size : end]))
         found += [match._replace(start=start, tail=tail) for match in search(samples)]
-    return sorted(found, key=lambda match: (-match.evidence_bits, match.tail, match.start))
+
+    def rank(match: Match) -> tuple[Any, ...]:
+        # With a constant header, any start matches, with an init of its own.
+        named = match.algorithm.model in _BY_MODEL
+        return -match.evidence_bits - 2 * match.algorithm.width * named, match.tail, match.start
+
+    return sorted(found, key=rank)
