@@ -118,11 +118,10 @@ INTERNAL = {
 """Methods for numcrc's own modules, and attributes that the docstring of their class describes."""
 
 
-def _skip_internal(app, what, name, method, skip, options):
-    owner, _, name = getattr(method, "__qualname__", "").partition(".")
-    if isinstance(method, property):
-        owner, _, name = method.fget.__qualname__.partition(".")
-    if type(method).__name__ == "_Sentinel":  # declared, and without a value in the class
+def _skip_internal(app, what, name, member, skip, options):
+    function = member.fget if isinstance(member, property) else member
+    owner = getattr(function, "__qualname__", "").partition(".")[0]
+    if type(member).__name__ == "_Sentinel":  # declared, and without a value in the class
         owner = "declared"
     return True if name in INTERNAL.get(owner, "").split() else skip
 
