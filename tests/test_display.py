@@ -152,9 +152,9 @@ def test_failures_are_named_by_words():
     page = Page(report._repr_html_())
     assert page.headline == f"Not OK: {report.summary()}"
     assert page.rows == [
-        ["key", "state", "size", "algorithm", "expected", "actual", "detail"],
-        ["b", "differ", "2.0 KiB", "crc32c", "00000001", "00000002", "parts 3, 7"],
-        ["c", "missing", "", "crc32c", "00000003", "", ""],
+        ["key", "state", "detail", "size", "algorithm", "expected", "actual"],
+        ["b", "differ", "parts 3, 7", "2.0 KiB", "crc32c", "00000001", "00000002"],
+        ["c", "missing", "", "", "crc32c", "00000003", ""],
     ]
     assert page.bold == ["differ", "missing"]
 
@@ -179,7 +179,7 @@ def test_hostile_results_are_escaped():
     page = Page(report._repr_html_())
     assert page.headline.endswith(SCRIPT)
     shown = SCRIPT + r"\udcff\u202e"
-    assert page.rows[1] == [SCRIPT, "error", "-1 B", SCRIPT, SCRIPT, SCRIPT, shown]
+    assert page.rows[1] == [SCRIPT, "error", shown, "-1 B", SCRIPT, SCRIPT, SCRIPT]
     assert page.notes == [f"{SCRIPT} has no end mark: cannot tell whether it is whole"]
 
 
@@ -254,7 +254,7 @@ def test_report_of_a_scan(tmp_path):
     Path(tmp_path, "b.zip").write_bytes(damaged)
     page = Page(store.scan(tmp_path)._repr_html_())
     assert page.headline.startswith("Not OK: 2 objects")
-    ((key, state, *_, detail),) = page.rows[1:]
+    ((key, state, detail, *_),) = page.rows[1:]
     assert (key, state) == ("b.zip", "differ")
     assert "script>alert(" in detail
 

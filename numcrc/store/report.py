@@ -25,7 +25,7 @@ GOOD, BAD, UNCHECKED = 0, 1, 3
 _COMPARED = {State.MATCH, State.DIFFER}
 _HEADLINES = {GOOD: "OK", BAD: "Not OK", UNCHECKED: "Not fully checked"}
 _UNSHOWN = {State.MATCH, State.SKIPPED}
-_COLUMNS = ("key", "state", "size", "algorithm", "expected", "actual", "detail")
+_COLUMNS = ("key", "state", "detail", "size", "algorithm", "expected", "actual")
 _ROWS = 20
 """The most results that a notebook shows."""
 _READ = 50_000
@@ -225,7 +225,7 @@ def _cells(result: Result) -> list[str]:
     parts = ", ".join(map(str, result.parts))
     details = (f"part{'s' * (len(result.parts) > 1)} {parts}" if parts else "", result.detail)
     checksum = (result.algorithm, result.expected, result.actual)
-    return [result.key, result.state.value, size, *checksum, "; ".join(filter(None, details))]
+    return [result.key, result.state.value, "; ".join(filter(None, details)), size, *checksum]
 
 
 def objects_text(count: int) -> str:
