@@ -17,9 +17,28 @@ def gcd(a: int, b: int) -> int:
     >>> bin(gcd(0b1001, 0b101))
     '0b11'
     """
-    while b:
-        a, b = b, mod(a, b)
+    longer, shorter = a.bit_length(), b.bit_length()
+    while shorter:
+        while longer >= shorter:
+            a ^= b << longer - shorter
+            longer = a.bit_length()
+        a, b, longer, shorter = b, a, shorter, longer
     return a
+
+
+def inverse(a: int, p: int) -> tuple[int, int]:
+    """Return ``g = gcd(a, p)`` and some u with ``a * u = g (mod p)``.
+
+    >>> inverse(0b101, 0b1011)
+    (1, 2)
+    """
+    rest, u, v = p, 0, 1  # a v = a and a u = p modulo p
+    while a:
+        while (shift := rest.bit_length() - a.bit_length()) >= 0:
+            rest ^= a << shift
+            u ^= v << shift
+        rest, a, u, v = a, rest, v, u
+    return rest, mod(u, p)
 
 
 def factor(p: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from numcrc.algorithm import Algorithm
 from numcrc.buffers import pieces
 from numcrc.crc import gf2
-from numcrc.crc.factors import factor, gcd
+from numcrc.crc.factors import factor, gcd, inverse
 from numcrc.crc.model import Model, index
 from numcrc.explore.linear import Span
 from numcrc.registry import algorithms
@@ -84,9 +84,7 @@ def identify(samples: Iterable[Sample]) -> list[Match]:
     known = _checked(samples)
     found = []
     for byteorder, values in known.readings():
-        for algorithm in algorithms.values():
-            if known.size and known.size != -(-algorithm.width // 8):
-                continue
+        for algorithm in _BY_SIZE.get(known.size, ()):
             if all(map(_gives, (algorithm,) * len(values), known.messages, values)):
                 evidence = algorithm.width * known.distinct - math.log2(2 * len(algorithms))
                 found.append(Match(algorithm, byteorder, evidence_bits=evidence))
@@ -116,7 +114,8 @@ def reverse(
     Returns
     -------
     list of Match
-        Best first: names of the catalogue, then *init* and *xorout* of zeros or of ones.
+        Best first: names of the catalogue, then *init* and *xorout* of zeros or of ones, then the
+        least width. If there are several, the samples do not tell them apart; one more does.
 
     Raises
     ------
@@ -255,7 +254,8 @@ def _checked(samples: Iterable[Sample]) -> _Samples:
     samples = map(_pair, samples)
     messages, checksums = list[bytes](), list[Any]()
     for message, checksum in samples:
-        messages.append(b"".join(map(bytes, pieces(message))))
+        whole = type(message) is bytes  # most are, and need no copy
+        messages.append(message if whole else b"".join(map(bytes, pieces(message))))
         checksums.append(checksum)
     if not messages:
         raise ValueError("expected at least one sample")
@@ -408,8 +408,9 @@ def _solved(
     linear: Model, known: _Samples, values: Sequence[int], order: str, hypotheses: int
 ) -> Iterator[Match]:
     """Yield the matches with this polynomial and these bit orders."""
-    crc = _algorithm(linear)
     width, generator, mask = linear.width, linear.generator, linear.mask
+    same = _BY_POLY.get((width, linear.poly, linear.refin, linear.refout), ())
+    crc = _BY_MODEL[same[0]].linear if same else _algorithm(linear)
     rests: dict[int, int] = {}  # I x^n + X, by n
     for message, value in zip(known.messages, values, strict=True):
         rest = crc(message) ^ value
@@ -417,25 +418,20 @@ def _solved(
         if rests.setdefault(len(message), rest) != rest:
             return
     (length, rest), *others = sorted(rests.items())
-    power = gf2.power_of_x(8 * length, generator)
+    power = _power(crc, length)
     # Each other length: I (x^n + x^n1) = its rest + the first one.
-    columns, wanted = [0] * width, 0
-    for n, other in others:
-        factor_of_init = gf2.power_of_x(8 * n, generator) ^ power
-        wanted = wanted << width | (other ^ rest)
-        for k in range(width):
-            columns[k] = columns[k] << width | gf2.mod(factor_of_init << k, generator)
-    span = Span(columns)
-    solution = span.solution(wanted)
-    if solution is None:
+    equations = [(_power(crc, n) ^ power, other ^ rest) for n, other in others]
+    solved = _init(equations, generator)
+    if solved is None:
         return
-    free = Span(span.kernel)
-    same = _BY_POLY.get((width, linear.poly, linear.refin, linear.refout), ())
+    solution, unknown = solved
+    free = Span(unknown)
     inits = [*(model.init for model in same), 0, mask, solution]
     # What is free makes no difference if it takes none between any two lengths.
-    eight = gf2.power_of_x(8, generator) ^ 1
-    determined = all(gf2.mod(gf2.multiply(k, eight), generator) == 0 for k in span.kernel)
-    evidence = width * (known.distinct - 2) - span.rank - math.log2(hypotheses)
+    eight = _power(crc, 1) ^ 1
+    determined = all(gf2.mod(gf2.multiply(k, eight), generator) == 0 for k in unknown)
+    rank = width - len(unknown)
+    evidence = width * (known.distinct - 2) - rank - math.log2(hypotheses)
     for init in dict.fromkeys(inits):
         if free.solution(init ^ solution) is None:
             continue
@@ -449,6 +445,51 @@ def _solved(
                 return
 
 
+def _power(linear: Algorithm, n: int) -> int:
+    """Return ``x^(8 n) mod P``: the register of a one after n bytes of zeros."""
+    if not linear.refout:
+        return linear.zeros(1, n)
+    return gf2.reflect(linear.zeros(1 << linear.width - 1, n), linear.width)
+
+
+def _init(equations: Sequence[tuple[int, int]], generator: int) -> tuple[int, list[int]] | None:
+    """Return an I with ``I a = b (mod P)`` for all equations, and a basis of what I may differ by.
+
+    With g = gcd(a, P), an equation has solutions if g divides b, and determines I modulo P / g.
+    """
+    width = generator.bit_length() - 1
+    least: tuple[int, int, int] | None = None
+    common = generator
+    for a, b in equations:
+        divisor, factor_of_b = inverse(a, generator)
+        common = gcd(common, divisor)
+        quotient, remainder = gf2.divmod_(b, divisor)
+        if remainder:
+            return None
+        if least is None or divisor < least[0]:
+            least = divisor, factor_of_b, quotient
+    modulus = gf2.divmod_(generator, common)[0]
+    if least is None or least[0] == common:  # one equation has all that the others say
+        solution = 0
+        if least is not None:
+            solution = gf2.mod(gf2.multiply(least[1], least[2]), modulus)
+        if any(gf2.mod(gf2.multiply(solution, a) ^ b, generator) for a, b in equations):
+            return None
+        return solution, [modulus << k for k in range(common.bit_length() - 1)]
+    columns, wanted = [0] * width, 0
+    for a, b in equations:
+        wanted = wanted << width | b
+        for k in range(width):
+            columns[k] = columns[k] << width | gf2.mod(a << k, generator)
+    span = Span(columns)
+    found = span.solution(wanted)
+    return None if found is None else (found, span.kernel)
+
+
+_BY_SIZE: dict[int, list[Algorithm]] = {0: list(algorithms.values())}
+"""The algorithms whose CRCs take so many bytes; those of all sizes as 0."""
+for _algorithm_of_size in _BY_SIZE[0]:
+    _BY_SIZE.setdefault(-(-_algorithm_of_size.width // 8), []).append(_algorithm_of_size)
 _BY_MODEL: dict[Model, Algorithm] = {crc.model: crc for crc in algorithms.values()}
 _BY_POLY: dict[tuple[int, int, bool, bool], list[Model]] = {}
 for _model in _BY_MODEL:
@@ -467,7 +508,7 @@ def _ranked(matches: Iterable[Match]) -> list[Match]:
         crc = match.algorithm
         usual = sum(value in (0, crc.model.mask) for value in (crc.init, crc.xorout))
         # A multiple of the polynomial matches by chance more often than a divisor.
-        return crc.model not in _BY_MODEL, -usual, crc.width, crc.poly
+        return crc.model not in _BY_MODEL, -usual, crc.width, -match.evidence_bits, crc.poly
 
     return sorted(dict.fromkeys(matches), key=rank)
 

@@ -65,7 +65,7 @@ def test_random_parameters_from_five_messages():
         for match in found:
             for message, checksum in samples:
                 assert stored(match.algorithm, message, match.byteorder) == checksum
-    assert others_first < 40
+    assert others_first <= 5  # among which the samples do not decide
 
 
 def test_one_length_does_not_determine_init():
