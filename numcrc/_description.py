@@ -6,6 +6,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
+from numcrc.crc import distances
 from numcrc.crc.polynomial import Polynomial
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ _SHORT = 24
 """Characters of a text that is kept on one line."""
 _LONGEST = 400
 """Characters of a text that are shown in whole."""
+_MOST = 8
+"""The greatest Hamming distance that is shown."""
 
 
 class Description:
     """What is known of an algorithm without a search; notebooks show it as a table.
+
+    Hamming distances are those of the catalogue's polynomials, up to 8, each with the most data
+    bits that it holds for; ``>=`` means that it may hold for more.
 
     Attributes
     ----------
@@ -56,9 +62,22 @@ class Description:
             found["order"] = f"{p.order}{' (primitive)' if p.primitive else ''}"
         odd = "all detected: x + 1 divides it" if p.parity else "not all detected"
         found["odd numbers of errors"] = odd
+        if limits := self._limits():
+            parts = (f"{hd} to {bits}" for hd, bits in limits.items())
+            found["Hamming distance"] = f"{', '.join(parts)} data bits"
         if crc.aliases:
             found["aliases"] = ", ".join(crc.aliases)
         return found
+
+    def _limits(self) -> dict[int, str]:
+        """Return the data bits for Hamming distances, the greatest of those of equal length."""
+        known = None if self.polynomial.even else distances.find(self.polynomial.value)
+        limits = known.limits if known else {}
+        return {
+            hd: str(limit.bits) if limit.exact else f">= {limit.bits}"
+            for hd, limit in limits.items()
+            if hd <= _MOST and (hd == _MOST or limits.get(hd + 1) != limit)
+        }
 
     def __str__(self) -> str:
         rows = self.rows()
@@ -78,10 +97,15 @@ class Description:
                 _factor(_shortened(f.terms), count) for f, count in self.polynomial.factors
             ),
         }
-        cells = (
+        rows.pop("Hamming distance", None)  # a row for each
+        cells = [
             (escaped(label), _raised(raised[label]) if label in raised else escaped(text))
             for label, text in rows.items()
-        )
+        ]
+        cells += [
+            (escaped(f"Hamming distance {hd}"), escaped(f"to {bits} data bits"))
+            for hd, bits in self._limits().items()
+        ]
         return table(cells, caption=self.algorithm.name)
 
     def _repr_latex_(self) -> str:

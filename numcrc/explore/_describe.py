@@ -8,7 +8,7 @@ from numcrc.registry import resolved
 
 
 def describe(crc: Algorithm | str) -> Description:
-    """Return what is known of an algorithm: notations, factors, order, parameters.
+    """Return what is known of an algorithm: notations, parameters, factors, order, distances.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ def describe(crc: Algorithm | str) -> Description:
     factors                (x^4 + x + 1)
     order                  15 (primitive)
     odd numbers of errors  not all detected
+    Hamming distance       3 to 11 data bits
     aliases                CRC-4/ITU
     """
     return Description(resolved(crc))

@@ -29,6 +29,8 @@ _ALL = 16
 """The greatest width of which all polynomials are tried."""
 _GREATEST = 9
 """The greatest Hamming distance that is searched for."""
+_ENDLESS = 1 << 62
+"""A budget that does not end a search: `_sampled` refuses long ones."""
 _CHUNK = 128
 """Polynomials that a thread tries between two checks for signals."""
 
@@ -193,7 +195,7 @@ def _longest(generator: int, width: int, least: int, most: int, hd: int) -> int:
     """
     crc = Algorithm(width, generator ^ 1 << width)
     longest = most
-    for weight, span, _ in _Search(crc, BUDGET, None).spans(most):
+    for weight, span, _ in _Search(crc, _ENDLESS, None).spans(most):
         longest = min(longest, span)
         if longest < least:
             return 0

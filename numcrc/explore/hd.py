@@ -11,12 +11,13 @@ The number of probes is n for w = 3, ``n^2 / 2`` for 4 and 5, ``n^3 / 6`` for 6 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from numcrc.algorithm import Algorithm
-from numcrc.crc import factors
+from numcrc.crc import distances, factors
+from numcrc.crc.distances import Limit
 from numcrc.crc.model import index
 from numcrc.explore.kernels import PIECE, call, in_threads, syndromes
 from numcrc.jit.plan import FILTER, REHASH, SPAN, SPAN4, WALK
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
     from numcrc.explore.kernels import Progress, Words
 
-BUDGET = 3_000_000_000
-"""Default budget: a profile then takes at most ten seconds up to 32 bits, minutes for 64."""
+__all__ = ["Limit", "Undecided", "example", "hamming_distance", "hd_limits"]
+
+BUDGET = 5_000_000_000
+"""Default budget, enough for every CRC of the catalogue up to 40 bits; ten seconds at most."""
 _WALKED = 22
 """Data bits up to which all codewords are tried, 2^22 of them."""
 _LONGEST = 1 << 24
@@ -39,14 +42,8 @@ _HEAVIEST = 9
 """The greatest weight that is searched for in codewords of any length."""
 _TABLE_BITS = 26
 """Bits of the number of slots of the largest table: 512 MiB."""
-
-
-class Limit(NamedTuple):
-    """The most data bits that a CRC protects with a Hamming distance."""
-
-    bits: int
-    exact: bool
-    """If False, the search ended before its answer, which is at least this."""
+_SLOTS = 1 << 20
+"""Slots of a table that are filled between two checks for signals."""
 
 
 class Undecided(RuntimeError):  # noqa: N818
@@ -69,13 +66,14 @@ class Undecided(RuntimeError):  # noqa: N818
 def hd_limits(
     crc: Algorithm | str,
     max_hd: int | None = None,
-    budget: int = BUDGET,
+    budget: int | None = None,
     progress: Progress | None = None,
 ) -> dict[int, Limit]:
     """Return the longest data that a CRC protects with each Hamming distance.
 
     With a Hamming distance of 4, for example, any three flipped bits of the data and their CRC are
-    detected. Only the polynomial matters. Tables take at most 1 GiB, and usually 50 MiB.
+    detected. Only the polynomial matters. Those of the catalogue are looked up in the package;
+    others are searched for, in tables of at most 1 GiB, and usually 50 MiB.
 
     Parameters
     ----------
@@ -84,11 +82,12 @@ def hd_limits(
     max_hd : int, optional
         The greatest distance of interest, at least 3; by default all that are found.
     budget : int, optional
-        For each number of flipped bits, how many combinations may be tried. The default is
-        enough for every CRC up to 32 bits wide in the catalogue, which takes at most ten
-        seconds. One of 64 bits takes minutes; a smaller budget gives lower limits sooner.
+        How many steps the search may take, some 2 ns each. Each number of flipped bits takes at
+        most half of what is left. If it is given, nothing is looked up in the package. The
+        default, 5e9, is enough for nearly all CRCs up to 32 bits wide, and takes some ten seconds
+        at most.
     progress : callable, optional
-        Called with the part of the budget that is spent on the present number of bits.
+        Called with the part of the budget that is spent, and with 1 in the end.
 
     Returns
     -------
@@ -111,9 +110,16 @@ def hd_limits(
     >>> hd_limits("CRC-8/SMBUS", max_hd=4)[4].bits
     119
     """
-    search = _Search(crc, budget, progress)
+    search = _Search(crc, BUDGET if budget is None else budget, progress)
     if max_hd is not None and (max_hd := index(max_hd, "max_hd")) < 3:
         raise ValueError(f"max_hd must be at least 3, not {max_hd}")
+    if budget is None and (known := distances.find(search.generator)):
+        search.report(1)
+        return {hd: limit for hd, limit in known.limits.items() if hd <= (max_hd or hd)}
+    return _searched(search, max_hd)
+
+
+def _searched(search: _Search, max_hd: int | None = None) -> dict[int, Limit]:
     width = search.width
     found: dict[int, Limit] = {}
     shortest, exact = 0, True
@@ -130,11 +136,12 @@ def hd_limits(
             found[hd] = Limit(fits, bounded or fits < len(walked))
         elif found[hd].bits == fits < len(walked):
             found[hd] = Limit(fits, True)
+    search.report(1)
     return {hd: limit for hd, limit in found.items() if limit.bits > 0}
 
 
 def hamming_distance(
-    crc: Algorithm | str, nbits: int, budget: int = BUDGET, progress: Progress | None = None
+    crc: Algorithm | str, nbits: int, budget: int | None = None, progress: Progress | None = None
 ) -> int:
     """Return the Hamming distance of a CRC for data of a length.
 
@@ -144,10 +151,8 @@ def hamming_distance(
         An algorithm or its name in `numcrc.algorithms`; at most 64 bits wide.
     nbits : int
         The number of data bits, without the CRC's.
-    budget : int, optional
-        For each number of flipped bits, how many combinations may be tried.
-    progress : callable, optional
-        Called with the part of the budget that is spent on the present number of bits.
+    budget, progress
+        As for `hd_limits`.
 
     Returns
     -------
@@ -170,11 +175,14 @@ def hamming_distance(
     >>> hamming_distance("CRC-16/IBM-3740", 128)
     4
     """
-    return len(example(crc, nbits, budget, progress))
+    _, generator = checked_generator(crc)
+    nbits = checked_nbits(nbits)
+    known = distances.find(generator) if budget is None else None
+    return (known and known.at(nbits)) or len(example(crc, nbits, budget, progress))
 
 
 def example(
-    crc: Algorithm | str, nbits: int, budget: int = BUDGET, progress: Progress | None = None
+    crc: Algorithm | str, nbits: int, budget: int | None = None, progress: Progress | None = None
 ) -> list[int]:
     """Return the positions of as few flipped bits as possible that a CRC does not detect.
 
@@ -209,11 +217,16 @@ def example(
     >>> len(example("CRC-32", 300))
     5
     """
-    search = _Search(crc, budget, progress)
+    search = _Search(crc, BUDGET if budget is None else budget, progress)
     nbits = checked_nbits(nbits)
     if nbits <= _WALKED:
         return search.lightest(nbits)
     n = nbits + search.width
+    if budget is None and (known := distances.find(search.generator)):
+        if n > (order := factors.order(search.generator)):
+            return [0, order]
+        if pattern := known.patterns.get(known.at(nbits) or 0):
+            return list(pattern)
     at_least = 2
     for weight, span, exact in search.spans(min(n, _LONGEST)):
         if exact and span < n:
@@ -259,8 +272,10 @@ class _Search:
         if self.budget < 1:
             raise ValueError(f"budget must be at least 1, not {budget}")
         self.even = self.generator.bit_count() % 2 == 0
+        self._left = self._allowed = self.budget
+        """What is left of the budget, and what the present weight may take of it."""
         self._progress = progress
-        self._powers = syndromes(self.poly, self.width, 2)
+        self._powers = np.ones(1, np.uint64)
         self._sum = 0
         """What the table had when the last pattern was found."""
 
@@ -281,6 +296,7 @@ class _Search:
         for weight in range(3, _HEAVIEST + 1):
             if not (weight % 2 and self.even):
                 most = min(span, n)
+                self._allowed = max(1, self._left // 2)
                 found, spent = self._span(weight, most)
                 if found:
                     span, exact = found, True
@@ -292,24 +308,32 @@ class _Search:
         """Return the least span below n of a pattern, or 0; and where the budget ended, or 0."""
         return self._span_4(n) if weight == 4 else self._span_any(weight, n)
 
-    def _spend(self, probes: float) -> bool:
-        """Report progress; return whether the budget is spent."""
+    def _spend(self, steps: int) -> bool:
+        """Note that so many steps were done; return whether no more may be."""
+        self._left -= steps
+        self._allowed -= steps
+        self.report(min(1.0, 1 - self._left / self.budget))
+        return self._allowed <= 0
+
+    def report(self, part: float) -> None:
+        """Report progress."""
         if self._progress is not None:
-            self._progress(min(1.0, probes / self.budget))
-        return probes >= self.budget
+            self._progress(part)
 
     def _span_any(self, weight: int, n: int) -> tuple[int, int]:
         p = (weight - 1) // 2
-        bits = 12
-        table = np.zeros(1 << bits, np.uint64)
-        # d, end of what is inserted, used slots, probes, sum found
-        state = np.array([weight - 1, 1, 0, 0, 0], np.uint64)
+        bits, before = 12, 0
+        table = _table(bits)
+        # d, end of what is inserted, used slots, steps, sum found, index in the sums of q
+        state = np.array([weight - 1, 1, 0, 0, 0, weight - 2 - p], np.uint64)
         size = min(n, 1024)
-        limit = min(PIECE, self.budget)
         while True:
             s = self.powers(size)
+            limit = min(PIECE, max(self._allowed, 1))
             result = call(SPAN, s, size, p, weight - 2 - p, table, bits, state, limit)
-            d, _, _, probes, found = state.tolist()
+            d, _, _, steps, found, _ = state.tolist()
+            spent = self._spend(steps - before)
+            before = steps
             if result == 1:
                 self._sum = found
                 return d, 0
@@ -320,30 +344,33 @@ class _Search:
             elif result == 2:
                 if bits == _TABLE_BITS:
                     return 0, d
-                bits += 1 if bits == _TABLE_BITS - 1 else 2
-                new = np.zeros(1 << bits, np.uint64)
-                call(REHASH, table, len(table), new, bits)
-                table = new
-            elif self._spend(probes):
+                grown, bits = bits, min(bits + 2, _TABLE_BITS)
+                slots, old, table = 1 << grown, table, _table(bits)
+                for start in range(0, slots, _SLOTS):
+                    part = old[start : min(start + _SLOTS, slots)]
+                    call(REHASH, part, len(part), table, bits)
+            elif spent:
                 return 0, d
 
     def _span_4(self, n: int) -> tuple[int, int]:
         """Do as `_span_any` for weight 4, with several threads and a table of all syndromes."""
-        start, size, probes = 3, min(n, 1024), 0
+        start, size = 3, min(n, 1024)
         while start < n:
             s = self.powers(size)
             bits = max(12, (4 * size).bit_length())
             table = np.zeros(1 << bits, np.uint64)
             seen_bits = max(16, bits + 2)
             seen = np.zeros(1 << (seen_bits - 3), np.uint8)
-            call(FILTER, s, size, table, bits, seen, seen_bits)
+            for first in range(0, size - 1, _SLOTS):
+                part = s[first : first + _SLOTS + 1]  # the first one is left out
+                call(FILTER, part, len(part), table, bits, seen, seen_bits)
             while start < size:
-                end = min(size, start + max(1, 16 * PIECE // size))
+                end = min(size, start + max(1, min(16 * PIECE, self._allowed) // size))
                 if d := _end_of_four(s, start, end, (table, bits, seen, seen_bits)):
                     return d, 0
-                probes += (end - start) * (start + end) // 2
+                spent = self._spend((end - start) * (start + end) // 2)
                 start = end
-                if self._spend(probes) and start < n:
+                if spent and start < n:
                     return 0, start
             size = min(4 * size, n)
         return 0, 0
@@ -389,10 +416,13 @@ class _Search:
                 end = min(start + PIECE, 1 << (k - 1))
                 weight = call(WALK, s, k, start, end, out)
                 least = min(least, (weight, int(out[0])))
-                if self._progress is not None:
-                    self._progress(2.0**k / 2**most)
             found.append(least)
         return found
+
+
+def _table(bits: int) -> Words:
+    """Return an empty set of ``2^bits`` slots, with its filter behind them."""
+    return np.zeros((1 << bits) + (1 << bits - 3), np.uint64)
 
 
 def _end_of_four(

@@ -254,8 +254,10 @@ def _checked(samples: Iterable[Sample]) -> _Samples:
     samples = map(_pair, samples)
     messages, checksums = list[bytes](), list[Any]()
     for message, checksum in samples:
-        whole = type(message) is bytes  # most are, and need no copy
-        messages.append(message if whole else b"".join(map(bytes, pieces(message))))
+        if isinstance(message, bytes):  # as most are; no copy
+            messages.append(message)
+        else:
+            messages.append(b"".join(map(bytes, pieces(message))))
         checksums.append(checksum)
     if not messages:
         raise ValueError("expected at least one sample")
@@ -448,8 +450,8 @@ def _solved(
 def _power(linear: Algorithm, n: int) -> int:
     """Return ``x^(8 n) mod P``: the register of a one after n bytes of zeros."""
     if not linear.refout:
-        return linear.zeros(1, n)
-    return gf2.reflect(linear.zeros(1 << linear.width - 1, n), linear.width)
+        return int(linear.zeros(1, n))
+    return gf2.reflect(int(linear.zeros(1 << linear.width - 1, n)), linear.width)
 
 
 def _init(equations: Sequence[tuple[int, int]], generator: int) -> tuple[int, list[int]] | None:

@@ -14,7 +14,7 @@ import pytest
 import numcrc
 from numcrc.crc import gf2
 from numcrc.explore import Limit, Undecided, example, hamming_distance, hd, hd_limits
-from numcrc.explore.hd import _Search
+from numcrc.explore.hd import BUDGET, _Search
 
 # Data bits, from HD 3 on: P. Koopman, "Best CRC Polynomials" and his "CRC Polynomial Zoo".
 PUBLISHED = {
@@ -95,11 +95,11 @@ def test_beyond_the_order_two_flips_pass():
 
 def test_a_budget_ends_the_search():
     with pytest.raises(Undecided, match="at least 4") as caught:
-        hamming_distance("CRC-64/NVME", 1 << 20, budget=10_000_000)
+        hamming_distance("CRC-64/NVME", 1 << 20, budget=500_000_000)
     assert caught.value.at_least == 4
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (copy.at_least, str(copy)) == (caught.value.at_least, str(caught.value))
-    limits = hd_limits("CRC-64/NVME", max_hd=7, budget=1_000_000)
+    limits = hd_limits("CRC-64/NVME", max_hd=7, budget=50_000_000)
     assert limits[4].bits > limits[5].bits > limits[7].bits > 22
     assert not any(limits[distance].exact for distance in (4, 5, 6, 7))
     assert limits[3] == Limit(2**64 - 1 - 64, True)
@@ -115,15 +115,32 @@ def test_known_limits_are_not_below_those_of_a_small_budget():
 
 def test_progress_and_interrupts():
     seen = []
-    hd_limits("CRC-32C", progress=seen.append)
-    assert seen
-    assert all(0 <= part <= 1 for part in seen)
+    hd_limits("CRC-32C", budget=BUDGET, progress=seen.append)
+    assert len(seen) > 5
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
 
     def interrupt(part: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        hd_limits("CRC-32C", progress=interrupt)
+        hd_limits("CRC-32C", budget=BUDGET, progress=interrupt)
+
+
+@pytest.mark.parametrize("name", ["CRC-24/FLEXRAY-A", "CRC-16/T10-DIF", "CRC-32C"])
+@pytest.mark.parametrize("piece", [1, 1000])
+def test_pieces_of_any_size_give_the_same(name, piece, monkeypatch):
+    """The search of one length, too, is taken up where it stopped."""
+    monkeypatch.setattr(hd, "PIECE", piece)
+    monkeypatch.setattr(hd, "_SLOTS", 50)
+    monkeypatch.setattr(hd, "_WALKED", 8)
+    search = _Search(name, BUDGET, None)
+    limits = hd_limits(name)
+    for weight in (5, 6, 7, 8) if name == "CRC-16/T10-DIF" else (6, 8):
+        n = min(limits[weight].bits, 300 if piece > 1 else 60) + search.width
+        spans = [search._span(weight, n) for search in (search, _Search(name, BUDGET, None))]
+        found = limits[weight + 1].bits + search.width
+        assert spans == [(found if found < n else 0, 0)] * 2
 
 
 @pytest.mark.parametrize("k", range(1, 5))
@@ -182,9 +199,9 @@ def test_wrong_arguments(call, error, message):
 
 
 def test_a_second_process_imports_no_numba():
-    hd_limits("CRC-32")
+    hd_limits("CRC-32", budget=BUDGET)
     script = (
-        "import sys; from numcrc.explore import hd_limits; hd_limits('CRC-32');"
+        "import sys; from numcrc.explore import hd_limits; hd_limits('CRC-32', budget=10**10);"
         "print('numba' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)

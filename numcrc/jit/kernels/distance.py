@@ -115,6 +115,28 @@ def has_hash(table, bits, key):
 
 
 @inline
+def put_seen(table, bits, key):
+    """Add *key* to the set and to the filter behind it; return whether it is new.
+
+    The filter has a bit for each of 8 times as many hashes as the set has slots.
+    """
+    place = hash_of(key, bits + u64(3))
+    at = i64((u64(8) << bits) + (place >> u64(3)))
+    store8(table, at, load8(table, at) | u64(1) << (place & u64(7)))
+    return put_hash(table, bits, key)
+
+
+@inline
+def has_seen(table, bits, key):
+    """Return whether *key* is in the set; mostly the filter, in a nearer cache, has the answer."""
+    place = hash_of(key, bits + u64(3))
+    at = i64((u64(8) << bits) + (place >> u64(3)))
+    if load8(table, at) >> (place & u64(7)) & u64(1) == u64(0):
+        return False
+    return has_hash(table, bits, key)
+
+
+@inline
 def put_bit(table, bits, key):
     """Add *key*, less than ``2^bits``, to the set; return 0, since the set never grows."""
     place = i64(key >> u64(3))
@@ -188,7 +210,7 @@ def _search(has):
     return find
 
 
-_insert_hash, _find_hash = _insertion(put_hash), _search(has_hash)
+_insert_seen, _find_seen = _insertion(put_seen), _search(has_seen)
 _insert_bit, _find_bit = _insertion(put_bit), _search(has_bit)
 
 
@@ -208,7 +230,7 @@ def choices(n, k):
 
 @inline
 def rehash_kernel(words):
-    """Add all keys of one table to another and return their number.
+    """Add all keys of one table to another with a filter and return their number.
 
     Words: table, slots, new table, its bits.
     """
@@ -217,7 +239,7 @@ def rehash_kernel(words):
     for i in range(i64(load64(words, 8))):
         key = load64(table, 8 * i)
         if key:
-            used += put_hash(new, bits, key)
+            used += put_seen(new, bits, key)
     return u64(used)
 
 
@@ -225,41 +247,56 @@ def rehash_kernel(words):
 def span_kernel(words):
     """Find the least d below n at which a pattern of weight p + q + 2 ends, p > 0.
 
-    Returns 0 if there is none, 1 if d is found, 2 if the table must grow first, 3 if more
-    probes than the limit are done. The state (d, end of what is inserted, used slots, probes, sum
-    found) is read and stored. Words: s, n, p, q, table, bits, state, limit.
+    Returns 0 if there is none, 1 if d is found, 2 if the table must grow first, 3 if more steps
+    than the limit are done: a probe is 4, an insertion 128, which waits for memory. The state
+    (d, end of what is inserted, used slots, steps, sum found, last index of the next sum of q > 1)
+    is read and stored. Words: s, n, p, q, table with a filter, bits, state, limit.
     """
     s, n = load_pointer(words, 0), i64(load64(words, 8))
     p, q = i64(load64(words, 16)), i64(load64(words, 24))
     table, bits, state = load_pointer(words, 32), load64(words, 40), load_pointer(words, 48)
     limit = i64(load64(words, 56))
     d, inserted = i64(load64(state, 0)), i64(load64(state, 8))
-    used, probes = i64(load64(state, 16)), i64(load64(state, 24))
+    used, steps = i64(load64(state, 16)), i64(load64(state, 24))
+    a = i64(load64(state, 40))
     result, most = 0, 3 * (1 << i64(bits)) >> 2
     done = 0
     while d < n:
         while inserted < d:
-            if used + choices(inserted - 1, p - 1) > most:
+            sums = choices(inserted - 1, p - 1)
+            if used + sums > most:
                 result = 2
                 break
-            used += _insert_hash(table, bits, load64(s, 8 * inserted), s, inserted, p - 1)
+            used += _insert_seen(table, bits, load64(s, 8 * inserted), s, inserted, p - 1)
+            done += 128 * sums
             inserted += 1
         if result:
             break
         if done > limit:
             result = 3
             break
-        found = _find_hash(table, bits, u64(1) ^ load64(s, 8 * d), s, d, q)
-        done += choices(d - 1, q)
+        base = u64(1) ^ load64(s, 8 * d)
+        found = u64(0)
+        if q < 2:
+            found = _find_seen(table, bits, base, s, d, q)
+            done += 4 * choices(d - 1, q)
+        else:
+            while a < d and not found and done <= limit:
+                found = _find_seen(table, bits, base ^ load64(s, 8 * a), s, a, q - 1)
+                done += 4 * choices(a - 1, q - 1)
+                a += 1
         if found:
             store64(state, 32, found)
             result = 1
             break
-        d += 1
+        if q < 2 or a == d:
+            d += 1
+            a = q
     store64(state, 0, u64(d))
     store64(state, 8, u64(inserted))
     store64(state, 16, u64(used))
-    store64(state, 24, u64(probes + done))
+    store64(state, 24, u64(steps + done))
+    store64(state, 40, u64(a))
     return u64(result)
 
 
