@@ -149,12 +149,12 @@ def frames(quick: bool) -> list[str]:
 def distances(quick: bool) -> list[str]:
     names = {
         f"{crc.poly:x}/{crc.width}": name
-        for name, crc in reversed(numcrc.algorithms.items())
+        for name, crc in numcrc.algorithms.items()
         if crc.width <= (24 if quick else 40)
     }
     hd_limits("CRC-8/SMBUS", budget=hd.BUDGET)
     total, lines, wrong = 0.0, [], 0
-    for name in reversed(names.values()):
+    for name in names.values():
         start = cpu_seconds()
         found = hd_limits(name, budget=hd.BUDGET)
         seconds = cpu_seconds() - start
