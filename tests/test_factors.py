@@ -51,6 +51,11 @@ def test_factors_of_a_product_are_those_of_its_factors(each):
     assert sorted(dict(factor(whole))) == sorted({f for p in each for f, _ in factor(p)})
 
 
+@given(polynomials, st.integers(1, 80))
+def test_factors_up_to_a_degree(p, most):
+    assert factor(p, most) == [each for each in factor(p) if each[0].bit_length() - 1 <= most]
+
+
 def test_zero_has_no_factors():
     with pytest.raises(ZeroDivisionError, match="zero polynomial"):
         factor(0)

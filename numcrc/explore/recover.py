@@ -397,7 +397,7 @@ def _divisors(p: int, degree: int) -> list[int]:
     if p.bit_length() - 1 == degree:
         return [p]
     found = {1}
-    for irreducible, count in factor(p):
+    for irreducible, count in factor(p, degree):
         for _ in range(count):
             more = (gf2.multiply(irreducible, each) for each in found)
             found |= {each for each in more if each.bit_length() - 1 <= degree}
