@@ -30,7 +30,7 @@ extensions = [
     "sphinx_design",
     "commands",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints", "notebooks/list.md"]
+exclude_patterns = ["_build", "man", "**.ipynb_checkpoints", "notebooks/list.md"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 nitpicky = True

@@ -14,7 +14,7 @@ from cli_support import MARKS
 from numcrc.cli.parsers import options, parsers
 
 pytestmark = MARKS
-SHARE = Path(__file__).parent.parent / "share"
+DOCS = Path(__file__).parent.parent / "docs"
 SHELLS = ("bash", "zsh", "fish")
 # What follows "numcrc" on a command line, and the words that complete the last of it.
 COMPLETIONS = [
@@ -83,19 +83,19 @@ def test_an_unknown_shell(run):
     assert "bash" in err
 
 
-@pytest.mark.skipif(not SHARE.exists(), reason="numcrc is installed without its sources")
+@pytest.mark.skipif(not DOCS.exists(), reason="numcrc is installed without its sources")
 def test_manual_pages_are_those_of_the_parsers():
-    """Otherwise: python share/man_pages.py."""
-    pages = runpy.run_path(str(SHARE / "man_pages.py"))["pages"]()
-    folder = SHARE / "man" / "man1"
+    """Otherwise: python docs/man_pages.py."""
+    pages = runpy.run_path(str(DOCS / "man_pages.py"))["pages"]()
+    folder = DOCS / "man"
     assert sorted(pages) == sorted(os.listdir(folder))
     for name, text in pages.items():
         assert (folder / name).read_text("utf-8") == text
 
 
 @needs("mandoc")
-@pytest.mark.skipif(not SHARE.exists(), reason="numcrc is installed without its sources")
+@pytest.mark.skipif(not DOCS.exists(), reason="numcrc is installed without its sources")
 def test_manual_pages_are_valid():
-    found = sorted((SHARE / "man" / "man1").iterdir())
+    found = sorted((DOCS / "man").iterdir())
     done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *found], stdout=-1, check=False)
     assert (done.returncode, done.stdout) == (0, b"")

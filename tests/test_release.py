@@ -44,7 +44,7 @@ def test_what_documents_name_exists(name):
     """Files in links and between backticks."""
     document = text(name)
     links = re.findall(r"\]\(([^):]+)\)", document)
-    paths = re.findall(r"`((?:numcrc|tests|share|asv_bench|\.ci|\.github)/[^`*]+)`", document)
+    paths = re.findall(r"`((?:numcrc|tests|docs|asv_bench|\.ci|\.github)/[^`*]+)`", document)
     if not (ROOT / ".ci").exists():  # in a source distribution
         paths = [path for path in paths if not path.startswith(".")]
     installed = Path(numcrc.__file__).parent.parent

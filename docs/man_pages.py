@@ -1,8 +1,8 @@
 """Write the manual pages, which are made from the parsers of the commands.
 
-    python share/man_pages.py
+    python docs/man_pages.py
 
-The pages are in share/man/man1, and a test compares them with the parsers.
+The pages are in docs/man, and a test compares them with the parsers.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from numcrc import __version__
 from numcrc.cli.parsers import help_text, operands, options, parsers
 
-SHARE = Path(__file__).parent
-FOLDER = SHARE / "man" / "man1"
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "man"
 SITE = "https://numcrc.readthedocs.io"
 _SPECIAL = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti"}
 _PARSERS = parsers()
@@ -72,7 +72,7 @@ def _below(words: str) -> list[str]:
 
 def _date() -> str:
     """Return the date of the last release."""
-    changes = (SHARE.parent / "CHANGELOG.md").read_text("utf-8")
+    changes = (DOCS.parent / "CHANGELOG.md").read_text("utf-8")
     found = re.search(r"^## \[\S+\] - (\S+)$", changes, re.MULTILINE)
     return found[1] if found else ""
 
