@@ -246,8 +246,8 @@ assert sum(map(sum, panels[2].images[0].get_array().tolist())) < 64 * 128 / 4
 """
 ## More
 
-- Flips that come in *bursts* are another matter: any CRC of w bits detects every burst of up to w
-  bits, at any length.
+- Flips that come in *bursts* are another matter: a CRC of w bits detects every burst of up to w
+  bits, at any length, if it is sent in the order of its bits.
 - `hd_limits`, `example`, `weights` and `undetected` take any `numcrc.Algorithm`, not only those of
   the catalogue. For CRCs of 64 bits, limits may be lower bounds; they say so.
 - `numcrc explore hd CRC-32C` prints the limits in a shell.

@@ -23,7 +23,7 @@ import time
 import matplotlib.pyplot as plt
 
 import numcrc
-from numcrc.explore import describe, identify_frames, locate, plot, reverse, reverse_frames
+from numcrc.explore import describe, identify_frames, plot, reverse, reverse_frames
 
 plt.rcParams["font.size"] = 11
 
@@ -159,21 +159,21 @@ assert evidence[-1] - evidence[-2] == 16
 ## A frame with a wrong CRC
 
 Now that the CRC is known, each frame can be checked. One arrives with a flipped bit. A single flip
-changes the CRC in its own way, so `locate` names the bit. It is a guess, not a correction: errors
-of more bits may look the same. It helps to find out what happens on a line.
+changes the CRC in its own way, so `match.locate` names the bit. It is a guess, not a correction:
+errors of more bits may look the same. It helps to find out what happens on a line.
 """
 
 # %%
 sent = frames[3]
 received = bytearray(sent)
 received[8] ^= 0x20
-message, value = received[1:-2], int.from_bytes(received[-2:], "big")
-assert secret(message) != value
+assert match.verify(sent)
+assert not match.verify(received)
 
-for (bit,) in locate(match.algorithm, message, value):
-    byte, bit = divmod(bit, 8)
-    print(f"byte {byte + 1} of the frame, bit {bit}")
-    received[byte + 1] ^= 1 << bit
+for (flipped,) in match.locate(received):
+    byte, bit = divmod(flipped, 8)
+    print(f"byte {byte} of the frame, bit {bit}")
+    received[byte] ^= 1 << bit
 assert bytes(received) == sent
 
 # %% [markdown]

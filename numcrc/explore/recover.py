@@ -21,6 +21,7 @@ from numcrc.buffers import pieces
 from numcrc.crc import gf2
 from numcrc.crc.factors import factor, gcd, inverse
 from numcrc.crc.model import Model, index
+from numcrc.explore._forge import locate
 from numcrc.explore.linear import Span
 from numcrc.registry import algorithms
 
@@ -54,6 +55,80 @@ class Match(NamedTuple):
     lengths: tuple[int, ...] = ()
     """If not empty: the samples do not determine *init* and *xorout*, but those of the algorithm
     are right for messages of these lengths, in bytes."""
+
+    def verify(self, frame: Data) -> bool:
+        """Return whether the checksum in a frame is right.
+
+        Parameters
+        ----------
+        frame : buffer
+            It begins with *start* bytes that are not checked, and ends with *tail* such bytes.
+
+        Raises
+        ------
+        ValueError
+            The frame is too short, or the samples had ints as checksums, without a byte order.
+
+        Examples
+        --------
+        >>> match = identify_frames([bytes.fromhex("7e 01 03 00 00 00 0a c5 cd 7e")])[0]
+        >>> match.verify(bytes.fromhex("7e 01 03 00 00 00 0b 04 0d 7e"))
+        True
+        """
+        return _gives(self.algorithm, *self._parts(frame))
+
+    def locate(self, frame: Data, max_bits: int = 1) -> list[tuple[int, ...]]:
+        """Return the fewest flipped bits of a frame that explain its wrong checksum.
+
+        Parameters
+        ----------
+        frame : buffer
+            As for `verify`.
+        max_bits : int
+            As for `numcrc.explore.locate`, which this calls.
+
+        Returns
+        -------
+        list of tuple of int
+            Bits of the frame: 8 times the index of a byte plus the index of the bit in it, whose
+            value is ``1 << index``.
+
+        Raises
+        ------
+        ValueError
+            As for `verify`, or the checksum does not fit the width.
+
+        Examples
+        --------
+        >>> match = identify_frames([bytes.fromhex("7e 01 03 00 00 00 0a c5 cd 7e")])[0]
+        >>> match.locate(bytes.fromhex("7e 01 03 00 00 00 0a c5 cf 7e"))
+        [(65,)]
+        """
+        message, value = self._parts(frame)
+        size, end = -(-self.algorithm.width // 8), len(message)
+
+        def place(bit: int) -> int:
+            byte, bit = divmod(bit, 8)
+            if byte >= end and self.byteorder == "big":
+                byte = 2 * end + size - 1 - byte
+            return 8 * (self.start + byte) + bit
+
+        found = locate(self.algorithm, message, value, max_bits)
+        return [tuple(sorted(map(place, bits))) for bits in found]
+
+    def _parts(self, frame: Data) -> tuple[bytes, int]:
+        """Return the message in a frame, and its checksum."""
+        whole, size = b"".join(map(bytes, pieces(frame))), -(-self.algorithm.width // 8)
+        if size > 1 and not self.byteorder:
+            raise ValueError("the byte order is not known: the samples had ints as checksums")
+        end = len(whole) - self.tail - size
+        if end < self.start:
+            raise ValueError(
+                f"a frame must have at least {self.start + size + self.tail} bytes,"
+                f" not {len(whole)}"
+            )
+        value = int.from_bytes(whole[end : end + size], self.byteorder or "big")  # type: ignore[arg-type]
+        return whole[self.start : end], value
 
 
 def identify(samples: Iterable[Sample]) -> list[Match]:
