@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from numcrc.crc import distances
+from numcrc.crc import catalogue, distances
 from numcrc.crc.polynomial import Polynomial
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _LONGEST = 400
 """Characters of a text that are shown in whole."""
 _MOST = 8
 """The greatest Hamming distance that is shown."""
+_NAMED = 4
+"""Algorithms with the same polynomial that are named."""
 
 
 class Description:
@@ -62,12 +64,23 @@ class Description:
             found["order"] = f"{p.order}{' (primitive)' if p.primitive else ''}"
         odd = "all detected: x + 1 divides it" if p.parity else "not all detected"
         found["odd numbers of errors"] = odd
+        if crc.aliases:
+            found["aliases"] = ", ".join(crc.aliases)
+        if others := self._others():
+            shown, hidden = others[:_NAMED], len(others) - _NAMED
+            found["polynomial also of"] = ", ".join(shown) + f" and {hidden} more" * (hidden > 0)
         if limits := self._limits():
             parts = (f"{hd} to {bits}" for hd, bits in limits.items())
             found["Hamming distance"] = f"{', '.join(parts)} data bits"
-        if crc.aliases:
-            found["aliases"] = ", ".join(crc.aliases)
         return found
+
+    def _others(self) -> list[str]:
+        """Return the names of other algorithms of the catalogue that have this polynomial."""
+        return [
+            name
+            for name, entry in catalogue.entries().items()
+            if entry.model.generator == self.polynomial.value and name != self.algorithm.name
+        ]
 
     def _limits(self) -> dict[int, str]:
         """Return the data bits for Hamming distances, the greatest of those of equal length."""
@@ -97,14 +110,9 @@ class Description:
                 _factor(_shortened(f.terms), count) for f, count in self.polynomial.factors
             ),
         }
-        rows.pop("Hamming distance", None)  # a row for each
         cells = [
             (escaped(label), _raised(raised[label]) if label in raised else escaped(text))
             for label, text in rows.items()
-        ]
-        cells += [
-            (escaped(f"Hamming distance {hd}"), escaped(f"to {bits} data bits"))
-            for hd, bits in self._limits().items()
         ]
         return table(cells, caption=self.algorithm.name)
 

@@ -34,7 +34,8 @@ def describe(crc: Algorithm | str) -> Description:
     factors                (x^4 + x + 1)
     order                  15 (primitive)
     odd numbers of errors  not all detected
-    Hamming distance       3 to 11 data bits
     aliases                CRC-4/ITU
+    polynomial also of     CRC-4/INTERLAKEN
+    Hamming distance       3 to 11 data bits
     """
     return Description(resolved(crc))
