@@ -94,9 +94,8 @@ def build_parser() -> ArgumentParser:
         "--budget",
         metavar="N",
         type=positive,
-        default=BUDGET,
-        help="combinations to try for each number of flipped bits "
-        f"(default: {BUDGET}, which takes seconds up to 32 bits, minutes for 64)",
+        help="steps that a search may take, and look nothing up (default: the limits that numcrc "
+        f"has of the catalogue's polynomials; of others {BUDGET} steps, some ten seconds)",
     )
     add("--json", action="store_true", help="print a JSON array")
     add("--no-progress", action="store_true", help="show no progress")
@@ -120,7 +119,7 @@ class _Progress:
         from numcrc.cli.progress import Bar
 
         def text() -> str:
-            return f"{self._crc.name}: {self._spent:.0%} of the budget for this number of flips"
+            return f"{self._crc.name}: {self._spent:.0%} of the budget"
 
         return Bar(lambda: 0, lambda: None, text, sized=False)
 
