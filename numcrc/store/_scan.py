@@ -146,6 +146,7 @@ def scan(
                 ) as results,
                 ended,
             ):
+                recording.count_state(known)
                 recording.take(results)
             if stop.is_set():
                 raise StoppedError

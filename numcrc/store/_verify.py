@@ -219,6 +219,7 @@ def verify(
                 ) as results,
                 ended,  # first, so that threads in the way of closing the others end
             ):
+                recording.count_state(known)
                 recording.take(results)
             if stop.is_set():
                 raise StoppedError

@@ -320,6 +320,7 @@ class _Run:
             interrupt = None
             while True:
                 try:
+                    feeder.wake()
                     if not order.complete:
                         self._interrupt_requests()
                     workers.close()
@@ -399,6 +400,10 @@ class _Feeder:
         """Note, in the caller's thread, that objects with these numbers are examined."""
         if size := sum(map(self._sizes.pop, outcomes, repeat(0))):
             self._room.put((0, size))
+
+    def wake(self) -> None:
+        """Let the thread that takes pairs look whether the run is closing."""
+        self._room.put((0, 0))
 
     def yielded(self, count: int) -> None:
         """Note, in the caller's thread, that *count* more outcomes are yielded."""
@@ -483,6 +488,8 @@ class _Order:
                 return
             outcome = ready.pop(following, None)
             if outcome is not None:
+                if self._state is not None:
+                    self._state.count(following)
                 following += 1
                 self._last = outcome.key
                 yield outcome

@@ -14,6 +14,7 @@ from numcrc.store.objects import Result, State
 from numcrc.store.report import Report
 from numcrc.store.selection import Selection
 from numcrc.store.sources import StrPath
+from numcrc.store.state import StateFile
 
 Sink: TypeAlias = Callable[[Result], object]
 
@@ -56,6 +57,7 @@ class Recording:
         self._max_errors = max_errors
         self._whole = False
         self._spool: Spool[Result] = Spool()
+        self._state: StateFile | None = None
         self.found = Report(self._kept if keep else None, selection.allow_empty)
         self._sinks: list[Sink] = [self.found.count]
         if keep and self._file is None:
@@ -73,6 +75,10 @@ class Recording:
         """Write the results to a file."""
         if file is not None:
             self._sinks.append(file)
+
+    def count_state(self, state: StateFile | None) -> None:
+        """Let the report say which results come from *state*, and how many it gets."""
+        self._state = state
 
     def take(self, results: Iterable[Result]) -> None:
         """Record results, until *max_errors* of them are neither a match nor skipped."""
@@ -92,8 +98,14 @@ class Recording:
         found, self._whole = self.found, whole
         if not whole:
             found.stopped = "stopped early"
+            if self._state is not None:
+                added = self._state.added
+                results = "result is" if added == 1 else "results are"
+                found.stopped += f"; {added} new {results} in the state file"
             if self._file is not None and found.objects:
                 found.stopped += f"; the results so far are in {self._file}"
+        if self._state is not None:
+            found.from_state = self._state.used
         found.seconds = time.monotonic() - self._start
         return found
 

@@ -74,6 +74,9 @@ class Report:
         The number of results.
     bytes : int
         The total size of the objects whose checksums were compared.
+    from_state : int
+        The number of results that the state file had, whose objects were not checked again. They
+        count in the attributes above.
     seconds : float
         How long the run took.
     stopped : str
@@ -95,6 +98,7 @@ class Report:
         self._counts: Counter[State] = Counter()
         self._first: list[Result] = []  # of the results that notebooks show
         self.bytes = 0
+        self.from_state = 0
         self.seconds = 0.0
         self.stopped = ""
         self.malformed = Malformed()
@@ -177,6 +181,8 @@ class Report:
             text += f": {states}"
         if self.absent:
             text += f"; {self.absent} absent chunk{'' if self.absent == 1 else 's'}"
+        if self.from_state:
+            text += f"; {self.from_state} from the state file, not checked again"
         return f"{text}; {self.stopped}" if self.stopped else text
 
     def __repr__(self) -> str:

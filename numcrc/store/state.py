@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime, timezone
 from hashlib import blake2b
 from heapq import heappop, heappush, merge
 from typing import Any
@@ -35,6 +36,7 @@ MARK_EVERY = 256
 MOST_WAITING = 10_000
 # Bytes of a line; longer ones are damaged.
 LONGEST_LINE = 8 << 20
+_PLURALS = {"patterns", "keys", "formats"}
 _MARK = b'{"after": '
 
 
@@ -57,6 +59,37 @@ class _Segment(NamedTuple):
     end: int
 
 
+def described(name: str, value: object) -> str:
+    """Return a text for a value of a job, which is what JSON can hold.
+
+    Examples
+    --------
+    >>> described("patterns", [["*.raw"], []]), described("shard", [1, 3])
+    ('include *.raw', '1/3')
+    """
+    match name, value:
+        case _, None | []:
+            return "none"
+        case _, bool():
+            return "yes" if value else "no"
+        case "patterns", [list(include), list(exclude)]:
+            texts = [f"include {glob}" for glob in include]
+            texts += [f"exclude {glob}" for glob in exclude]
+            return ", ".join(texts) or "none"
+        case "shard", [number, count]:
+            return f"{number}/{count}"
+        case "keys", [first, end]:
+            return f"{first or ''}..{end or ''}"
+        case "manifest", [path, size, int(time)]:
+            seconds, rest = divmod(time, 10**9)
+            with suppress(ValueError, OverflowError, OSError):
+                day = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+                return f"{path} ({size} bytes, {day}.{rest:09} UTC)"
+        case _, dict():
+            return json.dumps(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def fingerprint(pair: Pair) -> str:
     """Return a hash of everything that is known of a pair before it is checked."""
     return blake2b(repr(pair).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
@@ -66,6 +99,13 @@ class StateFile:
     """The results of a job so far, in a file that is created or resumed.
 
     One thread asks for known results, and another records new ones.
+
+    Attributes
+    ----------
+    used : int
+        The number of results that were known and are yielded.
+    added : int
+        The number of results that were recorded.
 
     Parameters
     ----------
@@ -95,6 +135,8 @@ class StateFile:
         self._recorded: Iterator[Known] | None = None
         self._next: Known | None = None
         self._pending: dict[int, str] = {}
+        self._known: set[int] = set()
+        self.used = self.added = 0
         self._since_mark = MARK_EVERY
 
     def close(self) -> None:
@@ -120,9 +162,16 @@ class StateFile:
             self._next = next(self._recorded, None)
         found = self._next
         if found is not None and found.key == key and found.fingerprint == mark:
+            self._known.add(number)
             return found.result
         self._pending[number] = mark
         return None
+
+    def count(self, number: int) -> None:
+        """Count the result of a pair, which is yielded, if it was known."""
+        if number in self._known:
+            self._known.remove(number)
+            self.used += 1
 
     def record(self, results: Mapping[int, Result], after: str) -> None:
         """Append the results of pairs that were not known; they then survive the process.
@@ -141,11 +190,13 @@ class StateFile:
                 lines.append(json.dumps((mark, *result)))
         if not lines:
             return
-        self._since_mark += len(lines)
+        added = len(lines)
+        self._since_mark += added
         if self._since_mark > MARK_EVERY:
             lines.insert(0, json.dumps({"after": after}))
             self._since_mark = 0
         self._append("".join(f"{line}\n" for line in lines).encode())
+        self.added += added
 
     def _append(self, data: bytes) -> None:
         with naming(self._path):
@@ -169,9 +220,10 @@ class StateFile:
             raise ValueError(f"{self._path}: not a state file of this version of numcrc")
         for name, value in json.loads(header).items():
             if found.get(name) != value:
+                there, here = described(name, found.get(name)), described(name, value)
                 raise ValueError(
                     f"{self._path}: the state file belongs to another job: "
-                    f"its {name} is {found.get(name)!r}, not {value!r}"
+                    f"its {name} {'are' if name in _PLURALS else 'is'} {there}, not {here}"
                 )
 
     def _segments(self) -> list[_Segment]:

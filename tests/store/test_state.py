@@ -56,6 +56,29 @@ def test_a_known_result_is_not_checked_again_unless_something_changed(tmp_path: 
     assert not source.reads
 
 
+def test_a_report_says_how_many_results_are_from_the_state_file(tmp_path: Path) -> None:
+    state, source = tmp_path / "state", kept(a=b"a", b=b"bb", c=b"c")
+    source.faults["c"] = [StoreError("busy")]
+    first = store.verify(source, state=state)
+    assert first.from_state == 0
+    assert "state file" not in first.summary()
+    second = store.verify(source, state=state)
+    assert (second.from_state, second.objects, second.bytes) == (2, 3, 4)
+    assert second.summary().endswith(": 3 match; 2 from the state file, not checked again")
+    source.objects["a"] = flipped(b"a")  # damage that leaves the version as it is
+    third = store.verify(source, state=state)
+    assert (third.from_state, third.ok) == (3, True)
+
+
+def test_a_run_that_stops_says_how_many_results_are_in_the_state_file(tmp_path: Path) -> None:
+    state, source, stop = tmp_path / "state", numbered(50), threading.Event()
+    report = store.verify(source, state=state, stop=stop, on_result=lambda _: stop.set())
+    count = len(recorded(state))
+    assert report.objects < 50
+    results = "result is" if count == 1 else "results are"
+    assert report.stopped == f"stopped early; {count} new {results} in the state file"
+
+
 def test_many_known_results_wait_for_a_few_that_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,10 +235,17 @@ def test_a_state_file_of_another_job(tmp_path: Path) -> None:
     state, source = tmp_path / "state", kept(a=b"a")
     store.verify(source, state=state)
     before = state.read_bytes()
-    with pytest.raises(ValueError, match=r"to another job: its sample is None, not 0\.5"):
+    with pytest.raises(ValueError, match=r"to another job: its sample is none, not 0\.5"):
         store.verify(source, state=state, selection=store.Selection(sample=0.5))
-    with pytest.raises(ValueError, match="its other source is None, not 'fake://bucket'"):
+    with pytest.raises(ValueError, match="its other source is none, not fake://bucket"):
         store.verify(source, state=state, against=source)
+    some = store.Selection(include=["*.raw"], exclude=["a b", "'"])
+    with pytest.raises(ValueError, match=r"patterns are none, not include \*\.raw, exclude a b"):
+        store.verify(source, state=state, selection=some)
+    with pytest.raises(ValueError, match=r"its shard is none, not 1/3$"):
+        store.verify(source, state=state, selection=store.Selection(shard=(1, 3)))
+    with pytest.raises(ValueError, match=r"its keys are none, not b\.\.$"):
+        store.verify(source, state=state, selection=store.Selection(keys=("b", None)))
     assert state.read_bytes() == before
     other = tmp_path / "diary"
     other.write_text("Dear diary\n")
