@@ -103,6 +103,7 @@ class Interruption:
         except KeyboardInterrupt:
             if not self.status:
                 raise
+            sys.stderr.write("numcrc: stopped early, without a summary\n")
             self.report()
             raise SystemExit(self.status) from None
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import shlex
 import signal
@@ -20,8 +21,9 @@ from support import run_python
 
 import numcrc
 from numcrc import store
-from numcrc.store import merge
-from numcrc.store.objects import Entry, State
+from numcrc.cli.store_commands import Interruption
+from numcrc.store import merge, pipeline
+from numcrc.store.objects import Entry, Result, State
 from store.fakes import FakeSource, checksum, kept
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX")
@@ -393,6 +395,40 @@ def ended(process: subprocess.Popen[str], number: int) -> str:
     _, err = process.communicate()
     assert process.returncode == 128 + number, err
     return err
+
+
+def test_the_thread_that_waits_for_room_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "IDLE", 3600)
+    monkeypatch.setattr(pipeline, "LOOK_AHEAD", 5)
+    source = kept(**{f"{number:03}": b"x" for number in range(100)})
+    before, stop = _thread._count(), threading.Event()
+    limits = store.Limits(threads=2)
+
+    def on_result(_: Result) -> None:
+        time.sleep(0.5)  # the thread waits by now
+        stop.set()
+
+    report = store.verify(source, limits=limits, stop=stop, on_result=on_result)
+    assert report.stopped == "stopped early"
+    deadline = time.monotonic() + 20
+    while _thread._count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _thread._count() <= before
+
+
+def test_a_run_that_does_not_end_in_time_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    interruption = Interruption("advice")
+
+    def interrupt_twice() -> None:
+        with interruption.handled():
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        interrupt_twice()
+    assert ended.value.code == 128 + signal.SIGTERM
+    err = "numcrc: stopped early, without a summary\nnumcrc: interrupted; advice\n"
+    assert capsys.readouterr().err == err
 
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
