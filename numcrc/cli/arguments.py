@@ -116,7 +116,7 @@ def _add_selection(parser: ArgumentParser) -> None:
         metavar="K/N",
         type=shard,
         help="only the K-th of N equal shares of the keys; auto, or auto/N, is that of the task of "
-        "an array job, and a range of keys if --manifest is a sorted Parquet file",
+        "an array job. verify with a manifest in sorted Parquet then takes a range of keys",
     )
     add(
         "--keys",

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 PART is a report that numcrc verify wrote of a shard or of a range of keys, as .jsonl, .csv or
-.parquet, or the folder of numcrc verify --dask. The results of all are written in the order of
-their keys. Every result but a match is printed.
+.parquet, or the folder of numcrc verify --dask. Name the files of any other folder. The
+results of all are written in the order of their keys. Every result but a match is printed.
 
 A part that ends early, a missing shard, and keys between two parts that are in none are named;
 the results are then in FILE.numcrc-part, and FILE stays as it was. Two parts with the same key are
 an error. (CSV does not record which shard or range it is.)
 
 examples:
-  numcrc report merge part-*.parquet -o all.parquet
+  numcrc report merge parts/*.parquet -o all.parquet
   numcrc report merge report/ -o all.csv                    of numcrc verify --dask --report report/
 
 exit status: as of numcrc verify for all results. 0 success; 1 an object differs, is missing or is
@@ -63,7 +63,7 @@ def build_parser() -> ArgumentParser:
     parser = new_parser("report", "Merge reports of parts of a verification.", EPILOG)
     parser.usage = "numcrc report merge [-h] [-o FILE] [-q] PART..."
     add = parser.add_argument
-    add("action", metavar="PART", nargs="+", help="a report, or a folder of reports")
+    add("action", metavar="PART", nargs="+", help="a report, or the folder of a report of --dask")
     add(
         *("-o", "--output"),
         metavar="FILE",

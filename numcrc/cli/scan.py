@@ -156,7 +156,7 @@ def build_parser() -> ArgumentParser:
         "--state",
         metavar="FILE",
         type=path,
-        help="record results in FILE, and go on from those in it",
+        help="record results in FILE, and go on from those in it, which are not checked again",
     )
     add(
         "--max-errors", metavar="N", type=positive, help="stop after N results that are not matches"

@@ -65,7 +65,8 @@ examples:
   numcrc verify s3://bucket --manifest b.parquet --dask local:8 --report report/
 
 exit status: 0 success; 1 an object differs, is missing or is extra; 2 wrong usage, or a damaged
-manifest; 3 something could not be checked. If several apply, 1 goes before 3.
+manifest; 3 something could not be checked: an object, or all of them if a manifest, a bucket or a
+credential is missing. If several apply, 1 goes before 3.
 """
 
 
@@ -251,7 +252,7 @@ def build_parser() -> ArgumentParser:
         "--state",
         metavar="FILE",
         type=path,
-        help="record results in FILE, and go on from those in it",
+        help="record results in FILE, and go on from those in it, which are not checked again",
     )
     add("--one-way", action="store_true", help="do not look for extra objects")
     add(

@@ -18,7 +18,7 @@ from numcrc._light import NamedTuple
 from numcrc.checkfiles.names import naming
 from numcrc.store.objects import State
 from numcrc.store.sources import StrPath
-from numcrc.store.state import RETRIED
+from numcrc.store.state import RETRIED, described
 
 FORMAT = "numcrc-report-1"
 JOB = "job.json"
@@ -75,9 +75,9 @@ class ReportFolder:
         found = self.job()
         for name in {**expected, **found}:
             if found.get(name) != expected.get(name):
+                there, here = described(name, found.get(name)), described(name, expected.get(name))
                 raise ValueError(
-                    f"{self.path}: the report of another job: "
-                    f"its {name} is {found.get(name)!r}, not {expected.get(name)!r}"
+                    f"{self.path}: the report of another job: its {name} is {there}, not {here}"
                 )
         return found
 
@@ -95,7 +95,10 @@ class ReportFolder:
         except (OSError, ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise ValueError(f"{self.path}: not the folder of a report")
+            raise ValueError(
+                f"{self.path}: not the folder of a report by verify with Dask; "
+                f"name the files of other reports: {os.path.join(self.path, '*.parquet')}"
+            )
         return found
 
     def part(self, number: int) -> str:

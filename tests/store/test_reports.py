@@ -115,6 +115,6 @@ def test_a_report_is_not_a_manifest(suffix, tmp_path):
 def test_the_format_of_a_report(tmp_path):
     with pytest.raises(ValueError, match="unknown format 'sfv': expected jsonl, parquet, csv"):
         next(read_results(tmp_path, format="sfv"))
-    problem = "cannot tell the format of x.sfv; pass format=: jsonl, parquet, csv"
+    problem = r"format of x\.sfv: expected a name that ends with one of \.jsonl, .*\.csv"
     with pytest.raises(ValueError, match=problem), report_writer("x.sfv"):
         pass

@@ -136,7 +136,10 @@ def for_writing(formats: Sequence[F], path: StrPath | None, name: str | None) ->
     for each in formats:
         if has_suffix(path, each.suffixes):
             return each
-    raise ValueError(f"cannot tell the format of {path}; pass format=: {_names(formats)}")
+    suffixes = ", ".join(suffix for each in formats for suffix in each.suffixes)
+    raise ValueError(
+        f"cannot tell the format of {path}: expected a name that ends with one of {suffixes}"
+    )
 
 
 def has_suffix(path: StrPath, suffixes: tuple[str, ...]) -> bool:
