@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from support import ARMED, passes
+from support import ARMED, passes, run_python
 
 from numcrc import process
 
@@ -181,27 +181,27 @@ def test_threads_start_after_threading_is_imported(start):
 
 @needs_signals
 def test_a_signal_in_the_middle_of_an_import_waits_for_its_end():
-    passes(
-        """
-        import signal, sys
-        import numcrc
+    """If the process has no other thread; the deadline of `passes` is one."""
+    code = """
+import signal, sys
+import numcrc
 
-        class Finder:
-            @staticmethod
-            def find_spec(name, *_):
-                if name == "numcrc.algorithm":
-                    signal.raise_signal(signal.SIGINT)
+class Finder:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "numcrc.algorithm":
+            signal.raise_signal(signal.SIGINT)
 
-        sys.meta_path.insert(0, Finder)
-        assert "threading" not in sys.modules
-        try:
-            numcrc.crc32c(b"")
-        except KeyboardInterrupt:
-            assert "Algorithm" in vars(sys.modules["numcrc.registry"])
-            print("done")
-        """,
-        **BARE,
-    )
+sys.meta_path.insert(0, Finder)
+assert "threading" not in sys.modules
+try:
+    numcrc.crc32c(b"")
+except KeyboardInterrupt:
+    assert "Algorithm" in vars(sys.modules["numcrc.registry"])
+    print("done")
+"""
+    found = run_python(code, **BARE)
+    assert (found.returncode, found.stdout) == (0, "done\n"), found.stderr
 
 
 def test_only_the_main_thread_lets_another_one_import(monkeypatch: pytest.MonkeyPatch):
