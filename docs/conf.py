@@ -7,6 +7,7 @@ that have formulas.
 import json
 import shutil
 import sys
+import types
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -71,6 +72,7 @@ numpydoc_show_class_members = False
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks are committed with their outputs
+nb_render_markdown_format = "myst"
 copybutton_exclude = ".linenos, .gp, .go"
 
 
@@ -126,6 +128,12 @@ def _skip_internal(app, what, name, member, skip, options):
     return True if name in INTERNAL.get(owner, "").split() else skip
 
 
+def _describe_union(app, what, name, union, options, lines):
+    """Name the members of a union, in place of the docstring that Python gives every union."""
+    if isinstance(union, types.UnionType):
+        lines[:] = [" or ".join(f"`{member.__name__}`" for member in union.__args__) + ".", ""]
+
+
 def _without_field_numbers(app, what, name, field, options, lines):
     """Remove the docstring that Python gives the fields of named tuples."""
     if any(line.startswith("Alias for field number") for line in lines):
@@ -140,6 +148,7 @@ def _without_signature(app, what, name, cls, options, signature, returned):
 def setup(app):
     """Connect the functions above to Sphinx."""
     app.connect("autodoc-skip-member", _skip_internal)
+    app.connect("autodoc-process-docstring", _describe_union)
     app.connect("autodoc-process-docstring", _without_field_numbers)
     app.connect("autodoc-process-signature", _without_signature)
 
