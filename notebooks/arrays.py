@@ -53,8 +53,8 @@ print(f"shape {stack.shape}, {stack.nbytes / 2**20:.1f} MiB, CRC-32C {crc(stack)
 
 # %% [markdown]
 """
-The layout in memory does not matter. A Fortran-ordered copy, a reversed view that is reversed again
-and every second image are read where they are; nothing is copied as a whole.
+The layout in memory does not matter. A Fortran-ordered copy, a reversed view of a reversed copy and
+every second image are read where they are; nothing is copied as a whole.
 """
 
 # %%

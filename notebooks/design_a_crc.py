@@ -13,8 +13,8 @@
 A sensor sends frames of eight bytes by radio: six bytes of data, four bits that number the sensor,
 and twelve bits for a CRC. Which one? This notebook tries every polynomial of twelve bits, finds
 some that surely detect four flipped bits where those of the catalogue detect three, and puts the
-best of them to use as an `Algorithm`, which runs as fast as any other. Then it does the same by
-chance for 32 bits, where trying all would take years.
+best of them to use as an `Algorithm`, which runs as fast as any other. Then it tries
+random polynomials of 32 bits, where trying all would take years.
 """
 
 # %%
@@ -125,8 +125,8 @@ assert hamming_distance(crc, NBITS) == 5
 
 # %% [markdown]
 """
-With an HD higher by one, undetected errors are rarer by the bit error rate once more: if one bit in
-100,000 is flipped, some ten thousand times.
+Each step of the HD multiplies the probability of an undetected error by about the bit error rate.
+If one bit in 100,000 is flipped, the other CRCs miss some ten thousand times as many errors:
 """
 
 # %%
@@ -143,7 +143,7 @@ assert all(other[at] > 100 * mine[at] for other in others)
 ## Use it
 
 It behaves as any other `Algorithm`. Here it checks a hundred thousand frames in one call. The CRC
-covers seven bytes, whose first four bits are zero and stand for nothing: 52 bits count. A flip of
+covers seven bytes, whose first four bits are zero and are not sent: 52 bits count. A flip of
 any four bits of data is detected; all 270,725 of them are tried.
 """
 
@@ -206,8 +206,8 @@ plt.show()
 """
 ## 32 bits
 
-There are two thousand million polynomials of 32 bits, too many to try, and at 512 bytes hardly one
-in a hundred random ones has HD 6. The best known ones are products of few irreducible factors, such
+There are two billion polynomials of 32 bits, too many to try, and at 512 bytes hardly one in a
+hundred random ones has HD 6. The best known ones are products of few irreducible factors, such
 as two of degree 15 and twice x + 1. `factors` gives the degrees; then some of 200 tries succeed.
 """
 

@@ -10,11 +10,11 @@
 """
 # Which errors a CRC detects
 
-A CRC of 32 bits is right by chance for one in four thousand million random messages. Against a few
-flipped bits it is much better: up to some length, it detects all of them. This notebook draws how
-many, for well-known CRCs and every length, computes how probable an undetected error is, and looks
-up the best CRC for a frame of your length. The numbers are exact, and one of them is checked on
-real bytes.
+By chance, a CRC of 32 bits is right for one in 4.3 billion random messages. Against a few flipped
+bits it is much better: up to some length, it detects all of them. This notebook draws how many, for
+well-known CRCs and every length, computes how probable an undetected error is, and looks up the
+best CRC for a frame of your length. The numbers are exact, and one of them is checked on real
+bytes.
 """
 
 # %%
@@ -51,9 +51,9 @@ The next figure has the same limits as a staircase, beside those of five other C
 your length upwards: the highest line there is that of the CRC that surely detects the most flips.
 Lines that coincide are drawn side by side.
 
-The grey line marks the longest Ethernet frame, 1514 bytes. There CRC-32 and CRC-32C both have HD 4,
-while CRC-32/MEF and CRC-32/AUTOSAR have 6. In return these two fall to HD 2 at 14 and 8 KiB, which
-the other two reach at 512 and 256 MiB.
+The grey line marks 1514 bytes, the longest Ethernet frame without tags. There CRC-32 and CRC-32C
+both have HD 4, while CRC-32/MEF and CRC-32/AUTOSAR have 6. In return these two fall to HD 2 at 14
+and 8 KiB, which the other two reach at 512 and 256 MiB.
 """
 
 # %%
@@ -154,7 +154,8 @@ bits.
 Where errors are rare, nearly all undetected ones have the fewest bits possible. So the lines are
 straight: with HD 4, a tenth of the bit error rate makes an undetected error 10,000 times less
 probable. CRC-16/T10-DIF has HD 3 at this length, so its line is flatter. On the right, half of the
-bits are flipped: the frame is random, and passes with probability 2^-16 or 2^-32.
+bits are flipped: the frame is random, and passes with probability 2<sup>-16</sup> or
+2<sup>-32</sup>.
 """
 
 # %%

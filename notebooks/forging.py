@@ -194,10 +194,10 @@ print("accepted:", wanted.decode())
 
 | Against | Use |
 |---|---|
-| accidents: flipped bits, lost blocks, mixed-up files | a CRC; the wider the longer the data |
+| accidents: flipped bits, lost blocks, mixed-up files | a CRC, wider for longer data |
 | someone who changes data, but not your list of hashes | SHA-256, or BLAKE2b: `hashlib` |
 | someone who can change both | a MAC with a secret key: `hmac`, or keyed BLAKE2b |
-| someone, and readers must not be able to forge either | a signature: Ed25519, of another package |
+| someone, where readers must not forge data either | a signature: Ed25519, of another package |
 
 The forger above fails against the last three. Compare with `hmac.compare_digest`, which takes as
 long for a wrong digest as for a right one.

@@ -276,8 +276,8 @@ assert gf2.mod(whole, G) == gf2.mod(message(text) ^ R << 8 * len(text) - 64, G)
 ## Weights
 
 One block is left. A lane that ends d bits before the block's end is multiplied by its own *weight*,
-*x*<sup>d+64</sup> mod *G*. The sum of all products, *T*, has 128 bits and the same remainder as *M*
-*x*<sup>64</sup>.
+*x*<sup>d+64</sup> mod *G*. The sum of all products, *T*, has 128 bits and the same remainder as
+*M* · *x*<sup>64</sup>.
 """
 
 
@@ -447,7 +447,7 @@ assert gf2.mod(group_sum(fold_group(registers)), P) == gf2.mod(group_sum(registe
 
 The sum differs from the multiplier's, but has the same remainder, so some registers of a block can
 be folded by matrices and the others by the multiplier. Two units of the CPU work instead of one. On
-AMD's Zen this folds CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is
+AMD's Zen 5 this folds CRC-32 at twice the multiplier's speed; on Intel's CPUs, whose multiplier is
 twice as fast, numcrc only multiplies.
 """
 

@@ -12,8 +12,9 @@
 
 A device sends frames that end in some checksum, and its manual does not say which. This notebook
 finds it from three captured frames: where the message begins, where the checksum is and in which
-byte order, and which CRC it is. Then it does so for a CRC that is in no catalogue, shows how sure
-the answer is, and solves two cases from public bug reports in which the usual tools found nothing.
+byte order, and which CRC it is. Then it does so for a CRC that is in no catalogue, shows how
+sure the answer is, and solves two cases from public bug reports: in one a tool found nothing, in
+the other its answer did not work.
 """
 
 # %%
@@ -54,8 +55,9 @@ assert (found.start, found.tail) == (2, 1)
 # %% [markdown]
 """
 It is Modbus: two bytes that the logger put in front, the message, its CRC-16 with the low byte
-first, and a line feed. *Evidence* of n bits says that something wrong fits with probability 2^-n,
-with all that was tried. One frame is not enough, as some CRCs of eight bits fit by chance:
+first, and a line feed. *Evidence* of n bits says that some wrong answer among all that were
+tried fits by chance with probability 2<sup>-n</sup>. One frame is not enough, as some CRCs of
+eight bits fit by chance:
 """
 
 # %%
@@ -127,9 +129,9 @@ for frame in frames:
 """
 ## How many frames are enough?
 
-The unknowns have to be paid for first: polynomial, initial value and final XOR have 16 bits each.
-So three frames leave no evidence: several answers fit by chance. Each further frame adds 16 bits.
-With four the answer is probably right; with five, there is no doubt.
+The first frames only determine the unknowns: polynomial, initial value and final XOR have 16 bits
+each. So three frames leave no evidence: several answers fit by chance. Each further frame adds 16
+bits. With four the answer is probably right; with five it is practically certain.
 """
 
 # %%
@@ -262,13 +264,13 @@ assert {(m.algorithm.init, m.algorithm.xorout) for m in matches} == {(0, 0x03), 
 
 # %% [markdown]
 """
-The polynomial was right: 0x2f, that of CRC-8/AUTOSAR. And 0x03 is not *init* but *xorout*, or
-something that the sensor adds to its message. Again, all frames have one length, and `lengths` says
-so.
+The polynomial was right: 0x2f, that of CRC-8/AUTOSAR. With an *init* of 0, 0x03 is
+*xorout*, or something that the sensor adds to its message. Again, all frames have one length, and
+`lengths` says so.
 
 ## What helps
 
-- Frames of *different lengths*: three or more, at least five if nothing is known.
+- Frames of *different lengths*: three if the catalogue has the CRC, at least five if not.
 - Checksums as bytes, not as integers, so that both byte orders are tried.
 - Frames without what may differ by chance, such as time stamps of the logger. Or say where
   the message may begin: `starts=`.

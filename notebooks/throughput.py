@@ -16,8 +16,8 @@ the same CRCs, but not how fast they are.
 
 All engines take the same bytes, in turn, and the best of several rounds counts. The rounds are few,
 so that the notebook ends in less than a minute. The figures stored here come from a computer that
-did other work as well: the ratios of engines are more reliable than figures. Run it to see those of
-your own computer. In a clone of numcrc this installs the packages:
+did other work as well: the ratios of engines are more reliable than single figures. Run the
+notebook to see those of your own computer. In a clone of numcrc this installs the packages:
 
 ```sh
 pip install -e '.[bench,notebooks]'

@@ -241,8 +241,9 @@ server.objects["videos/2.mp4"] = whole["videos/2.mp4"]  # repaired
 ## Resume
 
 A run over a large bucket takes hours, and may be killed. With `state=`, results are recorded as
-they arrive. Here the run is stopped after 30 results, and the same call continues it. What was in
-progress at that moment is read again; with one thread, that is little.
+they arrive. Here the run is stopped after 30 results, and the same call continues it. numcrc reads
+ahead: results that were recorded, but not yet returned, count for the second run too. Only what was
+in progress at that moment is read again.
 """
 
 
