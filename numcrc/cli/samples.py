@@ -9,6 +9,7 @@ import stat
 import sys
 from argparse import ArgumentTypeError
 from contextlib import nullcontext
+from functools import partial
 from json import dumps
 
 from numcrc.checkfiles.names import named_message, naming, quoted, shown, visible
@@ -115,7 +116,7 @@ def parsed_samples(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 def run_search(
     options: Namespace,
     search: Callable[[Any], list[Match]],
-    search_frames: Callable[[Any, range, range], list[Match]],
+    search_frames: Callable[..., list[Match]],
     hint: str,
 ) -> int:
     """Print what *search* finds in the samples; return the exit status: 1 if that is nothing."""
@@ -124,13 +125,15 @@ def run_search(
             start = 8 if options.max_start is None else options.max_start
             tail = 2 if options.max_tail is None else options.max_tail
             frames = list(_parsed(options, _frame))
-            with _bar():
-                matches = search_frames(frames, range(start + 1), range(tail + 1))
+            tried = [0.0]
+            with _bar(lambda: f"searching: {tried[0]:.0%} of the places"):
+                places = range(start + 1), range(tail + 1)
+                matches = search_frames(frames, *places, progress=partial(tried.__setitem__, 0))
         else:
             samples = list(_parsed(options, _sample))
             if len({type(checksum) for _, checksum in samples}) > 1:
                 raise SampleError("expected CRCs that are all numbers (0x...) or all bytes")
-            with _bar():
+            with _bar(lambda: "searching"):
                 matches = search(samples)
     except (ValueError, TypeError) as error:
         return _failed(str(error), USAGE)
@@ -159,13 +162,13 @@ def run_search(
     return 0
 
 
-def _bar() -> AbstractContextManager[object]:
+def _bar(text: Callable[[], str]) -> AbstractContextManager[object]:
     """Show that a long search goes on."""
     if sys.stderr is None:
         return nullcontext()
     from numcrc.cli.progress import Bar
 
-    return Bar(lambda: 0, lambda: None, lambda: "searching", sized=False)
+    return Bar(lambda: 0, lambda: None, text, sized=False)
 
 
 def _failed(text: str, status: int) -> int:
@@ -216,7 +219,9 @@ def _texts(options: Namespace) -> Iterator[tuple[str, str]]:
 def _sample(text: str, options: Namespace) -> tuple[bytes, bytes | int]:
     message, colon, checksum = text.rpartition(":")
     if not colon:
-        raise SampleError(f"expected MESSAGE:CRC, got {quoted(text)}")
+        raise SampleError(
+            f"expected MESSAGE:CRC, got {quoted(text)}; --frames is for frames with the CRC inside"
+        )
     if options.text:
         data = os.fsencode(message)
     elif options.files:

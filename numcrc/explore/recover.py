@@ -27,6 +27,7 @@ from numcrc.registry import algorithms
 
 if TYPE_CHECKING:
     from numcrc.buffers import Data
+    from numcrc.explore.kernels import Progress
 
 Sample: TypeAlias = "tuple[Data, int | bytes]"
 
@@ -239,7 +240,10 @@ def reverse(
 
 
 def identify_frames(
-    frames: Iterable[Data], starts: Iterable[int] = range(9), tails: Iterable[int] = range(3)
+    frames: Iterable[Data],
+    starts: Iterable[int] = range(9),
+    tails: Iterable[int] = range(3),
+    progress: Progress | None = None,
 ) -> list[Match]:
     """Return the algorithms of the catalogue by whose CRC all frames end, or nearly.
 
@@ -251,6 +255,8 @@ def identify_frames(
         The numbers of bytes in front of a message that may not be part of it.
     tails : iterable of int
         The numbers of bytes that may follow the CRC.
+    progress : callable, optional
+        Called with the part of the places that have been tried.
 
     Returns
     -------
@@ -269,7 +275,7 @@ def identify_frames(
     >>> match.algorithm.name, match.byteorder, match.start, match.tail
     ('CRC-16/MODBUS', 'little', 1, 1)
     """
-    return _in_frames(frames, starts, tails, identify)
+    return _in_frames(frames, starts, tails, identify, progress)
 
 
 def reverse_frames(
@@ -279,12 +285,13 @@ def reverse_frames(
     crossed: bool | None = None,
     widths: Iterable[int] | None = None,
     ignore: int = 0,
+    progress: Progress | None = None,
 ) -> list[Match]:
     """Return all CRCs by which frames end, or nearly, as `reverse` and `identify_frames` do.
 
     Parameters
     ----------
-    frames, starts, tails
+    frames, starts, tails, progress
         As for `identify_frames`.
     crossed, widths, ignore
         As for `reverse`.
@@ -302,7 +309,7 @@ def reverse_frames(
         fitting = [width for width in wanted if -(-width // 8) == size]
         return reverse(samples, fitting, crossed, ignore) if fitting else []
 
-    return _in_frames(frames, starts, tails, search)
+    return _in_frames(frames, starts, tails, search, progress)
 
 
 class _Samples(NamedTuple):
@@ -613,6 +620,7 @@ def _in_frames(
     starts: Iterable[int],
     tails: Iterable[int],
     search: Callable[[list[Sample]], list[Match]],
+    progress: Progress | None,
 ) -> list[Match]:
     known = [b"".join(map(bytes, pieces(frame))) for frame in frames]
     if not known:
@@ -622,7 +630,10 @@ def _in_frames(
         raise ValueError("starts and tails must not be negative")
     shortest = min(map(len, known))
     found = []
-    for start, tail, size in product(starts, tails, range(1, 9)):
+    places = list(product(starts, tails, range(1, 9)))
+    for number, (start, tail, size) in enumerate(places):
+        if progress is not None:
+            progress(number / len(places))
         if start + size + tail > shortest:
             continue
         samples: list[Sample] = []
@@ -630,6 +641,9 @@ def _in_frames(
             end = len(frame) - tail
             samples.append((frame[start : end - size], frame[end - size : end]))
         found += [match._replace(start=start, tail=tail) for match in search(samples)]
+
+    if progress is not None:
+        progress(1)
 
     def rank(match: Match) -> tuple[Any, ...]:
         # With a constant header, any start matches, with an init of its own.

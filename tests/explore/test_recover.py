@@ -175,3 +175,13 @@ def test_a_match_without_byte_order_or_for_short_frames():
         match.verify(b"abcdef")
     with pytest.raises(ValueError, match="at least 5 bytes, not 4"):
         match._replace(byteorder="big", start=2, tail=1).verify(b"abcd")
+
+
+@pytest.mark.parametrize("search", [identify_frames, reverse_frames])
+def test_progress_of_frames(search):
+    parts = list[float]()
+    frame = bytes.fromhex("7e 01 03 00 00 00 0a c5 cd 7e")
+    found = search([frame], progress=parts.append)
+    assert found == search([frame])
+    assert parts == sorted(parts)
+    assert (parts[0], parts[-1]) == (0, 1)
