@@ -261,6 +261,8 @@ def test_list(run):
     (_, row) = run("list", "castagnoli")[1].splitlines()
     assert row.split()[:3] == ["CRC-32/ISCSI", "32", "0x1edc6f41"]
     assert len(run("list", "crc-16/*")[1].splitlines()) > 25
+    for number in ("0x8bb7", "0xEDD1", "0xd0db"):  # poly, its bits reversed, check
+        assert run("list", number)[1].splitlines()[1].startswith("CRC-16/T10-DIF ")
     assert run("list", "md5")[0] == 1
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from fnmatch import fnmatchcase
+from re import fullmatch
 
 from numcrc.checkfiles.names import quoted
 from numcrc.cli.arguments import new_parser
 from numcrc.cli.output import print_text
 from numcrc.crc.catalogue import entries, spelling
+from numcrc.crc.gf2 import reflect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ examples:
   numcrc list                   all algorithms
   numcrc list castagnoli        those with this in their name or in an alias
   numcrc list "crc-16/*"        those with 16 bits
+  numcrc list 0xedb88320        those with this poly, in either notation, or this check
 
 exit status: 0 success; 1 no algorithm matches; 2 wrong usage.
 """
@@ -53,13 +56,16 @@ def build_parser() -> ArgumentParser:
         metavar="PATTERN",
         nargs="?",
         default="",
-        help="part of a name, or a pattern with * and ? for a whole name",
+        help="part of a name, a pattern with * and ? for a whole name, or a poly or check as 0x...",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     return parser
 
 
 def _matches(entry: CatalogueEntry, pattern: str) -> bool:
+    if fullmatch("0[xX][0-9a-fA-F]+", pattern):
+        model = entry.model
+        return int(pattern, 16) in (model.poly, reflect(model.poly, model.width), entry.check)
     wanted = spelling(pattern)
     if not set(wanted) & set("*?["):
         wanted = f"*{wanted}*"
