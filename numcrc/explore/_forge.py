@@ -1,7 +1,7 @@
 """Find the bits of a message that give it a chosen CRC, or that explain a wrong one.
 
-A CRC is affine: the change of each bit changes it by a number of its own, whatever the rest of the
-message is. So elimination over GF(2) finds which bits to flip.
+A CRC is affine: the change of each bit changes it by a number of its own, for any rest of the
+message. So elimination over GF(2) finds which bits to flip.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def forge(
 ) -> bytearray:
     """Return a message that has a chosen CRC.
 
-    This takes no longer for long messages, beyond computing their CRC. So a CRC is no protection
-    against somebody who wants to change a message.
+    This takes no longer for long messages, beyond computing their CRC. So a CRC does not
+    protect against somebody who wants to change a message.
 
     Parameters
     ----------
