@@ -15,8 +15,7 @@ from cli_support import COMMAND, MARKS, POSIX, feed, run_in_terminal, write
 
 import numcrc
 from numcrc import explore
-from numcrc.cli import describing, distances, forging, identifying, reversing
-from numcrc.cli.explore import ACTIONS
+from numcrc.cli.explore import ACTIONS, describe, forge, hd, identify, reverse
 
 pytestmark = MARKS
 
@@ -38,7 +37,7 @@ def test_help(run, monkeypatch):
         assert max(map(len, out.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("module", [describing, distances, identifying, reversing, forging])
+@pytest.mark.parametrize("module", [describe, hd, identify, reverse, forge])
 def test_the_examples_of_the_help_run(run, module):
     """All but those whose files are not here."""
     message = numcrc.crc32(b"firmware").to_bytes(4, "big").hex()
@@ -524,7 +523,7 @@ def test_forge_does_not_compress(run):
 def test_forge_leaves_a_good_file_if_it_fails(run, monkeypatch):
     write("a")
     write("out", b"precious")
-    real = forging._crc
+    real = forge._crc
     calls = []
 
     def changing(*arguments):
@@ -535,7 +534,7 @@ def test_forge_leaves_a_good_file_if_it_fails(run, monkeypatch):
             return value
         return real(*arguments)
 
-    monkeypatch.setattr(forging, "_crc", changing)
+    monkeypatch.setattr(forge, "_crc", changing)
     status, out, err = run("explore", "forge", "crc32", "--target=1", "a", "-o", "out", "--force")
     assert (status, out) == (3, "")
     assert err == "numcrc: a: the file changed while it was being read\n"
@@ -545,13 +544,13 @@ def test_forge_leaves_a_good_file_if_it_fails(run, monkeypatch):
 
 def test_forge_does_not_replace_a_file_that_came_later(run, monkeypatch):
     write("a")
-    real = forging._write
+    real = forge._write
 
     def writing(*arguments):
         write("out", b"precious")
         real(*arguments)
 
-    monkeypatch.setattr(forging, "_write", writing)
+    monkeypatch.setattr(forge, "_write", writing)
     assert run("explore", "forge", "crc32", "--target", "1", "a", "-o", "out")[0] == 2
     assert Path("out").read_bytes() == b"precious"
 

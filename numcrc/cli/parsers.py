@@ -27,8 +27,9 @@ def parsers() -> dict[str, tuple[ArgumentParser, str]]:
     for command, (module, summary) in cli.COMMANDS.items():
         found[command] = _module(module).build_parser(), summary
         if command == "explore":
-            for action, (module, summary) in explore.ACTIONS.items():
-                found[f"{command} {action}"] = _module(module).build_parser(), summary
+            for action, summary in explore.ACTIONS.items():
+                parser = _module(f"explore.{action}").build_parser()
+                found[f"{command} {action}"] = parser, summary
     return found
 
 

@@ -8,7 +8,7 @@ from json import dumps
 
 from numcrc.cli import USAGE
 from numcrc.cli.arguments import new_parser, positive
-from numcrc.cli.crcs import CRCS, add_parameters, chosen, crc, parameters
+from numcrc.cli.explore.crcs import CRCS, add_parameters, chosen, crc, parameters
 from numcrc.cli.output import print_text
 from numcrc.explore import Undecided, example, hd_limits
 from numcrc.explore.hd import BUDGET

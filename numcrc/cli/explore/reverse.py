@@ -8,7 +8,14 @@ from functools import partial
 
 from numcrc.checkfiles.names import quoted
 from numcrc.cli.arguments import new_parser
-from numcrc.cli.samples import KEYS, RESULTS, SAMPLES, add_samples, parsed_samples, run_search
+from numcrc.cli.explore.samples import (
+    KEYS,
+    RESULTS,
+    SAMPLES,
+    add_samples,
+    parsed_samples,
+    run_search,
+)
 from numcrc.explore import reverse, reverse_frames
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ from json import dumps
 from numcrc.checkfiles.names import named_message, naming, quoted, shown
 from numcrc.cli import CANNOT_READ, USAGE
 from numcrc.cli.arguments import new_parser, path
-from numcrc.cli.crcs import CRCS, add_parameters, chosen, crc, hexadecimal
+from numcrc.cli.explore.crcs import CRCS, add_parameters, chosen, crc, hexadecimal
 from numcrc.cli.output import binary, print_text
 from numcrc.explore import flips
 from numcrc.explore.linear import Span

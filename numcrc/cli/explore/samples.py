@@ -15,7 +15,7 @@ from json import dumps
 from numcrc.checkfiles.names import named_message, naming, quoted, shown, visible
 from numcrc.cli import CANNOT_READ, MISMATCH, USAGE
 from numcrc.cli.arguments import intermixed, path
-from numcrc.cli.crcs import hexadecimal, parameters
+from numcrc.cli.explore.crcs import hexadecimal, parameters
 from numcrc.cli.output import binary, print_text
 
 TYPE_CHECKING = False

@@ -10,13 +10,13 @@ from argparse import ArgumentParser
 
 from numcrc.cli.arguments import Formatter
 
-# The module and a summary of each action.
+# A summary of each action, which has a module of its name.
 ACTIONS = {
-    "describe": ("describing", "write a polynomial in every notation, with its factors and order"),
-    "hd": ("distances", "find the Hamming distances of CRCs, by the length of data"),
-    "identify": ("identifying", "find the algorithm that made checksums, in the catalogue"),
-    "reverse": ("reversing", "find the parameters of any CRC that made checksums"),
-    "forge": ("forging", "write a file with a chosen CRC"),
+    "describe": "write a polynomial in every notation, with its factors and order",
+    "hd": "find the Hamming distances of CRCs, by the length of data",
+    "identify": "find the algorithm that made checksums, in the catalogue",
+    "reverse": "find the parameters of any CRC that made checksums",
+    "forge": "write a file with a chosen CRC",
 }
 
 EPILOG = """\
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in ACTIONS:
         build_parser().parse_args(arguments[:1])
         raise AssertionError("a known action is not dispatched here")
-    name = f"numcrc.cli.{ACTIONS[arguments[0]][0]}"
+    name = f"numcrc.cli.explore.{arguments[0]}"
     __import__(name)
     status: int = sys.modules[name].run(arguments[1:])
     return status
@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
 def build_parser() -> ArgumentParser:
     """Return the parser of ``numcrc explore`` without an action."""
     width = max(map(len, ACTIONS))
-    actions = "\n".join(f"  {name:{width}}  {text}" for name, (_, text) in ACTIONS.items())
+    actions = "\n".join(f"  {name:{width}}  {text}" for name, text in ACTIONS.items())
     parser = ArgumentParser(
         prog="numcrc explore",
         usage="numcrc explore [-h] ACTION ...",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 
 from numcrc.cli.arguments import new_parser
-from numcrc.cli.crcs import CRCS, add_parameters, chosen, crc, parameters
+from numcrc.cli.explore.crcs import CRCS, add_parameters, chosen, crc, parameters
 from numcrc.cli.output import print_text
 from numcrc.explore import Polynomial, describe
 

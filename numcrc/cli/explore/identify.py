@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from numcrc.cli.arguments import new_parser
-from numcrc.cli.samples import KEYS, RESULTS, SAMPLES, add_samples, parsed_samples, run_search
+from numcrc.cli.explore.samples import (
+    KEYS,
+    RESULTS,
+    SAMPLES,
+    add_samples,
+    parsed_samples,
+    run_search,
+)
 from numcrc.explore import identify, identify_frames
 
 TYPE_CHECKING = False
