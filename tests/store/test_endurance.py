@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import signal
 import subprocess
@@ -143,7 +144,8 @@ def test_interrupted(arguments: list[str], options: list[str], number: signal.Si
     assert recorded("my state") > 20
     assert whole.startswith(partial.read_bytes())
     assert Path("report.jsonl").read_bytes() == whole
-    assert f"stopped early; the results so far are in {partial}" in err
+    assert re.search(r"; stopped early; \d+ new results are in the state file; ", err)
+    assert f"; the results so far are in {partial}" in err
     hint = err.splitlines()[-1].partition("to go on: numcrc ")[2]
     assert shlex.split(hint) == arguments
     assert run(arguments).returncode == 1
