@@ -197,7 +197,7 @@ def test_many_lines_differ():
         (lambda: plot.undetected("CRC-8/SMBUS", 8, [0, 0.1]), ValueError, "ber must be above 0"),
         (lambda: plot.undetected("CRC-8/SMBUS", 8, [1.1]), ValueError, "ber must be above 0"),
         (lambda: plot.undetected("CRC-8/SMBUS", 8, []), ValueError, "ber must be above 0"),
-        (lambda: plot.undetected("CRC-64/XZ", 8), NotImplementedError, "too long"),
+        (lambda: plot.undetected("CRC-64/XZ", 80), NotImplementedError, "too long"),
         (lambda: plot.influence("CRC-32", 0), ValueError, "1..65536, not 0"),
         (lambda: plot.influence("CRC-32", 1.5), TypeError, "nbits"),
     ],
