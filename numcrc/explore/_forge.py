@@ -143,21 +143,18 @@ def forge(
         bits = range(8 * start, 8 * (start + size))
     elif at is not None:
         raise ValueError("expected one of at and bits, got both")
+    else:
+        bits = (_checked(bit, len(message), "bit") for bit in bits)
     count, used = 0, list[int]()
     linear = algorithm.linear
     last, span = _last_byte(linear), Span()
-    wanted = algorithm(message) ^ target
-    chosen = span.solution(wanted)
-    for bit in bits:
-        position = _checked(bit, len(message), "bit")
-        count += 1
-        if chosen is None:
-            change = _flip(linear, last, len(message), position)
-            if span.solution(change) is None:  # else it helps no more than those before
-                span.add(change)
-                used.append(position)
-                chosen = span.solution(wanted)
-    if chosen is None:
+    rest, chosen = algorithm(message) ^ target, 0
+    for count, position in enumerate(bits, 1):  # noqa: B007
+        # A bit whose change is a sum of those before does not help.
+        if rest and span.extend(_flip(linear, last, len(message), position)):
+            used.append(position)
+            rest, chosen = span.reduced(rest, chosen)
+    if rest:
         raise ValueError(
             f"no choice of these {count} bits gives the CRC {target:#x}: they reach"
             f" 2**{span.rank} of 2**{algorithm.width} CRCs"

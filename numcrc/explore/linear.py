@@ -18,11 +18,18 @@ class Span:
     def add(self, column: int) -> None:
         """Add a column."""
         number = len(self._basis) + len(self.kernel)
-        value, mask = self._reduced(column, 1 << number)
+        value, mask = self.reduced(column, 1 << number)
         if value:
             self._basis[value.bit_length()] = value, mask
         else:
             self.kernel.append(mask)
+
+    def extend(self, column: int) -> bool:
+        """Add a column if it is not a sum of those before, and return whether that is so."""
+        value, mask = self.reduced(column, 1 << len(self._basis) + len(self.kernel))
+        if value:
+            self._basis[value.bit_length()] = value, mask
+        return bool(value)
 
     @property
     def rank(self) -> int:
@@ -35,10 +42,11 @@ class Span:
         >>> Span([0b011, 0b110, 0b101]).solution(0b101), Span([0b011]).solution(0b100)
         (3, None)
         """
-        rest, mask = self._reduced(wanted, 0)
+        rest, mask = self.reduced(wanted, 0)
         return None if rest else mask
 
-    def _reduced(self, value: int, mask: int) -> tuple[int, int]:
+    def reduced(self, value: int, mask: int = 0) -> tuple[int, int]:
+        """Return what columns leave of *value*, with those columns added to *mask*."""
         while value and (known := self._basis.get(value.bit_length())) is not None:
             value, mask = value ^ known[0], mask ^ known[1]
         return value, mask
