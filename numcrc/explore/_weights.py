@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from numcrc.algorithm import Algorithm
     from numcrc.explore.kernels import Progress
 
+_SMALL = 20
+"""Bits of the widest CRC for which the transform is always the faster way."""
+_MANY = 1 << 20
+"""Bits of codewords above which it needs less memory than windows."""
 _TRANSFORMED = 24
 """Bits of a CRC up to which syndromes are counted: 64 MiB."""
 _WINDOWS = 32
@@ -155,12 +159,12 @@ def dual_weights(
         if _is_short(width, nbits) and width < 63:  # the dual of the dual is the code
             return np.array(_macwilliams(_by_trying(generator, width, nbits), n), np.int64)
         raise NotImplementedError(reason)
-    if width <= _TRANSFORMED:
+    transformed = width <= (_TRANSFORMED if n > _MANY else _SMALL)
+    register = 0 if transformed else _register(generator)
+    if not register:
         return _by_transform(generator, width, n, progress)
-    even = generator.bit_count() % 2 == 0
-    register = gf2.divmod_(generator, 3)[0] if even else generator
     found = _by_windows(register, n, progress)
-    return found + found[::-1] if even else found
+    return found if register == generator else found + found[::-1]
 
 
 def undetected(
@@ -283,15 +287,20 @@ def _reason(width: int, generator: int, n: int) -> str:
         return f"the weights of codewords of {n} bits would take too long (more than {_LONGEST})"
     if width <= _TRANSFORMED:
         return ""
-    even = generator.bit_count() % 2 == 0
-    register = gf2.divmod_(generator, 3)[0] if even else generator
-    degree = register.bit_length() - 1
-    if degree <= _WINDOWS and factors.order(register) == (1 << degree) - 1:
+    if _register(generator):
         return ""
     return (
         f"all weights of a CRC of {width} bits would take too long: its polynomial is neither"
         f" primitive nor x + 1 times a primitive one of up to {_WINDOWS} bits"
     )
+
+
+def _register(generator: int) -> int:
+    """Return the primitive polynomial that *generator* is, perhaps times x + 1; otherwise 0."""
+    even = generator.bit_count() % 2 == 0
+    register = gf2.divmod_(generator, 3)[0] if even else generator
+    degree = register.bit_length() - 1
+    return register if degree <= _WINDOWS and factors.order(register) == (1 << degree) - 1 else 0
 
 
 def _by_transform(
