@@ -61,6 +61,20 @@ def imported(name: str) -> Any:
     return module
 
 
+def member(package: str, homes: dict[str, str], name: str) -> Any:
+    """Return *name* for the ``__getattr__`` of a package, from the module that has it.
+
+    *homes* has the module of each name: one of the package, or any with a dot in its name. The
+    package keeps the value.
+    """
+    if name not in homes:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    home = homes[name]
+    value = getattr(imported(home if "." in home else f"{package}.{home}"), name)
+    setattr(sys.modules[package], name, value)
+    return value
+
+
 def _loaded(name: str) -> ModuleType | None:
     """Return the module *name*, None if it is not imported, or only in part."""
     module = sys.modules.get(name)

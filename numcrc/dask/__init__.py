@@ -5,7 +5,7 @@ It needs Dask: ``pip install 'numcrc[dask]'``.
 
 from __future__ import annotations
 
-from numcrc.process import imported
+from numcrc.process import member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'numcrc.dask' has no attribute {name!r}")
-    value = getattr(imported(f"numcrc.dask.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return member(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

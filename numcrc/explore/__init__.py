@@ -5,7 +5,7 @@ Nothing here is imported by the rest of numcrc.
 
 from __future__ import annotations
 
-from numcrc.process import imported
+from numcrc.process import imported, member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,12 +59,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name == "plot":
         return imported("numcrc.explore.plot")
-    if name not in _HOME:
-        raise AttributeError(f"module 'numcrc.explore' has no attribute {name!r}")
-    home = _HOME[name]
-    value = getattr(imported(home if "." in home else f"numcrc.explore.{home}"), name)
-    globals()[name] = value
-    return value
+    return member(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numcrc.process import imported
+from numcrc.process import member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,11 +69,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'numcrc.store' has no attribute {name!r}")
-    value = getattr(imported(f"numcrc.store.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return member(__name__, _HOME, name)
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from numcrc.process import imported
+from numcrc.process import member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,18 +40,14 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'numcrc.zarr' has no attribute {name!r}")
     try:
-        value = getattr(imported(f"numcrc.zarr.{_HOME[name]}"), name)
+        return member(__name__, _HOME, name)
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("zarr", "numcodecs"):
             raise
         needs = f"numcrc.zarr.{name} needs {package}: pip install 'numcrc[zarr]'"
         raise ImportError(needs, name=package) from error
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:
