@@ -111,7 +111,7 @@ describe(crc)
 ## Compare
 
 The new CRC, in blue, is above the catalogue's from 17 to 53 bits, which is where the frame is, and
-pays for it with longer data: there is no polynomial that is best at all lengths.
+pays for it with longer data: one polynomial cannot be best at all lengths.
 """
 
 # %%

@@ -152,7 +152,7 @@ def identify(samples: Iterable[Sample]) -> list[Match]:
     TypeError
         A message is not a buffer, or checksums are neither ints nor bytes.
     ValueError
-        There are no samples, or the checksums have different sizes.
+        *samples* is empty, or the checksums have different sizes.
 
     Examples
     --------

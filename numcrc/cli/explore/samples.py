@@ -88,7 +88,7 @@ def add_samples(parser: ArgumentParser) -> None:
         metavar="N",
         type=_few,
         default=20,
-        help="print at most N matches; 0 is no limit (default: 20)",
+        help="print at most N matches, or all if N is 0 (default: 20)",
     )
     add("--json", action="store_true", help="print a JSON array")
 
