@@ -64,13 +64,13 @@ def imported(name: str) -> Any:
 def member(package: str, homes: dict[str, str], name: str) -> Any:
     """Return *name* for the ``__getattr__`` of a package, from the module that has it.
 
-    *homes* has the module of each name: one of the package, or any with a dot in its name. The
-    package keeps the value.
+    *homes* has the module of each name: below the package, or with its whole name, which begins
+    with that of numcrc. The package keeps the value.
     """
     if name not in homes:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
     home = homes[name]
-    value = getattr(imported(home if "." in home else f"{package}.{home}"), name)
+    value = getattr(imported(home if home.startswith("numcrc.") else f"{package}.{home}"), name)
     setattr(sys.modules[package], name, value)
     return value
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 from support import run_python
 
@@ -93,6 +95,15 @@ def test_modules_are_imported_when_first_used():
     )
     result = run_python(code)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["numcrc", "numcrc.store", "numcrc.dask", "numcrc.explore"])
+def test_packages_have_every_public_name(name):
+    if name == "numcrc.dask":
+        pytest.importorskip("dask")
+    package = importlib.import_module(name)
+    for each in package.__all__:
+        assert each == "plot" or getattr(package, each) is not None
 
 
 def test_dir_shows_public_names_only():
